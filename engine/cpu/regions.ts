@@ -1,0 +1,59 @@
+import { vcpuState } from './state.ts';
+
+/** Entries of the first-level TLB, of the second level, and of the jump cache; entry sizes in bytes are in the names. */
+export const TLB_ENTRIES = 1024;
+export const TLB2_ENTRIES = 8192;
+export const TLB_ENTRY_BYTES = 32;
+export const JUMP_ENTRIES = 4096;
+export const JUMP_ENTRY_BYTES = 16;
+
+/** One TLB entry: tag for reads, tag for writes, addend (hva - gva, modulo 2^32 in memory32), page of the guest-physical address. */
+export const TLB_ENTRY = { readTag: 0, writeTag: 8, addend: 16, pa: 24 } as const;
+/** One jump-cache entry: linear address, key, block. */
+export const JUMP_ENTRY = { linear: 0, key: 8, block: 12 } as const;
+
+const align = (value: number, to: number): number => Math.ceil(value / to) * to;
+
+/** Offsets of the parts of a vCPU region from its base; the state block comes first. */
+export const CPU_TLB = align(vcpuState.size, 64);
+export const CPU_TLB2 = CPU_TLB + TLB_ENTRIES * TLB_ENTRY_BYTES;
+export const CPU_JUMPS = CPU_TLB2 + TLB2_ENTRIES * TLB_ENTRY_BYTES;
+/** Bytes of one vCPU region. */
+export const CPU_REGION_BYTES = align(CPU_JUMPS + JUMP_ENTRIES * JUMP_ENTRY_BYTES, 4096);
+
+/** A decoded record, 32 bytes. Register fields are byte offsets into the state block. */
+export const RECORD_BYTES = 32;
+export const REC = {
+  op: 0, // u16 handler
+  length: 2, // u8 bytes of the instruction
+  flags: 3, // u8, REC_FLAG
+  a: 4, // u16 first register operand
+  b: 6, // u16 second register operand
+  base: 8, // u16 base register of the memory operand
+  index: 10, // u16 index register
+  segmentBase: 12, // u16 base of the segment
+  scale: 14, // u8 shift of the index
+  segment: 15, // u8 segment number
+  displacement: 16, // i32; second immediate where there is no memory operand
+  nextIp: 20, // u16 offset of the next instruction from the start of the page
+  mask: 22, // u16 address mask (state offset)
+  immediate: 24, // i64; for relative branches i32 target offset from the start of the page, then u32 linked block
+  link: 28,
+} as const;
+export const REC_FLAG = { checkedSegment: 1 } as const;
+
+/** Header of a decoded block, 32 bytes, followed by its records. */
+export const BLOCK_BYTES = 32;
+export const BLOCK = {
+  generationAt: 0, // u32 address of the generation word of the page
+  generation: 4, // u32
+  generationAt2: 8, // u32 same for the page of the last byte
+  generation2: 12, // u32
+  first: 16, // u32 offset of the first instruction from the start of its page
+  crossing: 20, // u32 1 when the block touches two pages
+} as const;
+
+/** What a handler tells the dispatch loop. */
+export const STATUS = { next: 0, fault: 1, branch: 2, repeat: 3, leave: 4, takeRel: 5, fall: 6 } as const;
+/** Why the generated `run` returned. */
+export const EXIT = { limit: 0, fault: 1, poll: 2, leave: 3, lookupFault: 4 } as const;

@@ -1,0 +1,228 @@
+import { ByteSink } from './bytes.ts';
+import {
+  ATOMIC, type AtomicOp, MEMORY, type MemoryOp, NUMERIC, type NumericOp, OP, SATURATING, type SaturatingOp, SIMD, SIMD_LANE, type SimdLaneOp, type SimdOp,
+} from './opcodes.ts';
+
+export type ValueType = 'i32' | 'i64' | 'f32' | 'f64' | 'v128';
+export const VALUE_TYPE = { i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c, v128: 0x7b } as const;
+const EMPTY_BLOCK = 0x40;
+
+/** A branch target: depth of the construct it names, counted from the function body. */
+export interface Label {
+  readonly depth: number;
+}
+
+/** Body of one function: instructions in order. Locals are declared as they are asked for and numbered after the parameters. */
+export class Code {
+  readonly #sink = new ByteSink();
+  readonly #locals: ValueType[] = [];
+  readonly #parameters: number;
+  #depth = 0;
+
+  constructor(parameters: number) {
+    this.#parameters = parameters;
+  }
+
+  /** Bytes of instructions so far. */
+  get size(): number {
+    return this.#sink.length;
+  }
+
+  get localCount(): number {
+    return this.#locals.length;
+  }
+
+  local(type: ValueType): number {
+    this.#locals.push(type);
+    return this.#parameters + this.#locals.length - 1;
+  }
+
+  op(name: NumericOp): void {
+    this.#sink.byte(NUMERIC[name]);
+  }
+
+  saturating(name: SaturatingOp): void {
+    this.#sink.byte(0xfc);
+    this.#sink.u32(SATURATING[name]);
+  }
+
+  memory(name: MemoryOp, offset = 0): void {
+    const [code, alignment] = MEMORY[name];
+    this.#sink.byte(code);
+    this.#sink.u32(alignment);
+    this.#sink.u32(offset);
+  }
+
+  atomic(name: AtomicOp, offset = 0): void {
+    const [code, alignment] = ATOMIC[name];
+    this.#sink.byte(0xfe);
+    this.#sink.u32(code);
+    this.#sink.u32(alignment);
+    this.#sink.u32(offset);
+  }
+
+  simd(name: SimdOp): void {
+    this.#sink.byte(0xfd);
+    this.#sink.u32(SIMD[name]);
+  }
+
+  simdLane(name: SimdLaneOp, lane: number): void {
+    this.#sink.byte(0xfd);
+    this.#sink.u32(SIMD_LANE[name]);
+    this.#sink.byte(lane);
+  }
+
+  simdShuffle(lanes: readonly number[]): void {
+    this.#sink.byte(0xfd);
+    this.#sink.u32(0x0d);
+    for (const lane of lanes) this.#sink.byte(lane);
+  }
+
+  v128Load(offset = 0): void {
+    this.#sink.byte(0xfd);
+    this.#sink.u32(0x00);
+    this.#sink.u32(0);
+    this.#sink.u32(offset);
+  }
+
+  v128Store(offset = 0): void {
+    this.#sink.byte(0xfd);
+    this.#sink.u32(0x0b);
+    this.#sink.u32(0);
+    this.#sink.u32(offset);
+  }
+
+  v128Const(low: bigint, high: bigint): void {
+    this.#sink.byte(0xfd);
+    this.#sink.u32(0x0c);
+    this.#sink.u64LittleEndian(low);
+    this.#sink.u64LittleEndian(high);
+  }
+
+  i32(value: number): void {
+    this.#sink.byte(0x41);
+    this.#sink.s32(value);
+  }
+
+  i64(value: bigint): void {
+    this.#sink.byte(0x42);
+    this.#sink.s64(value);
+  }
+
+  get(local: number): void {
+    this.#sink.byte(OP['local.get']);
+    this.#sink.u32(local);
+  }
+
+  set(local: number): void {
+    this.#sink.byte(OP['local.set']);
+    this.#sink.u32(local);
+  }
+
+  tee(local: number): void {
+    this.#sink.byte(OP['local.tee']);
+    this.#sink.u32(local);
+  }
+
+  drop(): void {
+    this.#sink.byte(OP.drop);
+  }
+
+  select(): void {
+    this.#sink.byte(OP.select);
+  }
+
+  call(functionIndex: number): void {
+    this.#sink.byte(OP.call);
+    this.#sink.u32(functionIndex);
+  }
+
+  callIndirect(typeIndex: number): void {
+    this.#sink.byte(OP.call_indirect);
+    this.#sink.u32(typeIndex);
+    this.#sink.u32(0);
+  }
+
+  memoryCopy(): void {
+    for (const byte of [0xfc, 0x0a, 0x00, 0x00]) this.#sink.byte(byte);
+  }
+
+  memoryFill(): void {
+    for (const byte of [0xfc, 0x0b, 0x00]) this.#sink.byte(byte);
+  }
+
+  block(type?: ValueType): Label {
+    return this.#open(OP.block, type);
+  }
+
+  loop(type?: ValueType): Label {
+    return this.#open(OP.loop, type);
+  }
+
+  if(type?: ValueType): Label {
+    return this.#open(OP.if, type);
+  }
+
+  else(): void {
+    this.#sink.byte(OP.else);
+  }
+
+  end(): void {
+    this.#depth--;
+    this.#sink.byte(OP.end);
+  }
+
+  br(label: Label): void {
+    this.#sink.byte(OP.br);
+    this.#sink.u32(this.#depth - label.depth);
+  }
+
+  brIf(label: Label): void {
+    this.#sink.byte(OP.br_if);
+    this.#sink.u32(this.#depth - label.depth);
+  }
+
+  brTable(labels: readonly Label[], otherwise: Label): void {
+    this.#sink.byte(OP.br_table);
+    this.#sink.u32(labels.length);
+    for (const label of labels) this.#sink.u32(this.#depth - label.depth);
+    this.#sink.u32(this.#depth - otherwise.depth);
+  }
+
+  return(): void {
+    this.#sink.byte(OP.return);
+  }
+
+  unreachable(): void {
+    this.#sink.byte(OP.unreachable);
+  }
+
+  /** The function as the code section wants it: size, local declarations, instructions, end. */
+  finish(): Uint8Array {
+    const body = new ByteSink();
+    const runs: [number, ValueType][] = [];
+    for (const type of this.#locals) {
+      const last = runs.at(-1);
+      if (last && last[1] === type) last[0]++;
+      else runs.push([1, type]);
+    }
+    body.u32(runs.length);
+    for (const [count, type] of runs) {
+      body.u32(count);
+      body.byte(VALUE_TYPE[type]);
+    }
+    body.raw(this.#sink.view());
+    body.byte(OP.end);
+    const sized = new ByteSink();
+    sized.u32(body.length);
+    sized.raw(body.view());
+    return sized.view().slice();
+  }
+
+  #open(opcode: number, type?: ValueType): Label {
+    this.#sink.byte(opcode);
+    this.#sink.byte(type === undefined ? EMPTY_BLOCK : VALUE_TYPE[type]);
+    this.#depth++;
+    return { depth: this.#depth };
+  }
+}

@@ -1,0 +1,153 @@
+import { ByteSink } from './bytes.ts';
+import { type Code, VALUE_TYPE, type ValueType } from './code.ts';
+
+/** Parameter and result types of a function. */
+export interface Signature {
+  readonly parameters: readonly ValueType[];
+  readonly results: readonly ValueType[];
+}
+
+interface Import {
+  readonly module: string;
+  readonly name: string;
+  readonly type: number;
+}
+
+/**
+ * A wasm module in the making, written in the order of the binary format (wasm core specification, section 5.5). Functions are numbered
+ * imports first; `declare` gives a number before the body exists, so that functions may call each other.
+ */
+export class ModuleBuilder {
+  readonly #types: Signature[] = [];
+  readonly #typeIndex = new Map<string, number>();
+  readonly #imports: Import[] = [];
+  readonly #functions: { type: number; body: Uint8Array | undefined; name: string }[] = [];
+  readonly #exports: { name: string; index: number }[] = [];
+  #memory: { pages: number } | undefined;
+  #table: { elements: readonly number[] } | undefined;
+
+  type(signature: Signature): number {
+    const key = `${signature.parameters.join()}>${signature.results.join()}`;
+    const known = this.#typeIndex.get(key);
+    if (known !== undefined) return known;
+    this.#types.push(signature);
+    this.#typeIndex.set(key, this.#types.length - 1);
+    return this.#types.length - 1;
+  }
+
+  /** Import a function. All imports come before the first `declare`. */
+  importFunction(module: string, name: string, signature: Signature): number {
+    if (this.#functions.length > 0) throw new RangeError('imports come before functions');
+    this.#imports.push({ module, name, type: this.type(signature) });
+    return this.#imports.length - 1;
+  }
+
+  /** Import the shared memory `env.memory` with exactly `pages` 64 KiB pages as its least size; the maximum is 65536 pages. */
+  importSharedMemory(pages: number): void {
+    this.#memory = { pages };
+  }
+
+  /** A table of the module's own, holding these functions from slot 0 on. */
+  table(elements: readonly number[]): void {
+    this.#table = { elements };
+  }
+
+  declare(name: string, signature: Signature): number {
+    this.#functions.push({ type: this.type(signature), body: undefined, name });
+    return this.#imports.length + this.#functions.length - 1;
+  }
+
+  define(index: number, code: Code): void {
+    const entry = this.#functions[index - this.#imports.length];
+    if (!entry || entry.body) throw new RangeError(`function ${index} is not there to define`);
+    entry.body = code.finish();
+  }
+
+  /** Bytes of a defined function, for size budgets. */
+  bodySize(index: number): number {
+    return this.#functions[index - this.#imports.length]?.body?.length ?? 0;
+  }
+
+  export(name: string, index: number): void {
+    this.#exports.push({ name, index });
+  }
+
+  finish(): Uint8Array<ArrayBuffer> {
+    const out = new ByteSink();
+    for (const byte of [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]) out.byte(byte);
+    const section = (id: number, write: (sink: ByteSink) => void): void => {
+      const sink = new ByteSink();
+      write(sink);
+      out.byte(id);
+      out.u32(sink.length);
+      out.raw(sink.view());
+    };
+    section(1, (s) => {
+      s.u32(this.#types.length);
+      for (const type of this.#types) {
+        s.byte(0x60);
+        s.u32(type.parameters.length);
+        for (const p of type.parameters) s.byte(VALUE_TYPE[p]);
+        s.u32(type.results.length);
+        for (const r of type.results) s.byte(VALUE_TYPE[r]);
+      }
+    });
+    section(2, (s) => {
+      s.u32(this.#imports.length + (this.#memory ? 1 : 0));
+      if (this.#memory) {
+        s.name('env');
+        s.name('memory');
+        s.byte(0x02);
+        s.byte(0x03); // shared, with a maximum
+        s.u32(this.#memory.pages);
+        s.u32(65536);
+      }
+      for (const entry of this.#imports) {
+        s.name(entry.module);
+        s.name(entry.name);
+        s.byte(0x00);
+        s.u32(entry.type);
+      }
+    });
+    section(3, (s) => {
+      s.u32(this.#functions.length);
+      for (const f of this.#functions) s.u32(f.type);
+    });
+    const table = this.#table;
+    if (table) {
+      section(4, (s) => {
+        s.u32(1);
+        s.byte(0x70);
+        s.byte(0x00);
+        s.u32(table.elements.length);
+      });
+    }
+    section(7, (s) => {
+      s.u32(this.#exports.length);
+      for (const { name, index } of this.#exports) {
+        s.name(name);
+        s.byte(0x00);
+        s.u32(index);
+      }
+    });
+    if (table) {
+      section(9, (s) => {
+        s.u32(1);
+        s.u32(0);
+        s.byte(0x41);
+        s.s32(0);
+        s.byte(0x0b);
+        s.u32(table.elements.length);
+        for (const index of table.elements) s.u32(index);
+      });
+    }
+    section(10, (s) => {
+      s.u32(this.#functions.length);
+      for (const f of this.#functions) {
+        if (!f.body) throw new RangeError(`function ${f.name} has no body`);
+        s.raw(f.body);
+      }
+    });
+    return out.view().slice();
+  }
+}
