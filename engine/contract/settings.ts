@@ -1,0 +1,48 @@
+/**
+ * What a person can set about a machine, with ranges. Units stand in the names.
+ */
+import { z } from 'zod';
+
+/** A name that is safe as a file name, a process title and a word of a command line: 1 to 48 characters, no leading dot or dash. */
+export const MachineName = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9_][A-Za-z0-9._-]{0,47}$/,
+    'must be 1 to 48 letters, digits, dots, dashes or underscores, and begin with none of . and -',
+  );
+
+/** `starting` until the first instruction; `stopping` once an end is decided. */
+export const MachineStatus = z.enum(['starting', 'running', 'stopping']);
+export type MachineStatus = z.infer<typeof MachineStatus>;
+
+/** Guest memory in KiB: 1 MiB to 3.5 GiB. */
+export const MemoryKiB = z
+  .int()
+  .min(1024, 'must be at least 1 (MiB)')
+  .max(3584 * 1024, 'must be at most 3584 (MiB)');
+
+export const SerialTarget = z.union([z.literal('stdio'), z.literal('none'), z.templateLiteral(['file:', z.string().min(1)])]);
+
+export const cpuModels = ['x86-64-v2', 'qemu64'] as const;
+export const accelerators = ['bare'] as const;
+
+/** Most vCPUs of one machine: APIC identifiers 0 to 15 fit every table that the firmware builds. */
+export const maximumVcpus = 16;
+
+export const MachineSettings = z.strictObject({
+  name: MachineName,
+  kernel: z.string().min(1),
+  initrd: z.string().min(1).optional(),
+  append: z.string().max(2047, 'must be at most 2047 characters').default(''),
+  memoryKiB: MemoryKiB.default(512 * 1024),
+  cpus: z.int().min(1).max(maximumVcpus).default(1),
+  cpu: z.enum(cpuModels).default('x86-64-v2'),
+  accel: z.enum(accelerators).default('bare'),
+  /** One thread for each vCPU, or all of them round-robin on one. */
+  threads: z.enum(['per-vcpu', 'round-robin']).default('per-vcpu'),
+  serial: SerialTarget.default('stdio'),
+  noReboot: z.boolean().default(false),
+  debugExit: z.boolean().default(false),
+});
+export type MachineSettings = z.output<typeof MachineSettings>;
+export type MachineSettingsInput = z.input<typeof MachineSettings>;
