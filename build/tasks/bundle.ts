@@ -1,0 +1,85 @@
+/**
+ * The build: generates the interpreter, then bundles every entry into one file of `.out/`.
+ *
+ * Programs find their workers, assets and built files by `new URL('PATH', import.meta.url)`. Bundling moves code, so the path,
+ * which is the one from the source file, is rewritten to the place at run time. That a named worker is an entry is checked here.
+ */
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { join, posix, relative } from 'node:path';
+import { build, type Plugin } from 'esbuild';
+import { entries } from '../entries.ts';
+import { root, run } from './run.ts';
+
+const out = join(root, '.out');
+const locator = /new URL\(\s*(['"])(\.{1,2}\/[^'"]+)\1,\s*import\.meta\.url,?\s*\)/g;
+
+/**
+ * Rewrite the locators of one source file for the flat folder of built programs.
+ *
+ * @param path of the file, from the root
+ * @throws Error when a TypeScript file is named that is no entry
+ */
+export function relocate(source: string, path: string): string {
+  return source.replace(locator, (_all, _quote, target: string) => {
+    const file = posix.normalize(posix.join(posix.dirname(path), target));
+    if (file.startsWith('.out/')) return located(`./${file.slice('.out/'.length)}`);
+    if (!file.endsWith('.ts')) return located(`../${file}`);
+    const entry = entries.find(({ source: known }) => known === file);
+    if (entry === undefined) throw new Error(`${path}: names ${file}, which is not in build/entries.ts`);
+    return located(`./${entry.output}`);
+  });
+}
+
+function located(path: string): string {
+  return `new URL('${path}', import.meta.url)`;
+}
+
+const relocation: Plugin = {
+  name: 'relocate',
+  setup({ onLoad }) {
+    onLoad({ filter: /\.ts$/ }, ({ path }) => {
+      const source = readFileSync(path, 'utf8');
+      const fromRoot = relative(root, path);
+      if (fromRoot.startsWith('node_modules') || !source.includes('import.meta.url')) return undefined;
+      return { contents: relocate(source, fromRoot), loader: 'ts' };
+    });
+  },
+};
+
+async function bundle(): Promise<void> {
+  const present = entries.filter(({ source }) => existsSync(join(root, source)));
+  for (const { source } of entries) {
+    if (!existsSync(join(root, source))) process.stdout.write(`${source}: not there, not built\n`);
+  }
+  await build({
+    absWorkingDir: root,
+    entryPoints: present.map(({ source, output }) => ({ in: source, out: output.replace(/\.js$/, '') })),
+    outdir: '.out',
+    bundle: true,
+    platform: 'node',
+    target: 'node24',
+    format: 'esm',
+    sourcemap: 'linked',
+    legalComments: 'none',
+    logLevel: 'warning',
+    plugins: [relocation],
+    // Packages in CommonJS form ask for Node's modules by require, which a module file does not have.
+    banner: {
+      js: "import { createRequire as createRequireOf } from 'node:module'; const require = createRequireOf(import.meta.url);",
+    },
+  });
+}
+
+async function generate(): Promise<void> {
+  const generator = 'build/tasks/generate-interpreter.ts';
+  if (!existsSync(join(root, generator))) return;
+  const { code } = await run(process.execPath, [generator], { show: true });
+  if (code !== 0) throw new Error(`${generator} failed with status ${code}`);
+}
+
+/** Generate and bundle. Throws when a step fails; what was built before stays. */
+export async function buildAll(): Promise<void> {
+  mkdirSync(out, { recursive: true });
+  await generate();
+  await bundle();
+}

@@ -1,0 +1,106 @@
+/**
+ * The TypeScript projects, one per layer, computed from the table of layers on every run, so that they cannot be out of date.
+ * A layer sees only the declarations of the layers it may import and only the globals of its platform; everything else does not compile.
+ */
+import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { importsOf, type Layer, layers, layersInside, type Platform, testFiles } from '../layers.ts';
+import { root } from './run.ts';
+
+/** Folder of the generated projects, from the root. */
+export const projectFolder = '.out/typescript';
+
+interface Project {
+  readonly name: string;
+  readonly platform: Platform;
+  readonly include: readonly string[];
+  readonly exclude: readonly string[];
+  readonly references: readonly string[];
+}
+
+function projectName(layer: Layer): string {
+  return layer.folder === 'engine' ? 'roots' : layer.folder.replaceAll('/', '-');
+}
+
+function sourcesOf(layer: Layer): Pick<Project, 'include' | 'exclude'> {
+  const include = [layer.folder === 'engine' ? 'engine/*.ts' : `${layer.folder}/**/*.ts`];
+  const inner = layer.folder === 'engine' ? [] : layersInside(layer.folder).map((other) => `${other.folder}/**`);
+  return { include, exclude: [...testFiles, ...inner] };
+}
+
+/** Projects of the folders that exist; an empty or missing folder is no project, and nobody refers to it. */
+export function projects(base: string = root): readonly Project[] {
+  const present = layers.filter((layer) => {
+    const { include, exclude } = sourcesOf(layer);
+    return globSync([...include], { cwd: base, exclude: [...exclude] }).length > 0;
+  });
+  const program = present.map((layer) => ({
+    name: projectName(layer),
+    platform: layer.platform,
+    ...sourcesOf(layer),
+    references: importsOf(layer)
+      .filter((other) => present.includes(other))
+      .map(projectName),
+  }));
+  const engine = present.filter((layer) => layer.platform !== 'page').map(projectName);
+  const proof: Project = {
+    name: 'tests-and-build',
+    platform: 'node',
+    include: ['build/**/*.ts', '*.ts', ...testFiles.map((pattern) => pattern.replace('**/', 'engine/**/'))],
+    exclude: ['build/types/**', 'build/e2e/**'],
+    references: engine,
+  };
+  return [...program, proof];
+}
+
+function compilerOptions(project: Project): Record<string, unknown> {
+  return {
+    rootDir: '../..',
+    outDir: './declarations',
+    tsBuildInfoFile: `./${project.name}.tsbuildinfo`,
+    types: project.platform === 'node' ? ['node'] : [],
+    lib: project.platform === 'page' ? ['ES2024', 'DOM', 'DOM.Iterable'] : ['ES2024'],
+  };
+}
+
+function globalTypes(platform: Platform): readonly string[] {
+  if (platform === 'page') return [];
+  return platform === 'node' ? ['build/types/webassembly.d.ts'] : ['build/types/webassembly.d.ts', 'build/types/encoding.d.ts'];
+}
+
+function writeIfChanged(path: string, text: string): void {
+  let before = '';
+  try {
+    before = readFileSync(path, 'utf8');
+  } catch {
+    // Not there yet: written below.
+  }
+  if (before !== text) writeFileSync(path, text);
+}
+
+/** Write the projects and the one that refers to them all; returns the path of the latter. */
+export function writeProjects(): string {
+  const folder = join(root, projectFolder);
+  mkdirSync(folder, { recursive: true });
+  const current = projects();
+  const fromFolder = (path: string) => relative(projectFolder, path);
+  for (const project of current) {
+    const config = {
+      extends: fromFolder('tsconfig.base.json'),
+      compilerOptions: compilerOptions(project),
+      files: globalTypes(project.platform).map(fromFolder),
+      include: project.include.map(fromFolder),
+      exclude: project.exclude.map((pattern) => (pattern.startsWith('**') ? pattern : fromFolder(pattern))),
+      references: project.references.map((name) => ({ path: `./${name}.json` })),
+    };
+    writeIfChanged(join(folder, `${project.name}.json`), `${JSON.stringify(config, null, 2)}\n`);
+  }
+  const kept = new Set(current.map((project) => `${project.name}.json`));
+  for (const file of globSync('*.json', { cwd: folder })) {
+    if (file !== 'tsconfig.json' && !kept.has(file)) rmSync(join(folder, file));
+  }
+  const all = { files: [], references: current.map((project) => ({ path: `./${project.name}.json` })) };
+  const solution = join(folder, 'tsconfig.json');
+  writeIfChanged(solution, `${JSON.stringify(all, null, 2)}\n`);
+  return solution;
+}
