@@ -1,0 +1,44 @@
+/** This process as the host sees it: title, signals, cost, end. */
+import { availableParallelism, totalmem } from 'node:os';
+
+/** Show `title` in `ps` and its first 15 characters in `top`. The system cuts it to the length the command line had. */
+export function setProcessTitle(title: string): void {
+  process.title = title;
+}
+
+export const processId = process.pid;
+
+/** CPU time of all threads so far, user and system, in microseconds. */
+export function processCpuMicroseconds(): number {
+  const { user, system } = process.cpuUsage();
+  return user + system;
+}
+
+/** Resident memory of the process in bytes. */
+export function residentBytes(): number {
+  return process.memoryUsage.rss();
+}
+
+export type HandledSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGCONT';
+
+/** Call `handler` for each signal that arrives. Returns a function that gives the signals back to the system. */
+export function onSignals(signals: readonly HandledSignal[], handler: (signal: HandledSignal) => void): () => void {
+  const handlers = signals.map((signal) => {
+    const handle = (): void => handler(signal);
+    process.on(signal, handle);
+    return { signal, handle };
+  });
+  return () => {
+    for (const { signal, handle } of handlers) process.off(signal, handle);
+  };
+}
+
+/** Logical processors this process may use. */
+export function hostProcessors(): number {
+  return availableParallelism();
+}
+
+/** Memory of the host in bytes. */
+export function hostMemoryBytes(): number {
+  return totalmem();
+}
