@@ -1,0 +1,98 @@
+/**
+ * Failures a caller can act on. One table holds every code, the data it carries and its sentence; a sentence names the thing and the
+ * remedy. Guest mistakes are not errors (hardware answers them), broken invariants are not either (`assert.ts`).
+ */
+const sentences = {
+  'memory-size': (d: { bytes: number; minimum: number; maximum: number }) =>
+    `A machine cannot have ${d.bytes} bytes of memory; choose between ${d.minimum} and ${d.maximum} bytes in whole pages of 4096.`,
+  'memory-host': (d: { bytes: number }) =>
+    `The host does not give ${d.bytes} bytes of address space; choose a smaller memory size.`,
+  'arena-full': (d: { name: string; bytes: number; free: number }) =>
+    `The machine's arena has ${d.free} bytes left, ${d.name} needs ${d.bytes}; create the machine with a larger arena.`,
+  'slot-invalid': (d: { slot: number; reason: string }) => `Memory slot ${d.slot} is refused: ${d.reason}.`,
+  'state-malformed': (d: { part: string; reason: string }) =>
+    `The saved state of ${d.part} is damaged (${d.reason}); restore from another snapshot.`,
+  'state-unknown': (d: { part: string; id: string }) =>
+    `The saved state of ${d.part} has member ${d.id}, which this version does not know; restore it with the version that saved it.`,
+  'state-value': (d: { part: string; field: string; expected: string }) =>
+    `The saved state of ${d.part} has a wrong value for ${d.field} (expected ${d.expected}); restore from another snapshot.`,
+  'capability-missing': (d: { capability: string; backend: string }) =>
+    `The back end ${d.backend} does not offer ${d.capability}; ask for its capabilities first or choose another back end.`,
+  'vcpu-unknown': (d: { vcpu: number; vcpus: number }) =>
+    `There is no vCPU ${d.vcpu}; this machine has ${d.vcpus}, numbered from 0.`,
+  'register-value': (d: { group: string; register: string; reason: string }) =>
+    `Register group ${d.group} is refused: ${d.register} ${d.reason}.`,
+  'route-invalid': (d: { gsi: number; reason: string }) => `The route of GSI ${d.gsi} is refused: ${d.reason}.`,
+  // Files a machine boots from.
+  'boot-file': (d: { file: string; defect: string; remedy: string }) => `${d.file} ${d.defect}; ${d.remedy}.`,
+  'boot-room': (d: { what: string; bytes: number; ramBytes: number; neededBytes: number }) =>
+    `The ${d.what} of ${d.bytes} bytes does not fit into ${Math.floor(d.ramBytes / 2 ** 20)} MiB of memory; give the machine at least ${Math.ceil(d.neededBytes / 2 ** 20)} MiB.`,
+  'boot-command-line': (d: { bytes: number; maximum: number }) =>
+    `The command line has ${d.bytes} bytes; this kernel takes at most ${d.maximum}, make it shorter.`,
+  'boot-nothing': (_: Record<never, never>) =>
+    'The machine has nothing to boot: there is no firmware ROM; name a kernel with --kernel.',
+
+  // The command line and the files it names.
+  usage: (d: { command: string; reason: string }) => `${d.reason}; \`${d.command} --help\` shows what it takes.`,
+  'setting-invalid': (d: { setting: string; value: string; reason: string }) =>
+    `${d.setting} cannot be ${d.value}: it ${d.reason}.`,
+  'file-missing': (d: { what: string; path: string }) => `There is no ${d.what} at ${d.path}; check the path.`,
+  'file-unreadable': (d: { what: string; path: string; reason: string }) =>
+    `The ${d.what} ${d.path} cannot be read (${d.reason}); name a regular file that you may read.`,
+  'file-unwritable': (d: { what: string; path: string; reason: string }) =>
+    `The ${d.what} ${d.path} cannot be written (${d.reason}); name a file in a folder where you may write.`,
+  'build-missing': (d: { file: string }) => `The file ${d.file} of this installation is missing; run \`npm ci\` again.`,
+  'serial-closed': (d: { reason: string }) =>
+    `The reader of the serial port went away (${d.reason}), so the machine was stopped; use --serial none to run without one.`,
+  'thread-failed': (d: { thread: string; reason: string }) =>
+    `The ${d.thread} thread failed (${d.reason}), so the machine was stopped; please report this.`,
+
+  // Running machines, and the sockets they are reached through.
+  'runtime-directory': (d: { path: string; reason: string }) =>
+    `The runtime directory ${d.path} ${d.reason}; set XDG_RUNTIME_DIR to a short path to a folder that only you can enter.`,
+  'machine-running': (d: { name: string }) => `A machine named ${d.name} is running already; choose another name with --name.`,
+  'machine-not-running': (d: { name: string; running: readonly string[] }) =>
+    `No machine named ${d.name} is running; ${d.running.length === 0 ? 'none is' : `running are: ${d.running.join(', ')}`}.`,
+  'socket-foreign': (d: { path: string; owner: number }) =>
+    `The socket ${d.path} belongs to the user with id ${d.owner}; run the command as that user.`,
+  'connection-closed': (d: { name: string }) => `The machine ${d.name} closed the connection; check that it still runs.`,
+  'machine-not-answering': (d: { name: string; seconds: number }) =>
+    `The machine ${d.name} has not answered for ${d.seconds} s; try again, or end its process.`,
+
+  // Messages.
+  'message-invalid': (d: { reason: string }) => `The message is not a command (${d.reason}); send one JSON object per line.`,
+  'message-too-long': (d: { bytes: number; maximum: number }) =>
+    `A message of more than ${d.maximum} bytes is not read; send shorter ones (this one had ${d.bytes} so far).`,
+  'command-unknown': (d: { command: string }) => `There is no command ${d.command}; command-list shows those there are.`,
+  'command-not-allowed': (d: { command: string; status: string }) =>
+    `The command ${d.command} cannot run while the machine is ${d.status}; wait until that changes.`,
+  'arguments-invalid': (d: { command: string; reason: string }) =>
+    `The arguments of ${d.command} are wrong (${d.reason}); command-list shows what it takes.`,
+  'answer-invalid': (d: { command: string }) =>
+    `The engine's answer to ${d.command} makes no sense to this version; use the version that started the machine.`,
+  internal: (d: { reason: string }) => `The engine has a defect (${d.reason}); please report this.`,
+} as const;
+
+export type ErrorCode = keyof typeof sentences;
+export type ErrorData = { [C in ErrorCode]: Parameters<(typeof sentences)[C]>[0] };
+
+export function isErrorCode(text: string): text is ErrorCode {
+  return Object.hasOwn(sentences, text);
+}
+
+function sentence<C extends ErrorCode>(code: C, data: ErrorData[C]): string {
+  return (sentences[code] as (data: ErrorData[C]) => string)(data);
+}
+
+/** A failure with a code, its data and one sentence in `message`. */
+export class EngineError<C extends ErrorCode = ErrorCode> extends Error {
+  override readonly name = 'EngineError';
+  readonly code: C;
+  readonly data: ErrorData[C];
+
+  constructor(code: C, data: ErrorData[C], options?: ErrorOptions) {
+    super(sentence(code, data), options);
+    this.code = code;
+    this.data = data;
+  }
+}
