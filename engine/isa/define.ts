@@ -1,0 +1,51 @@
+/**
+ * How an instruction is declared: its encodings ("forms") as text in the manual's own notation, and one `run` that describes it over
+ * the `Emitter`. Everything about an encoding that is not in the text (lengths, tables, printing, assembling) is derived from it.
+ *
+ * A form is `[prefix] opcode [operands] [attributes]`, separated by blanks (SDM vol. 2, appendix A.2):
+ * - prefix: `NP` (no 66, F2 or F3), `66`, `F3` or `F2`. Without one the form matches under every prefix that has no form of its own in
+ *   the same opcode: 66 is then the operand size, F2 and F3 are repetition prefixes or ignored. SSE forms without prefix must say `NP`.
+ * - opcode: `XX`, `0F XX`, `0F 38 XX` or `0F 3A XX`; `/0` to `/7` for an opcode extension; a further `XX` is the exact ModRM byte.
+ *   `+r` after the last byte: the low three bits name a register (operand `Z`); `+cc`: sixteen opcodes, condition code in `facts.cc`;
+ *   `+i` after an exact ModRM byte: its low three bits are an x87 stack index (operand `STi`).
+ * - operands, comma-separated without blanks, method then size, as in the manual:
+ *   `E` general register or memory (ModRM), `G` general register (ModRM.reg), `R` general register only (ModRM.rm), `M` memory only,
+ *   `I` immediate (`Ib` zero-extended, `Ibs` sign-extended to the operand size, `Iz` 16 or sign-extended 32 bits, `Iv` up to 64 bits,
+ *   `Iw`), `J` branch displacement, `O` memory offset without ModRM, `A` far pointer, `S` segment, `C` control, `D` debug register,
+ *   `P`/`Q`/`N` MMX register / MMX or memory / MMX in rm only, `V`/`W`/`U` likewise for XMM, `Z` register in the opcode,
+ *   `X` [source:rSI], `Y` [ES:rDI] (named for the printer; definitions use `load` and `store`);
+ *   fixed: `AL AH AX eAX rAX CL CX DX 1 ES CS SS DS FS GS ST0 STi XMM0`. `Rd/Mb` stands for two forms, register and memory.
+ *   sizes: `b` 8, `w` 16, `d` 32, `q` 64, `t` 80, `dq x ps pd` 128, `ss` 32, `sd` 64, `v` operand size, `z` 16 or 32, `y` 32 or 64 (REX.W),
+ *   `r` 64 in 64-bit mode otherwise 32, `p` far pointer in memory, `s`/`a`/none: no size of its own (width 0).
+ * - attributes: see `ATTRIBUTES` in attributes.ts, and `feature:name` with a name in `FEATURES` there.
+ */
+import type { Emitter, Facts } from './emitter.ts';
+import { type Definition, type Form, parseForm } from './form.ts';
+
+/** What one instruction is. */
+export interface InstructionSource {
+  /**
+   * Mnemonic, Intel syntax, lower case. `{cc}` becomes the condition, `{w}` b, w, d or q by operand size, `{x,y,z}` the name for operand size
+   * 16, 32 or 64, and `{a:x,y,z}` the name for address size 16, 32 or 64.
+   */
+  readonly name: string;
+  readonly forms: readonly string[];
+  /** Status flags (of `OSZAPC`, and `D`) consulted and changed, where the optimizer may rely on it. Absent: it may not. */
+  readonly flags?: { readonly reads?: string; readonly writes?: string };
+  /** Describe the instruction. Called once per variant of the facts it consults; must not keep state between calls. */
+  run(e: Emitter, f: Facts): void;
+}
+
+/** Declare an instruction. Throws on a form that does not parse (a mistake in our sources, found when the module loads). */
+export function defineInstruction(source: InstructionSource): Definition {
+  const forms: Form[] = [];
+  const definition: Definition = {
+    name: source.name,
+    forms,
+    reads: source.flags?.reads,
+    writes: source.flags?.writes,
+    run: source.run,
+  };
+  for (const text of source.forms) for (const form of parseForm(text)) forms.push({ ...form, definition, index: forms.length });
+  return definition;
+}
