@@ -1,0 +1,80 @@
+/** The socket of a running machine: one JSON object per line (see contract/wire.ts). */
+
+import { EngineError } from '../contract/errors.ts';
+import { type Dispatcher, toWire } from '../contract/serve.ts';
+import { maximumRequestBytes } from '../contract/wire.ts';
+import { type Connection, type OwnedSocket, ownSocket } from '../host/owned-socket.ts';
+import { LineSplitter } from './lines.ts';
+
+/** Peers served at once; each costs one buffer. */
+const maximumPeers = 32;
+/** Requests of one peer that may wait for their answers. */
+const maximumPending = 64;
+/** Answers a peer may leave unread before it is cut off, in bytes. */
+const maximumBacklog = 8 * 1024 * 1024;
+
+export interface CommandSocketOptions {
+  readonly path: string;
+  readonly name: string;
+  readonly version: string;
+  readonly dispatcher: Dispatcher;
+}
+
+/** Serve `dispatcher` at `path` until closed. Fails with `machine-running` when a live process holds the path. */
+export function serveCommandSocket(options: CommandSocketOptions): Promise<OwnedSocket> {
+  const { path, name } = options;
+  return ownSocket({ path, name, maximumPeers, onConnection: (connection) => servePeer(connection, options) });
+}
+
+/** Requests of one peer are carried out in order, one after the other; peers do not wait for each other. */
+export function servePeer(connection: Connection, { name, version, dispatcher }: Omit<CommandSocketOptions, 'path'>): void {
+  let open = true;
+  let pending = 0;
+  let turn: Promise<void> = Promise.resolve();
+  const send = (message: unknown): void => {
+    if (!open) return;
+    connection.write(`${JSON.stringify(message)}\n`);
+    if (connection.backlog > maximumBacklog) cut();
+  };
+  const cut = (): void => {
+    open = false;
+    connection.destroy();
+  };
+  const refuse = (error: EngineError): void => {
+    send({ error: toWire(error) });
+    open = false;
+    connection.end();
+  };
+  const lines = new LineSplitter({
+    maximum: maximumRequestBytes,
+    onOverflow: (bytes) => refuse(new EngineError('message-too-long', { bytes, maximum: maximumRequestBytes })),
+    onLine: (line) => {
+      if (!open || line.trim() === '') return;
+      if (++pending > maximumPending) {
+        cut();
+        return;
+      }
+      turn = turn.then(async () => {
+        if (open) send(await answer(line, dispatcher));
+        pending--;
+      });
+    },
+  });
+  connection.onBytes((bytes) => {
+    if (open) lines.push(bytes);
+  });
+  connection.onClose(() => {
+    open = false;
+  });
+  send({ rootmode: { version, machine: name } });
+}
+
+async function answer(line: string, dispatcher: Dispatcher): Promise<unknown> {
+  let message: unknown;
+  try {
+    message = JSON.parse(line);
+  } catch {
+    return { error: toWire(new EngineError('message-invalid', { reason: 'it is not JSON' })) };
+  }
+  return dispatcher.dispatch(message);
+}

@@ -1,0 +1,118 @@
+/** The client's end of a command socket. */
+import type { Transport } from '../contract/client.ts';
+import { EngineError } from '../contract/errors.ts';
+import { maximumResponseBytes, WireGreeting, type WireRequest } from '../contract/wire.ts';
+import { type Connection, connectOwned } from '../host/owned-socket.ts';
+import { socketNames, socketPath } from '../host/runtime-directory.ts';
+import { LineSplitter } from './lines.ts';
+
+/** Longest time to wait for an answer, in seconds. */
+const patience = 10;
+
+export interface EngineConnection extends Transport {
+  close(): void;
+}
+
+/** Connect to the running machine `name`, which must be a valid machine name. Fails with `machine-not-running` or `socket-foreign`. */
+export async function connectEngine(name: string): Promise<EngineConnection> {
+  const connection = await connectOwned(socketPath(name));
+  if (connection === undefined) throw new EngineError('machine-not-running', { name, running: await runningMachines() });
+  return new Promise((resolve, reject) => {
+    const client = new LineClient(name, connection, (failure) => (failure === undefined ? resolve(client) : reject(failure)));
+  });
+}
+
+/** Names of machines that answer at their sockets; stale sockets are removed on the way. */
+export async function runningMachines(): Promise<string[]> {
+  const alive: string[] = [];
+  for (const name of socketNames()) {
+    const connection = await connectOwned(socketPath(name)).catch(() => undefined);
+    if (connection !== undefined) alive.push(name);
+    connection?.destroy();
+  }
+  return alive;
+}
+
+class LineClient implements EngineConnection {
+  readonly #name: string;
+  readonly #connection: Connection;
+  #greeted: ((failure?: EngineError) => void) | undefined;
+  #waiting = new Map<number, { resolve(answer: unknown): void; reject(failure: EngineError): void; timer: NodeJS.Timeout }>();
+  #next = 1;
+  #closed = false;
+
+  constructor(name: string, connection: Connection, greeted: (failure?: EngineError) => void) {
+    this.#name = name;
+    this.#connection = connection;
+    this.#greeted = greeted;
+    const lines = new LineSplitter({
+      maximum: maximumResponseBytes,
+      onLine: (line) => this.#receive(line),
+      onOverflow: () => connection.destroy(),
+    });
+    const timer = setTimeout(() => this.#fail(this.#silence()), patience * 1000);
+    connection.onBytes((bytes) => {
+      clearTimeout(timer);
+      lines.push(bytes);
+    });
+    connection.onClose(() => {
+      clearTimeout(timer);
+      this.#fail(new EngineError('connection-closed', { name }));
+    });
+  }
+
+  request(message: WireRequest): Promise<unknown> {
+    if (this.#closed) return Promise.reject(new EngineError('connection-closed', { name: this.#name }));
+    const id = this.#next++;
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => this.#fail(this.#silence()), patience * 1000);
+      this.#waiting.set(id, { resolve, reject, timer });
+      this.#connection.write(`${JSON.stringify({ ...message, id })}\n`);
+    });
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#connection.destroy();
+  }
+
+  #silence(): EngineError {
+    return new EngineError('machine-not-answering', { name: this.#name, seconds: patience });
+  }
+
+  #receive(line: string): void {
+    let message: unknown;
+    try {
+      message = JSON.parse(line);
+    } catch {
+      this.#connection.destroy();
+      return;
+    }
+    if (this.#greeted !== undefined) {
+      if (WireGreeting.safeParse(message).success) {
+        const greeted = this.#greeted;
+        this.#greeted = undefined;
+        greeted();
+      } else this.#connection.destroy();
+      return;
+    }
+    const id = (message as { id?: unknown } | null)?.id;
+    const waiting = typeof id === 'number' ? this.#waiting.get(id) : undefined;
+    if (waiting === undefined) return;
+    this.#waiting.delete(id as number);
+    clearTimeout(waiting.timer);
+    waiting.resolve(message);
+  }
+
+  #fail(failure: EngineError): void {
+    this.#closed = true;
+    this.#connection.destroy();
+    this.#greeted?.(failure);
+    this.#greeted = undefined;
+    for (const { reject, timer } of this.#waiting.values()) {
+      clearTimeout(timer);
+      reject(failure);
+    }
+    this.#waiting.clear();
+  }
+}

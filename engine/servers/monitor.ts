@@ -1,0 +1,99 @@
+/** The monitor: commands of the contract typed by a person. `machine-` may be left out, arguments follow as `name=value`. */
+import type { Command, ResultOf } from '../contract/command.ts';
+import { engineCommands, machineRegisters } from '../contract/commands.ts';
+import { EngineError } from '../contract/errors.ts';
+import { type Dispatcher, printable } from '../contract/serve.ts';
+import { registerText } from './register-text.ts';
+
+export const monitorPrompt = '(rootmode) ';
+
+/** Longest line that is read. */
+export const maximumMonitorLine = 1024;
+
+export interface MonitorOptions {
+  readonly dispatcher: Dispatcher;
+  print(text: string): void;
+  /** Give the terminal back to the guest. */
+  leave(): void;
+}
+
+export interface Monitor {
+  /** Greet and prompt. */
+  enter(): void;
+  /** Carry out one line and prompt again. Never rejects. */
+  line(text: string): Promise<void>;
+}
+
+export function createMonitor({ dispatcher, print, leave }: MonitorOptions): Monitor {
+  const verbs = new Map<string, Command>(engineCommands.map((command) => [verbOf(command), command]));
+
+  async function execute(text: string): Promise<'prompt' | 'left'> {
+    const [word, ...rest] = text.trim().split(/\s+/);
+    if (word === undefined || word === '') return 'prompt';
+    if (word === 'continue') {
+      leave();
+      return 'left';
+    }
+    if (word === 'help') {
+      print(helpText(verbs));
+      return 'prompt';
+    }
+    const command = verbs.get(word) ?? engineCommands.find(({ name }) => name === word);
+    if (command === undefined) throw new EngineError('command-unknown', { command: printable(word) });
+    const result: unknown = await dispatcher.call(command as Command, argumentsOf(command, rest) as never);
+    print(command === machineRegisters ? registerText(result as ResultOf<typeof machineRegisters>) : resultText(result));
+    return 'prompt';
+  }
+
+  return {
+    enter: () => print(`monitor: \`help\` shows commands, \`continue\` returns to the guest\n${monitorPrompt}`),
+    line: async (text) => {
+      try {
+        if ((await execute(text)) === 'left') return;
+      } catch (error) {
+        print(`${error instanceof EngineError ? error.message : String(error)}\n`);
+      }
+      print(monitorPrompt);
+    },
+  };
+}
+
+function verbOf(command: Command): string {
+  return command.name.replace(/^machine-/, '');
+}
+
+function helpText(verbs: ReadonlyMap<string, Command>): string {
+  const rows = [...verbs].map(([verb, { doc }]) => [verb, doc] as const);
+  const all = [...rows, ['continue', 'Return to the guest; the monitor stays a key away (Ctrl-A c).'] as const];
+  const width = Math.max(...all.map(([verb]) => verb.length));
+  return all.map(([verb, doc]) => `${verb.padEnd(width)}  ${doc}\n`).join('');
+}
+
+/** `vcpu=1` as the command's schema wants it: what reads as JSON is taken as that, anything else as text. */
+function argumentsOf(command: Command, words: readonly string[]): Record<string, unknown> {
+  return Object.fromEntries(
+    words.map((word) => {
+      const at = word.indexOf('=');
+      if (at <= 0) {
+        throw new EngineError('arguments-invalid', { command: command.name, reason: `${printable(word)} is not name=value` });
+      }
+      const value = word.slice(at + 1);
+      try {
+        return [word.slice(0, at), JSON.parse(value) as unknown];
+      } catch {
+        return [word.slice(0, at), value];
+      }
+    }),
+  );
+}
+
+function resultText(result: unknown, indent = ''): string {
+  if (typeof result !== 'object' || result === null) return `${indent}${String(result)}\n`;
+  return Object.entries(result)
+    .map(([name, value]) =>
+      typeof value === 'object' && value !== null
+        ? `${indent}${name}:\n${resultText(value, `${indent}  `)}`
+        : `${indent}${name}: ${String(value)}\n`,
+    )
+    .join('');
+}
