@@ -145,7 +145,7 @@ describe('command socket', () => {
 
 describe('a prototype among the arguments', () => {
   it('is dropped before it reaches anybody', async () => {
-    const hostile = '{"execute":"machine-registers","arguments":{"__proto__":{"vcpu":3}},"__proto__":{"id":1}}\n';
+    const hostile = '{"execute":"machine-registers","arguments":{"__proto__":{"vcpu":3}}}\n';
     expect(await raw(hostile, 2)).toContain('"return"');
     expect(Object.hasOwn(Object.prototype, 'vcpu')).toBe(false);
   });

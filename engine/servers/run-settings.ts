@@ -1,0 +1,98 @@
+/** The options of `rootmode run`, as typed, checked and turned into the settings of a machine. */
+import { EngineError } from '../contract/errors.ts';
+import { firstProblem, printable } from '../contract/serve.ts';
+import { accelerators, cpuModels, MachineSettings, maximumVcpus, type MachineSettingsInput } from '../contract/settings.ts';
+import { checkRegularFile } from '../host/files.ts';
+import { checkOutputFile } from '../host/streams.ts';
+
+export interface RunWords {
+  readonly kernel: string;
+  readonly initrd?: string | undefined;
+  readonly append?: string | undefined;
+  readonly memory: string;
+  readonly cpus: string;
+  readonly cpu: string;
+  readonly accel: string;
+  readonly threads: string;
+  readonly serial: string;
+  readonly name?: string | undefined;
+  /** False after `--no-reboot`. */
+  readonly reboot: boolean;
+  readonly debugExit?: boolean | undefined;
+  /** Names a machine that was given no name. */
+  readonly processId: number;
+}
+
+/**
+ * Check everything that can be checked before a machine is made, files included, so that a refusal leaves nothing behind.
+ * Fails with an `EngineError` that names the option, or the file, and the remedy.
+ */
+export function runSettings(words: RunWords): MachineSettings {
+  const input: MachineSettingsInput = {
+    name: words.name ?? `machine-${words.processId}`,
+    kernel: words.kernel,
+    ...(words.initrd === undefined ? {} : { initrd: words.initrd }),
+    append: words.append ?? '',
+    memoryKiB: memoryKiB(words.memory),
+    cpus: wholeNumber('--cpus', words.cpus, maximumVcpus),
+    cpu: oneOf('--cpu', words.cpu, cpuModels),
+    accel: oneOf('--accel', words.accel, accelerators, '; `rootmode capabilities` shows why no other'),
+    threads: oneOf('--threads', words.threads, ['per-vcpu', 'round-robin']),
+    serial: words.serial as MachineSettingsInput['serial'],
+    noReboot: !words.reboot,
+    debugExit: words.debugExit ?? false,
+  };
+  if (!/^(stdio|none|file:.+)$/s.test(words.serial)) refuse('--serial', words.serial, 'must be stdio, none or file:PATH');
+  const parsed = MachineSettings.safeParse(input);
+  if (!parsed.success) {
+    const option = String(parsed.error.issues[0]?.path[0] ?? 'settings');
+    const value = printable(String((input as unknown as Record<string, unknown>)[option]));
+    throw new EngineError('setting-invalid', {
+      setting: `--${option}`,
+      value,
+      reason: firstProblem(parsed.error).replace(`${option}: `, ''),
+    });
+  }
+  checkRegularFile(words.kernel, 'kernel');
+  if (words.initrd !== undefined) for (const file of moduleFiles(words.initrd)) checkRegularFile(file, 'initrd');
+  if (words.serial.startsWith('file:')) checkOutputFile(words.serial.slice('file:'.length), 'serial file');
+  return parsed.data;
+}
+
+/** The files named by `--initrd`: one, or several for multiboot, each with what its module is told after a blank. */
+export function moduleFiles(initrd: string): string[] {
+  return moduleWords(initrd).map(({ file }) => file);
+}
+
+/** `FILE ARGUMENTS,FILE` taken apart. A comma in a name is not possible, as with other machines' command lines. */
+export function moduleWords(initrd: string): { file: string; text: string }[] {
+  return initrd.split(',').map((part) => {
+    const blank = part.indexOf(' ');
+    return { file: blank < 0 ? part : part.slice(0, blank), text: part };
+  });
+}
+
+/** `512`, `512M`, `1.5G`: MiB unless a unit follows. */
+function memoryKiB(text: string): number {
+  const match = /^(\d{1,12}(?:\.\d{1,6})?)([KMG]?)(?:i?B)?$/i.exec(text);
+  if (match === null) return refuse('--memory', text, 'must be a number of MiB, such as 512');
+  const kib = Number(match[1]) * { k: 1, m: 1024, g: 1024 * 1024 }[(match[2] || 'm').toLowerCase() as 'k' | 'm' | 'g'];
+  if (kib < 1024 || kib > 3584 * 1024) return refuse('--memory', text, 'must be between 1 (MiB) and 3584 (3.5 GiB)');
+  if (kib % 4 !== 0) return refuse('--memory', text, 'must be whole pages of 4 KiB');
+  return kib;
+}
+
+function wholeNumber(option: string, text: string, maximum: number): number {
+  const value = /^\d{1,6}$/.test(text) ? Number(text) : 0;
+  return value >= 1 && value <= maximum ? value : refuse(option, text, `must be a whole number between 1 and ${maximum}`);
+}
+
+function oneOf<const T extends string>(option: string, text: string, allowed: readonly T[], more = ''): T {
+  const found = allowed.find((one) => one === text);
+  const names = allowed.join(' or ');
+  return found ?? refuse(option, text, `must be ${names}${more}`);
+}
+
+function refuse(setting: string, value: string, reason: string): never {
+  throw new EngineError('setting-invalid', { setting, value: value === '' ? 'empty' : printable(value), reason });
+}
