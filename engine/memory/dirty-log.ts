@@ -1,0 +1,67 @@
+import type { Views } from '../state/index.ts';
+import { FIXED, type MemoryMap, PAGE, PHYS } from './map.ts';
+import type { Slots } from './slots.ts';
+
+/** Makes every vCPU drop the write entries of its TLB and returns when all have passed a safe point. */
+export type FlushWrites = () => void;
+
+/** Which pages of a slot were written, by guest or devices: bit i of byte i >> 3 = page i of the slot. */
+export class DirtyLog {
+  readonly #views: Views;
+  readonly #words: number;
+  readonly #slots: Slots;
+  #flush: FlushWrites = () => undefined;
+
+  constructor(views: Views, map: MemoryMap, slots: Slots) {
+    this.#views = views;
+    this.#words = map.dirtyBits >>> 2;
+    this.#slots = slots;
+  }
+
+  set flushWrites(flush: FlushWrites) {
+    this.#flush = flush;
+  }
+
+  /** Mark the host page at `hva` as written: for devices, whose writes pass no TLB. */
+  mark(hva: number): void {
+    const page = hva >>> 12;
+    Atomics.or(this.#views.i32, this.#words + (page >>> 5), 1 << (page & 31));
+  }
+
+  /** The log so far, which goes on. Empty when the slot does not exist. */
+  get(slot: number): Uint8Array {
+    return this.#gather(slot, (page) => (this.#views.u32[this.#words + (page >>> 5)] as number) & (1 << (page & 31)));
+  }
+
+  /**
+   * Take the log and start a new one. On return every page that is not in a later log can be read and will not change unseen: the bit
+   * is taken, then logging of the page is armed again, then write entries are flushed, then every acknowledgement is awaited. A vCPU
+   * clears `PHYS.LOG` before it sets the bit, so a write in between is in this log or in the next.
+   */
+  collect(slot: number): Uint8Array {
+    const range = this.#slots.pages(slot);
+    const table = FIXED.physTable >>> 2;
+    const taken = this.#gather(slot, (page, gpa) => {
+      const bit = 1 << (page & 31);
+      const was = Atomics.and(this.#views.i32, this.#words + (page >>> 5), ~bit) & bit;
+      if (was === 0) return 0;
+      Atomics.or(this.#views.i32, table + gpa / PAGE, PHYS.LOG);
+      // While the A20 line is held, the page shows a second time one megabyte above.
+      if (this.#views.i32[FIXED.a20Masked >>> 2] !== 0 && gpa < 2 ** 32)
+        Atomics.or(this.#views.i32, table + ((gpa / PAGE) | 256), PHYS.LOG);
+      return was;
+    });
+    if (range !== undefined) this.#flush();
+    return taken;
+  }
+
+  #gather(slot: number, take: (page: number, gpa: number) => number): Uint8Array {
+    const range = this.#slots.pages(slot);
+    if (range === undefined) return new Uint8Array(0);
+    const bits = new Uint8Array((range.count + 7) >>> 3);
+    for (let i = 0; i < range.count; i++) {
+      if (take(range.first + i, range.gpa + i * PAGE) !== 0) bits[i >>> 3] = (bits[i >>> 3] as number) | (1 << (i & 7));
+    }
+    return bits;
+  }
+}

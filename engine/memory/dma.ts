@@ -1,0 +1,95 @@
+import type { Views } from '../state/index.ts';
+import type { DirtyLog } from './dirty-log.ts';
+import { FIXED, type MemoryMap, PAGE, PHYS, PHYSICAL_END } from './map.ts';
+
+/**
+ * How devices and loaders reach guest memory: with the dirty log kept and decoded code dropped. Addresses and lengths come from guests:
+ * what is not memory reads as ones and swallows writes.
+ */
+export class Dma {
+  readonly #views: Views;
+  readonly #map: MemoryMap;
+  readonly #dirty: DirtyLog;
+
+  constructor(views: Views, map: MemoryMap, dirty: DirtyLog) {
+    this.#views = views;
+    this.#map = map;
+    this.#dirty = dirty;
+  }
+
+  /** A copy of `length` bytes at guest-physical `gpa`. */
+  read(gpa: number, length: number): Uint8Array {
+    const bytes = new Uint8Array(length);
+    this.#pieces(gpa, length, (entry, offset, at, count) => {
+      if ((entry & (PHYS.RAM | PHYS.ROM)) === 0) bytes.fill(0xff, at, at + count);
+      else bytes.set(this.#views.u8.subarray(hostPage(entry) + offset, hostPage(entry) + offset + count), at);
+    });
+    return bytes;
+  }
+
+  /** Writes `bytes` to RAM at `gpa`; ROM stays as it is. */
+  write(gpa: number, bytes: Uint8Array): void {
+    this.#store(gpa, bytes, PHYS.RAM);
+  }
+
+  /** As `write`, into ROM too: for whoever puts the firmware there. */
+  load(gpa: number, bytes: Uint8Array): void {
+    this.#store(gpa, bytes, PHYS.RAM | PHYS.ROM);
+  }
+
+  /** The 32-bit little-endian word at `gpa`. */
+  read32(gpa: number): number {
+    const bytes = this.read(gpa, 4);
+    return new DataView(bytes.buffer).getUint32(0, true);
+  }
+
+  write32(gpa: number, value: number): void {
+    const bytes = new Uint8Array(4);
+    new DataView(bytes.buffer).setUint32(0, value, true);
+    this.write(gpa, bytes);
+  }
+
+  /** Whether all of a range is RAM. */
+  isRam(gpa: number, length: number): boolean {
+    let ram = true;
+    this.#pieces(gpa, length, (entry) => {
+      ram &&= (entry & PHYS.RAM) !== 0;
+    });
+    return ram;
+  }
+
+  #store(gpa: number, bytes: Uint8Array, kinds: number): void {
+    this.#pieces(gpa, bytes.length, (entry, offset, at, count) => {
+      if ((entry & kinds) === 0) return;
+      const hva = hostPage(entry) + offset;
+      this.#views.u8.set(bytes.subarray(at, at + count), hva);
+      this.#dirty.mark(hva);
+      this.#forgetCode(hva);
+    });
+  }
+
+  /** Decoded code of a page written behind the processor's back is stale. The bytes are in place before the mask is looked at. */
+  #forgetCode(hva: number): void {
+    const { i32 } = this.#views;
+    const info = (this.#map.pageInfo >>> 2) + (hva >>> 12) * 4;
+    if ((Atomics.or(i32, info, 0) | Atomics.or(i32, info + 1, 0)) === 0) return;
+    Atomics.add(i32, info + 2, 1);
+    Atomics.store(i32, info, 0);
+    Atomics.store(i32, info + 1, 0);
+  }
+
+  #pieces(gpa: number, length: number, visit: (entry: number, offset: number, at: number, count: number) => void): void {
+    for (let at = 0; at < length; ) {
+      const address = gpa + at;
+      const offset = address % PAGE;
+      const count = Math.min(PAGE - offset, length - at);
+      const inside = address >= 0 && address < PHYSICAL_END;
+      visit(inside ? (this.#views.u32[(FIXED.physTable >>> 2) + Math.floor(address / PAGE)] as number) : 0, offset, at, count);
+      at += count;
+    }
+  }
+}
+
+function hostPage(entry: number): number {
+  return (entry & 0xfffff000) >>> 0;
+}
