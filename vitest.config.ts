@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
+import { SummaryReporter } from './build/tasks/test-reporter.ts';
 
 // Started by hand with an older node on PATH, vitest starts again on the pinned one: tests need Node 24 for .ts workers.
 if (Number.parseInt(process.versions.node, 10) < 24) {
@@ -14,8 +15,11 @@ if (Number.parseInt(process.versions.node, 10) < 24) {
 const folders = '{engine,electron,renderer,build}';
 const shared = { environment: 'node', pool: 'forks', hookTimeout: 60_000 } as const;
 
+const summary = process.env.ROOTMODE_TEST_SUMMARY;
+
 export default defineConfig({
   test: {
+    reporters: ['default', ...(summary === undefined ? [] : [new SummaryReporter({ path: summary })])],
     maxWorkers: 2,
     passWithNoTests: true,
     coverage: { reportsDirectory: 'coverage' },

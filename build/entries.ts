@@ -1,5 +1,5 @@
 /**
- * The programs that the build writes into `.out/`: each source becomes one self-contained file there.
+ * The programs that the build writes into `.out/`: each source becomes one file there, beside chunks that they share.
  *
  * Code that names a worker, an asset or a built file writes `new URL('RELATIVE PATH', import.meta.url)` with the path of the source;
  * the build rewrites it to where the file is at run time (see tasks/bundle.ts), so the same line works from source and built.

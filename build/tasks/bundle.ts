@@ -1,11 +1,11 @@
 /**
- * The build: generates the interpreter, then bundles every entry into one file of `.out/`.
+ * The build: generates the interpreter, then bundles the entries into the flat folder `.out/`.
  *
  * Programs find their workers, assets and built files by `new URL('PATH', import.meta.url)`. Bundling moves code, so the path,
  * which is the one from the source file, is rewritten to the place at run time. That a named worker is an entry is checked here.
  */
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
-import { join, posix, relative } from 'node:path';
+import { existsSync, globSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { basename, join, posix, relative } from 'node:path';
 import { build, type Plugin } from 'esbuild';
 import { entries } from '../entries.ts';
 import { root, run } from './run.ts';
@@ -51,7 +51,8 @@ async function bundle(): Promise<void> {
   for (const { source } of entries) {
     if (!existsSync(join(root, source))) process.stdout.write(`${source}: not there, not built\n`);
   }
-  await build({
+  const { metafile } = await build({
+    metafile: true,
     absWorkingDir: root,
     entryPoints: present.map(({ source, output }) => ({ in: source, out: output.replace(/\.js$/, '') })),
     outdir: '.out',
@@ -59,6 +60,8 @@ async function bundle(): Promise<void> {
     platform: 'node',
     target: 'node24',
     format: 'esm',
+    // What a command loads only when it needs it stays a file of its own, so that the command line starts at once.
+    splitting: true,
     sourcemap: 'linked',
     legalComments: 'none',
     logLevel: 'warning',
@@ -68,6 +71,9 @@ async function bundle(): Promise<void> {
       js: "import { createRequire as createRequireOf } from 'node:module'; const require = createRequireOf(import.meta.url);",
     },
   });
+  // Chunks of an earlier build go last, so that a program started meanwhile finds what it loads.
+  const written = new Set(Object.keys(metafile.outputs).map((path) => basename(path)));
+  for (const file of globSync('*.js{,.map}', { cwd: out })) if (!written.has(file)) rmSync(join(out, file));
 }
 
 async function generate(): Promise<void> {

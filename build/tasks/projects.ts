@@ -23,7 +23,8 @@ function projectName(layer: Layer): string {
 }
 
 function sourcesOf(layer: Layer): Pick<Project, 'include' | 'exclude'> {
-  const include = [layer.folder === 'engine' ? 'engine/*.ts' : `${layer.folder}/**/*.ts`];
+  // The roots say the program's version, which stands in package.json.
+  const include = layer.folder === 'engine' ? ['engine/*.ts', 'package.json'] : [`${layer.folder}/**/*.ts`];
   const inner = layer.folder === 'engine' ? [] : layersInside(layer.folder).map((other) => `${other.folder}/**`);
   return { include, exclude: [...testFiles, ...inner] };
 }
@@ -90,7 +91,7 @@ export function writeProjects(): string {
       compilerOptions: compilerOptions(project),
       files: globalTypes(project.platform).map(fromFolder),
       include: project.include.map(fromFolder),
-      exclude: project.exclude.map((pattern) => (pattern.startsWith('**') ? pattern : fromFolder(pattern))),
+      exclude: project.exclude.map(fromFolder),
       references: project.references.map((name) => ({ path: `./${name}.json` })),
     };
     writeIfChanged(join(folder, `${project.name}.json`), `${JSON.stringify(config, null, 2)}\n`);
