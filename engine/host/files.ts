@@ -1,5 +1,5 @@
 /** Files named by people. */
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { EngineError } from '../base/errors.ts';
 
 /** Read a regular file whole. `what` names its role in sentences: "kernel". Devices and pipes are refused: they may never end. */
@@ -30,6 +30,11 @@ export function checkRegularFile(path: string, what: string): number {
   } finally {
     closeSync(file);
   }
+}
+
+/** Whether `path` names a regular file, readable or not. */
+export function isRegularFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
 }
 
 function openForReading(path: string, what: string): number {

@@ -42,3 +42,17 @@ export function hostProcessors(): number {
 export function hostMemoryBytes(): number {
   return totalmem();
 }
+
+/** Largest memory, in bytes, that this host's engine gives one machine to share among its threads. Reserved for a moment to find out. */
+export function sharedMemoryLimit(): number {
+  for (const pages of [65536, 49152, 32768, 16384, 8192]) {
+    try {
+      // Address space only: no page is touched.
+      new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+      return pages * 65536;
+    } catch {
+      // Try less.
+    }
+  }
+  return 0;
+}

@@ -1,8 +1,8 @@
 /** The options of `rootmode run`, as typed, checked and turned into the settings of a machine. */
 import { EngineError } from '../contract/errors.ts';
 import { firstProblem, printable } from '../contract/serve.ts';
-import { accelerators, cpuModels, MachineSettings, maximumVcpus, type MachineSettingsInput } from '../contract/settings.ts';
-import { checkRegularFile } from '../host/files.ts';
+import { accelerators, cpuModels, MachineSettings, type MachineSettingsInput, maximumVcpus } from '../contract/settings.ts';
+import { checkRegularFile, isRegularFile } from '../host/files.ts';
 import { checkOutputFile } from '../host/streams.ts';
 
 export interface RunWords {
@@ -64,8 +64,12 @@ export function moduleFiles(initrd: string): string[] {
   return moduleWords(initrd).map(({ file }) => file);
 }
 
-/** `FILE ARGUMENTS,FILE` taken apart. A comma in a name is not possible, as with other machines' command lines. */
+/**
+ * The modules `--initrd` names, with the text that multiboot tells each. A file whose whole name this is counts as one; otherwise it is
+ * `FILE ARGUMENTS,FILE ARGUMENTS`, as other machines' command lines have it.
+ */
 export function moduleWords(initrd: string): { file: string; text: string }[] {
+  if (isRegularFile(initrd)) return [{ file: initrd, text: initrd }];
   return initrd.split(',').map((part) => {
     const blank = part.indexOf(' ');
     return { file: blank < 0 ? part : part.slice(0, blank), text: part };

@@ -153,7 +153,7 @@ describe('a prototype among the arguments', () => {
 
 describe('connecting', () => {
   it('says which machines run when the wanted one does not', async () => {
-    await expect(connectEngine('two')).rejects.toThrow('No machine named two is running; running are: one.');
+    await expect(connectEngine('two')).rejects.toThrow('No machine named two is running; name one that runs: one.');
   });
 });
 

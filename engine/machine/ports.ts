@@ -1,0 +1,33 @@
+/** What a machine needs of its host, as `host` offers it. */
+
+/** Where bytes of the serial port go. */
+export interface ByteSink {
+  /** Resolves once the host has the bytes; rejects with `EngineError`. */
+  write(bytes: Uint8Array): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Where bytes for the serial port come from. */
+export interface ByteSource {
+  readonly terminal: boolean;
+  setRaw(raw: boolean): void;
+  pause(): void;
+  resume(): void;
+  close(): void;
+}
+
+/** The ports of the I/O thread. */
+export interface IoHost {
+  readFile(path: string, what: string): Uint8Array;
+  openStandardOutput(): ByteSink;
+  openOutputFile(path: string, what: string): ByteSink;
+  openStandardInput(listener: { onBytes(bytes: Uint8Array): void; onEnd(): void }): ByteSource;
+  /** Where the monitor prints: the terminal, never the serial port's output. */
+  printMonitor(text: string): void;
+}
+
+/** A channel to another thread of the machine. */
+export interface Channel<Out, In> {
+  post(message: Out): void;
+  onMessage(handler: (message: In) => void): void;
+}
