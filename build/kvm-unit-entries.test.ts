@@ -1,0 +1,56 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { outcomeOf, parseClaims, parseEntries } from './tasks/kvm-unit-entries.ts';
+import { root } from './tasks/run.ts';
+
+const list = `# comment
+[plain]
+file = plain.flat
+
+[full]
+file = full.flat
+smp = 2
+test_args = 'one two'
+qemu_params = -cpu max -m 4g
+timeout = 30
+`;
+
+describe('list of entries', () => {
+  it('is read with its defaults', () => {
+    expect(parseEntries(list)).toEqual([
+      { name: 'plain', file: 'plain.flat', vcpus: 1, memoryMiB: 256, append: '', timeout: 90 },
+      { name: 'full', file: 'full.flat', vcpus: 2, memoryMiB: 4096, append: 'one two', timeout: 30 },
+    ]);
+  });
+});
+
+describe('table of claims', () => {
+  const table = readFileSync(join(root, 'build/kvm-unit-tests.md'), 'utf8');
+
+  it('has one row per entry of the suite, with one claim and a reason where it is not met', () => {
+    const rows = parseClaims(table);
+    expect(rows.size).toBe(87);
+    for (const [name, { claim, remark }] of rows) if (claim !== 'must pass') expect(remark, name).not.toBe('');
+  });
+
+  it('says the counts of its rows', () => {
+    const count = (claim: string) => [...parseClaims(table).values()].filter((row) => row.claim === claim).length;
+    const said = /(\d+) must pass, (\d+) are not claimed, (\d+) differ/.exec(table);
+    expect(said?.slice(1).map(Number)).toEqual([count('must pass'), count('not claimed'), count('known difference')]);
+  });
+
+  it('refuses a row with two claims', () => {
+    expect(() => parseClaims('| e | p | 1 | x | x | | |')).toThrow('e: one of the three');
+  });
+});
+
+it.each([
+  [1, 'passed'],
+  [155, 'skipped'],
+  [3, 'failed'],
+  [0, 'failed'],
+  [null, 'failed'],
+])('exit status %j is %s', (status, outcome) => {
+  expect(outcomeOf(status)).toBe(outcome);
+});

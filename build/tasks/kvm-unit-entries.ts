@@ -1,0 +1,75 @@
+/** The two texts behind a run of kvm-unit-tests: its own list of entries, and our table of what we claim of them. */
+
+export interface KvmUnitEntry {
+  readonly name: string;
+  /** Program, without folder. */
+  readonly file: string;
+  readonly vcpus: number;
+  readonly memoryMiB: number;
+  readonly append: string;
+  /** Seconds that the entry may take on a fast machine. */
+  readonly timeout: number;
+}
+
+export type Claim = 'must pass' | 'not claimed' | 'known difference';
+
+const defaultMemoryMiB = 256;
+const defaultTimeout = 90;
+
+function unquoted(text: string): string {
+  return text.replace(/^(["'])(.*)\1$/, '$2');
+}
+
+/** Entries of a `unittests.cfg` in its order. Keys that describe other hypervisors' options are read for the memory size only. */
+export function parseEntries(text: string): readonly KvmUnitEntry[] {
+  const sections: { name: string; keys: Map<string, string> }[] = [];
+  for (const line of text.split('\n')) {
+    const section = /^\[([^\]]+)\]/.exec(line)?.[1];
+    if (section !== undefined) sections.push({ name: section, keys: new Map() });
+    const key = /^(\w+)\s*=\s*(.*?)\s*$/.exec(line);
+    if (key?.[1] !== undefined) sections.at(-1)?.keys.set(key[1], unquoted(key[2] ?? ''));
+  }
+  return sections.map(({ name, keys }) => {
+    const memory = /-m (\d+)(g?)/.exec(keys.get('qemu_params') ?? '');
+    const unit = memory?.[2] === 'g' ? 1024 : 1;
+    return {
+      name,
+      file: keys.get('file') ?? '',
+      vcpus: Number(keys.get('smp') ?? '1'),
+      memoryMiB: memory?.[1] === undefined ? defaultMemoryMiB : Number(memory[1]) * unit,
+      append: keys.get('test_args') ?? '',
+      timeout: Number(keys.get('timeout') ?? defaultTimeout),
+    };
+  });
+}
+
+export interface ClaimRow {
+  readonly claim: Claim;
+  readonly remark: string;
+}
+
+/** The rows of the table in build/kvm-unit-tests.md by entry. Throws Error for a row with no claim or more than one. */
+export function parseClaims(markdown: string): ReadonlyMap<string, ClaimRow> {
+  const rows = new Map<string, ClaimRow>();
+  for (const line of markdown.split('\n')) {
+    const cells = line.split('|').map((cell) => cell.trim());
+    const [, name, , vcpus, must, not, known, remark] = cells;
+    if (cells.length !== 9 || name === undefined || !/^\d+$/.test(vcpus ?? '')) continue;
+    const claims: Claim[] = [];
+    if (must === 'x') claims.push('must pass');
+    if (not === 'x') claims.push('not claimed');
+    if (known === 'x') claims.push('known difference');
+    const claim = claims[0];
+    if (claim === undefined || claims.length > 1) throw new Error(`${name}: one of the three columns holds an x`);
+    rows.set(name, { claim, remark: remark ?? '' });
+  }
+  return rows;
+}
+
+export type Outcome = 'passed' | 'skipped' | 'failed' | 'timeout';
+
+/** What the exit status of the debug-exit device says: the test wrote V, the status is (V << 1) | 1. */
+export function outcomeOf(status: number | null): Outcome {
+  if (status === 1) return 'passed';
+  return status === ((77 << 1) | 1) ? 'skipped' : 'failed';
+}

@@ -1,0 +1,88 @@
+/**
+ * `npm run kvm-unit-tests -- FOLDER [--all] [ENTRY...]`: runs built programs of kvm-unit-tests, which lie in FOLDER (a checkout that the
+ * user built), and reports against build/kvm-unit-tests.md. Without names the entries that must pass; with `--all` every one.
+ * `--slow N` multiplies the time limits (default 10: an interpreter is no hardware). Exit status 1 when a claim does not hold.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { type ClaimRow, type KvmUnitEntry, type Outcome, outcomeOf, parseClaims, parseEntries } from './kvm-unit-entries.ts';
+import { root } from './run.ts';
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    all: { type: 'boolean', default: false },
+    slow: { type: 'string', default: '10' },
+    verbose: { type: 'boolean', default: false },
+  },
+});
+
+function refuse(sentence: string): never {
+  process.stderr.write(`${sentence}\n`);
+  process.exit(2);
+}
+
+const [folder, ...names] = positionals;
+if (folder === undefined) refuse('name the folder of a built checkout of kvm-unit-tests');
+const list = join(folder, 'x86/unittests.cfg');
+if (!existsSync(list)) refuse(`${list} is not there: the folder is not a checkout of kvm-unit-tests`);
+
+const claims = parseClaims(readFileSync(join(root, 'build/kvm-unit-tests.md'), 'utf8'));
+const entries = parseEntries(readFileSync(list, 'utf8'));
+for (const name of names) if (!entries.some((entry) => entry.name === name)) refuse(`there is no entry ${name}`);
+
+interface Result {
+  readonly outcome: Outcome | 'not built';
+  readonly output: string;
+  readonly seconds: number;
+}
+
+/** Models of ours that stand for the `-cpu` options of the entry; see the remarks in the table. */
+function modelOf(row: ClaimRow | undefined): string {
+  return row?.remark.includes('--cpu qemu64') === true ? 'qemu64' : 'x86-64-v2';
+}
+
+function runEntry(entry: KvmUnitEntry, row: ClaimRow | undefined): Result {
+  const program = join(folder ?? '', 'x86', entry.file);
+  if (!existsSync(program)) return { outcome: 'not built', output: '', seconds: 0 };
+  const started = performance.now();
+  const size = ['--memory', String(entry.memoryMiB), '--cpus', String(entry.vcpus), '--cpu', modelOf(row)];
+  const exit = ['--debug-exit', '--no-reboot', '--accel', 'bare'];
+  const { status, stdout, stderr, error } = spawnSync(
+    join(root, 'build/cli/rootmode'),
+    ['run', '--kernel', program, '--append', entry.append, ...size, ...exit],
+    {
+      timeout: entry.timeout * Number(values.slow) * 1000,
+      killSignal: 'SIGKILL',
+      encoding: 'utf8',
+      input: '',
+      maxBuffer: 256 << 20,
+    },
+  );
+  const seconds = (performance.now() - started) / 1000;
+  const timedOut = error !== undefined && 'code' in error && error.code === 'ETIMEDOUT';
+  return { outcome: timedOut ? 'timeout' : outcomeOf(status), output: stdout + stderr, seconds };
+}
+
+const counts = { held: 0, broken: 0, passing: 0 };
+for (const entry of entries) {
+  const row = claims.get(entry.name);
+  const chosen = names.length > 0 ? names.includes(entry.name) : values.all || row?.claim === 'must pass';
+  if (!chosen) continue;
+  const { outcome, output, seconds } = runEntry(entry, row);
+  const claim = row?.claim ?? 'not in the table';
+  process.stdout.write(`${outcome.padEnd(9)} ${entry.name.padEnd(42)} ${seconds.toFixed(1).padStart(6)} s  ${claim}\n`);
+  if (values.verbose) process.stdout.write(output);
+  else if (outcome !== 'passed') {
+    const failures = output.split('\n').filter((line) => /^(FAIL|ABORT|Unhandled)|rootmode:/.test(line));
+    for (const line of failures.slice(0, 8)) process.stdout.write(`          ${line}\n`);
+  }
+  if (row?.claim === 'must pass') counts[outcome === 'passed' ? 'held' : 'broken'] += 1;
+  else if (outcome === 'passed') counts.passing += 1;
+}
+process.stdout.write(
+  `${counts.held} of ${counts.held + counts.broken} claims hold; ${counts.passing} entries pass that are not claimed\n`,
+);
+process.exitCode = counts.broken > 0 ? 1 : 0;
