@@ -185,6 +185,13 @@ export interface Emitter {
    * `fn` may be emitted inside a compare-and-swap loop: it must have no effects.
    */
   update(op: Operand, fn: (old: Int) => Int, lock?: boolean): [Int, Int];
+  /** `update` of `width` bits at a byte offset from the operand, as `loadAt` places it (BTS with a register index). */
+  updateAt(op: Operand, at: { offset: number | Int; width: Width; lock?: boolean }, fn: (old: Int) => Int): [Int, Int];
+  /**
+   * CMPXCHG16B on 16 bytes whose alignment has been checked: store `desired` where both halves equal `expected`, else write the old
+   * value back. Atomic when `lock`. Halves are [low, high]; returns the old ones.
+   */
+  compareExchange128(op: Operand, halves: { expected: [Int, Int]; desired: [Int, Int] }, lock: boolean): [Int, Int];
   /** Offset part of a memory operand, without segment base, truncated to the address size (LEA). */
   address(op: Operand): Int;
   /** Linear address of a memory operand: segment base added, truncated to 32 bits outside 64-bit mode; no limit or canonical check. */
@@ -245,7 +252,7 @@ export interface Emitter {
   checkTarget(target: Int): void;
   jump(target: Int): void;
   jumpRel(op: Operand): void;
-  /** Taken: jump to the `rel` target; not taken: the next instruction. */
+  /** Taken: `checkTarget`, then jump to the `rel` target; not taken: the next instruction. The other two do not check by themselves. */
   jumpRelIf(condition: Bool, op: Operand): void;
   /** Repeat this same instruction (REP) when `again`; interrupts are taken in between, RIP stays. Otherwise go on. */
   repeat(again: Bool): void;

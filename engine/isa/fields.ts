@@ -2,13 +2,49 @@
 
 /** State members a definition may read or write as integers (zero-extended). */
 export type Field =
-  | 'cr0' | 'cr2' | 'cr3' | 'cr4' | 'cr8' | 'efer' | 'xcr0'
-  | 'dr6' | 'dr7'
-  | 'fsBase' | 'gsBase' | 'kernelGsBase' | 'csBase' | 'ssBase' | 'dsBase' | 'esBase'
-  | 'esSelector' | 'csSelector' | 'ssSelector' | 'dsSelector' | 'fsSelector' | 'gsSelector' | 'ldtrSelector' | 'trSelector'
-  | 'gdtrBase' | 'gdtrLimit' | 'idtrBase' | 'idtrLimit'
-  | 'star' | 'lstar' | 'cstar' | 'sfmask' | 'tscAux'
-  | 'fcw' | 'fsw' | 'ftop' | 'ftag' | 'fop' | 'fip' | 'fdp' | 'fcs' | 'fds' | 'mxcsr'
+  | 'cr0'
+  | 'cr2'
+  | 'cr3'
+  | 'cr4'
+  | 'cr8'
+  | 'efer'
+  | 'xcr0'
+  | 'dr6'
+  | 'dr7'
+  | 'fsBase'
+  | 'gsBase'
+  | 'kernelGsBase'
+  | 'csBase'
+  | 'ssBase'
+  | 'dsBase'
+  | 'esBase'
+  | 'esSelector'
+  | 'csSelector'
+  | 'ssSelector'
+  | 'dsSelector'
+  | 'fsSelector'
+  | 'gsSelector'
+  | 'ldtrSelector'
+  | 'trSelector'
+  | 'gdtrBase'
+  | 'gdtrLimit'
+  | 'idtrBase'
+  | 'idtrLimit'
+  | 'star'
+  | 'lstar'
+  | 'cstar'
+  | 'sfmask'
+  | 'tscAux'
+  | 'fcw'
+  | 'fsw'
+  | 'ftop'
+  | 'ftag'
+  | 'fop'
+  | 'fip'
+  | 'fdp'
+  | 'fcs'
+  | 'fds'
+  | 'mxcsr'
   | 'cpl';
 
 /** What a slow routine is: arguments and results it takes, whether it ends the block, and what it does. */
@@ -37,7 +73,12 @@ export const SLOW = {
   sysret: routine(1, 0, true, 'SYSRET: operand width (64: to 64-bit code)'),
   sysenter: routine(0, 0, true, 'SYSENTER'),
   sysexit: routine(1, 0, true, 'SYSEXIT: operand width'),
-  loadSegment: routine(2, 0, true, 'MOV to segment register, POP, LxS: segment number 0 ES … 5 GS, selector'),
+  loadSegment: routine(
+    2,
+    0,
+    false,
+    'MOV to segment register, POP, LxS: segment number 0 ES … 5 GS, selector; rSP, shadow and block end are the definition’s',
+  ),
   loadLdt: routine(1, 0, true, 'LLDT: selector'),
   loadTr: routine(1, 0, true, 'LTR: selector'),
   loadGdt: routine(2, 0, true, 'LGDT: limit, base'),
@@ -63,13 +104,18 @@ export const SLOW = {
   invpcid: routine(3, 0, true, 'INVPCID: type, descriptor low, descriptor high'),
   flushAll: routine(0, 0, true, 'INVD, WBINVD: privilege check only'),
   portIn: routine(2, 1, false, 'IN: port, width; permission checked, I/O breakpoints noted'),
-  portOut: routine(3, 0, true, 'OUT: port, width, value'),
+  portOut: routine(3, 0, false, 'OUT: port, width, value; the definition ends the block'),
   checkPort: routine(2, 0, false, 'Permission for INS/OUTS before memory is touched: port, width'),
   hlt: routine(0, 0, true, 'HLT'),
   monitor: routine(1, 0, false, 'MONITOR: linear address'),
   mwait: routine(0, 0, true, 'MWAIT'),
   pause: routine(0, 0, false, 'PAUSE: a hint to the thread scheduler'),
-  popf: routine(2, 0, true, 'POPF in virtual-8086 mode with VME, or where TF, VM, VIF or VIP are touched: value, width'),
+  popf: routine(
+    2,
+    0,
+    true,
+    'POPF in virtual-8086 mode with VME, or where TF, VM, VIF or VIP are touched: value, width; rSP has been advanced',
+  ),
   cliSti: routine(1, 0, true, 'CLI (0) or STI (1) where CPL exceeds IOPL: VME, PVI or #GP'),
   rsm: routine(0, 0, true, 'RSM outside SMM: #UD'),
   // x87, FXSAVE, XSAVE: floating-point definitions; e is the linear effective address made with Emitter.address plus segment by the routine

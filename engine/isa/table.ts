@@ -1,0 +1,154 @@
+/** Decode tables, built from forms: opcode map, mandatory prefix, ModRM byte. */
+import type { Definition, Form } from './form.ts';
+import { makeVariant, type Variant, type VariantKey } from './variants.ts';
+
+/** Immediate layouts, resolved at build time to a small number the decoder switches on. */
+export const LAYOUT = { none: 0, ib: 1, iw: 2, iz: 3, iv: 4, far: 5, moffs: 6, iwib: 7, id: 8, ibib: 9 } as const;
+
+/** Prefix bits of `Decoded.prefixes`. */
+export const PREFIX = {
+  operandSize: 1,
+  addressSize: 2,
+  lock: 4,
+  repne: 8,
+  rep: 16,
+  rex: 32,
+  rexB: 64,
+  rexX: 128,
+  rexR: 256,
+  rexW: 512,
+} as const;
+
+/** A form with what the decoder needs about it as plain numbers. */
+export class Entry {
+  readonly form: Form;
+  readonly layout: number;
+  /** The immediate is sign-extended. */
+  readonly signed: boolean;
+  /** Registers ModRM.reg may name (limited for segment, control and debug registers), and the prefix bit that extends it. */
+  readonly registers: number;
+  readonly rexR: number;
+  readonly variants: Variant[][] = [];
+
+  constructor(form: Form) {
+    this.form = form;
+    this.layout = layoutOf(form);
+    this.signed = form.operands.some((o) => o.immediate !== 0 && o.signed);
+    this.registers = registersOf(form);
+    this.rexR = form.operands.some((o) => o.kind === 'seg') ? 0 : PREFIX.rexR;
+  }
+
+  /** `slot` must determine `key` together with `mode`. */
+  variant(mode: number, slot: number, key: () => VariantKey): Variant {
+    let list = this.variants[mode];
+    if (list === undefined) {
+      list = [];
+      this.variants[mode] = list;
+    }
+    let variant = list[slot];
+    if (variant === undefined) {
+      variant = makeVariant(this.form, key());
+      list[slot] = variant;
+    }
+    return variant;
+  }
+}
+
+/** Bit set of the registers ModRM.reg may name: ES to GS but not CS as a destination, CR0 2 3 4 8, DR0 to DR7. */
+function registersOf(form: Form): number {
+  const kinds = form.operands.map((o) => (o.source === 'reg' ? o.kind : undefined));
+  if (kinds.includes('cr')) return 0b1_0001_1101;
+  if (kinds.includes('dr')) return 0xff;
+  if (kinds[0] === 'seg') return 0b111101;
+  if (kinds.includes('seg')) return 0b111111;
+  return 0xffff;
+}
+
+function layoutOf(form: Form): number {
+  if (form.operands.some((o) => o.source === 'moffs')) return LAYOUT.moffs;
+  const parts = form.operands.filter((o) => o.immediate !== 0);
+  const [first, second] = parts;
+  if (!first) return LAYOUT.none;
+  if (first.source === 'far') return LAYOUT.far;
+  if (second) return first.immediate === 16 ? LAYOUT.iwib : LAYOUT.ibib;
+  return { 8: LAYOUT.ib, 16: LAYOUT.iw, 32: LAYOUT.id, z: LAYOUT.iz, v: LAYOUT.iv }[first.immediate as 8];
+}
+
+/** Index of the mandatory-prefix column. */
+export const COLUMN = { NP: 0, 66: 1, F3: 2, F2: 3 } as const;
+
+export class Slot {
+  readonly modrm: boolean;
+  /** By column; where `groups` has the column, the entry depends on ModRM. */
+  readonly direct: (Entry | undefined)[] = [undefined, undefined, undefined, undefined];
+  readonly groups: ((Entry | undefined)[] | undefined)[] = [undefined, undefined, undefined, undefined];
+
+  constructor(modrm: boolean) {
+    this.modrm = modrm;
+  }
+}
+
+/** 4 maps of 256 opcodes. */
+export type Table = (Slot | undefined)[];
+
+const modrmMatches = (form: Form, modrm: number): boolean => {
+  if (form.modrm >= 0) return modrm >= form.modrm && modrm < form.modrm + form.modrms;
+  if (form.digit >= 0 && ((modrm >> 3) & 7) !== form.digit) return false;
+  return form.mod === 'both' || (form.mod === 'reg') === modrm >= 0xc0;
+};
+/** More exact forms shadow less exact ones. */
+const rank = (form: Form): number => (form.modrm >= 0 ? 4 : 0) + (form.digit >= 0 ? 2 : 0) + (form.mod === 'both' ? 0 : 1);
+
+function buildSlot(forms: readonly Entry[]): Slot {
+  const first = forms[0]!.form;
+  if (forms.some((entry) => entry.form.hasModrm !== first.hasModrm))
+    throw new Error(`forms of one opcode disagree about ModRM: ${first.text}`);
+  const slot = new Slot(first.hasModrm);
+  for (const [name, column] of Object.entries(COLUMN)) {
+    const own = forms.filter((entry) => entry.form.prefix === name);
+    const any = forms.filter((entry) => entry.form.prefix === 'any');
+    const pick = (modrm: number): Entry | undefined => best(own, modrm) ?? best(any, modrm);
+    if (!slot.modrm) {
+      slot.direct[column] = pick(0);
+      continue;
+    }
+    const all = Array.from({ length: 256 }, (_, modrm) => pick(modrm));
+    if (all.every((entry) => entry === all[0])) slot.direct[column] = all[0];
+    else slot.groups[column] = all;
+  }
+  return slot;
+}
+
+function best(entries: readonly Entry[], modrm: number): Entry | undefined {
+  let found: Entry | undefined;
+  for (const entry of entries) {
+    if (!modrmMatches(entry.form, modrm)) continue;
+    if (found && rank(found.form) === rank(entry.form))
+      throw new Error(`forms '${found.form.text}' and '${entry.form.text}' overlap`);
+    if (!found || rank(entry.form) > rank(found.form)) found = entry;
+  }
+  return found;
+}
+
+/** Tables for 64-bit mode and for the other modes. Throws when two forms overlap. */
+export function buildTables(definitions: readonly Definition[]): { long: Table; legacy: Table } {
+  const tables = { long: new Array<Slot | undefined>(1024), legacy: new Array<Slot | undefined>(1024) };
+  const byOpcode = { long: new Map<number, Entry[]>(), legacy: new Map<number, Entry[]>() };
+  for (const definition of definitions) {
+    for (const form of definition.forms) {
+      const entry = new Entry(form);
+      for (let i = 0; i < form.opcodes; i++) {
+        const at = form.map * 256 + form.opcode + i;
+        for (const kind of ['long', 'legacy'] as const) {
+          if (!(kind === 'long' ? form.in64 : form.inLegacy)) continue;
+          const list = byOpcode[kind].get(at);
+          if (list) list.push(entry);
+          else byOpcode[kind].set(at, [entry]);
+        }
+      }
+    }
+  }
+  for (const kind of ['long', 'legacy'] as const)
+    for (const [at, entries] of byOpcode[kind]) tables[kind][at] = buildSlot(entries);
+  return tables;
+}
