@@ -82,4 +82,26 @@ export class ByteRing {
     if (waited.async) await waited.value;
     return this.length > 0;
   }
+
+  /** The producer blocks until at least half of the ring is free or `milliseconds` have passed; true when it is. */
+  waitForRoom(milliseconds: number): boolean {
+    const seen = Atomics.load(this.#words, 1);
+    if (this.length <= this.#capacity / 2) return true;
+    Atomics.wait(this.#words, 1, seen, milliseconds);
+    return this.length <= this.#capacity / 2;
+  }
+
+  /** The producer waits for any room, on a thread with an event loop; true when there is some. */
+  async roomReady(milliseconds: number): Promise<boolean> {
+    const seen = Atomics.load(this.#words, 1);
+    if (this.length < this.#capacity) return true;
+    const waited = Atomics.waitAsync(this.#words as Int32Array<SharedArrayBuffer>, 1, seen, milliseconds);
+    if (waited.async) await waited.value;
+    return this.length < this.#capacity;
+  }
+
+  /** Ends a wait of the consumer although there is nothing new. */
+  wake(): void {
+    Atomics.notify(this.#words, 0);
+  }
 }

@@ -7,15 +7,21 @@ export interface EscapeFilter {
   feed(bytes: Uint8Array): Uint8Array;
 }
 
-/** `x` or `X` quits, `c` or `C` opens the monitor, Ctrl-A again sends one Ctrl-A; any other key after Ctrl-A is not the guest's. */
-export function createEscapeFilter(actions: { quit(): void; monitor(): void }): EscapeFilter {
+export interface EscapeActions {
+  quit(): void;
+  /** `rest` was typed after the key and is the monitor's. */
+  monitor(rest: Uint8Array): void;
+}
+
+/** `x` or `X` quits, `c` or `C` opens the monitor, Ctrl-A again sends one Ctrl-A; any other key after Ctrl-A is nobody's. */
+export function createEscapeFilter(actions: EscapeActions): EscapeFilter {
   let escaped = false;
   return {
     feed: (bytes) => {
       if (!escaped && !bytes.includes(CTRL_A)) return bytes;
       const kept = new Uint8Array(bytes.length);
       let length = 0;
-      for (const byte of bytes) {
+      for (const [at, byte] of bytes.entries()) {
         if (!escaped) {
           if (byte === CTRL_A) escaped = true;
           else kept[length++] = byte;
@@ -25,7 +31,10 @@ export function createEscapeFilter(actions: { quit(): void; monitor(): void }): 
         const letter = byte | 0x20;
         if (byte === CTRL_A) kept[length++] = CTRL_A;
         else if (letter === 0x78) actions.quit();
-        else if (letter === 0x63) actions.monitor();
+        else if (letter === 0x63) {
+          actions.monitor(bytes.subarray(at + 1));
+          break;
+        }
       }
       return kept.slice(0, length);
     },

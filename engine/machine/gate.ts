@@ -10,9 +10,9 @@ export class Gate {
   readonly #words: Int32Array;
   readonly #index: number;
 
-  constructor({ arena, i32 }: MachineMemory) {
+  constructor({ arena, i32, vcpus }: MachineMemory) {
     this.#words = i32;
-    this.#index = arena.take('gate', 4, 64) >>> 2;
+    this.#index = arena.take('gate', 4 * (1 + vcpus), 64) >>> 2;
   }
 
   get state(): 'closed' | 'open' | 'ending' {
@@ -39,5 +39,17 @@ export class Gate {
   /** Blocks while the gate is closed. Not for the main thread. */
   waitWhileClosed(): void {
     while (Atomics.load(this.#words, this.#index) === CLOSED) Atomics.wait(this.#words, this.#index, CLOSED);
+  }
+
+  /** Ask a vCPU for a report; whoever asks then raises `sync`. */
+  wantReport(vcpu: number): void {
+    Atomics.store(this.#words, this.#index + 1 + vcpu, 1);
+  }
+
+  /** Whether a report was asked for since the last call. */
+  takeReportWanted(vcpu: number): boolean {
+    return (
+      Atomics.load(this.#words, this.#index + 1 + vcpu) !== 0 && Atomics.exchange(this.#words, this.#index + 1 + vcpu, 0) !== 0
+    );
   }
 }

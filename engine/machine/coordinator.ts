@@ -1,0 +1,314 @@
+/**
+ * The coordinator of one machine, on the main thread: starts its threads, lets vCPUs run and stops them, and decides how it ends. It
+ * never takes the machine lock and never touches guest memory: what it wants of a vCPU it requests, what it wants of the board it asks
+ * the I/O thread for.
+ */
+import { EngineError, type MachineClock, REQUEST, type Requests } from '../base/index.ts';
+import type { MachineSettings, MachineStatus } from '../contract/settings.ts';
+import type { Gate } from './gate.ts';
+import {
+  type FromIo,
+  type FromVcpus,
+  type MachineEvent,
+  type ThreadPlan,
+  type ToIo,
+  unpackFailure,
+  type VcpuReport,
+} from './messages.ts';
+
+/** How a machine ended. */
+export type MachineEnd =
+  | { readonly kind: 'poweroff' }
+  /** The guest asked for a reset under `noReboot`. */
+  | { readonly kind: 'reset' }
+  | { readonly kind: 'debug-exit'; readonly value: number }
+  | { readonly kind: 'triple-fault'; readonly report: VcpuReport }
+  /** Somebody stopped it: `why` is the caller's own word. */
+  | { readonly kind: 'stopped'; readonly why: string }
+  | { readonly kind: 'failed'; readonly failure: EngineError };
+
+/** One thread as the coordinator holds it. */
+export interface ThreadHandle<Out> {
+  post(message: Out): void;
+  terminate(): Promise<void>;
+}
+
+export interface ThreadEvents<In> {
+  onMessage(message: In): void;
+  onFailure(reason: string): void;
+  onExit(): void;
+}
+
+/** What the coordinator needs of its host and of the machine's memory. */
+export interface CoordinatorParts {
+  readonly settings: MachineSettings;
+  readonly gate: Gate;
+  readonly requests: Requests;
+  readonly clock: MachineClock;
+  startIo(plan: ThreadPlan['role'], events: ThreadEvents<FromIo>): ThreadHandle<ToIo>;
+  startVcpus(plan: ThreadPlan['role'], events: ThreadEvents<FromVcpus>): ThreadHandle<never>;
+  /** Calls back once after so many milliseconds, unless the function it returns is called before. */
+  after(milliseconds: number, callback: () => void): () => void;
+  /** Bytes typed into the monitor; `entered` with the first. */
+  onMonitor(bytes: Uint8Array, entered: boolean): void;
+}
+
+/** How long a thread may take to reach a safe point before it is ended by force, in milliseconds. */
+const PATIENCE = 2000;
+/** How long a reader may hold up the last bytes of a machine that was stopped rather than ended by its guest, in milliseconds. */
+const FLUSH = 1000;
+
+interface VcpuThread {
+  readonly vcpus: readonly number[];
+  readonly handle: ThreadHandle<never>;
+  readonly exited: PromiseWithResolvers<void>;
+}
+
+export class Coordinator {
+  readonly #parts: CoordinatorParts;
+  readonly #io: ThreadHandle<ToIo>;
+  readonly #threads: VcpuThread[];
+  readonly #ended = Promise.withResolvers<MachineEnd>();
+  readonly #finished = Promise.withResolvers<void>();
+  readonly #reports = new Map<number, PromiseWithResolvers<VcpuReport>>();
+  #status: MachineStatus = 'starting';
+  #parked = 0;
+  #allParked = Promise.withResolvers<void>();
+  #booted = settledLater<void>();
+  #resetting = false;
+
+  constructor(parts: CoordinatorParts) {
+    this.#parts = parts;
+    const { cpus, threads } = parts.settings;
+    const all = Array.from({ length: cpus }, (_, vcpu) => vcpu);
+    const groups = threads === 'round-robin' ? [all] : all.map((vcpu) => [vcpu]);
+    this.#io = parts.startIo(
+      { kind: 'io' },
+      {
+        onMessage: (message) => this.#fromIo(message),
+        onFailure: (reason) => this.#threadFailed('I/O', reason),
+        onExit: () => this.#finished.resolve(),
+      },
+    );
+    this.#threads = groups.map((vcpus) => {
+      const exited = Promise.withResolvers<void>();
+      const handle = parts.startVcpus(
+        { kind: 'vcpus', vcpus },
+        {
+          onMessage: (message) => this.#fromVcpus(message),
+          onFailure: (reason) => this.#threadFailed('vCPU', reason),
+          onExit: () => exited.resolve(),
+        },
+      );
+      return { vcpus, handle, exited };
+    });
+  }
+
+  get status(): MachineStatus {
+    return this.#status;
+  }
+
+  /** Settles once, after all threads have ended. */
+  get ended(): Promise<MachineEnd> {
+    return this.#ended.promise;
+  }
+
+  /** Load the images and let the guest run. Rejects with `EngineError` when they cannot be loaded; the machine is then over. */
+  async start(): Promise<void> {
+    try {
+      await this.#boot();
+    } catch (failure) {
+      await this.#stop({ kind: 'failed', failure: failure as EngineError });
+      throw failure;
+    }
+  }
+
+  powerButton(): void {
+    if (this.#status === 'running') this.#io.post({ kind: 'power-button' });
+  }
+
+  /** Reset by hand; `noReboot` counts for the guest's own resets only. */
+  reset(): void {
+    void this.#again();
+  }
+
+  /** End now. The first reason wins; asking again gives up on a slow reader of the last bytes. */
+  stop(why: string): void {
+    if (this.#status === 'stopping') this.#finished.resolve();
+    else void this.#stop({ kind: 'stopped', why });
+  }
+
+  leaveMonitor(rest: Uint8Array): void {
+    this.#io.post({ kind: 'leave-monitor', rest });
+  }
+
+  continued(): void {
+    this.#io.post({ kind: 'continued' });
+  }
+
+  /** What a vCPU publishes at its next safe point. Rejects with `vcpu-unknown` or `machine-not-answering`. */
+  report(vcpu: number): Promise<VcpuReport> {
+    const { cpus, name } = this.#parts.settings;
+    if (!(vcpu >= 0 && vcpu < cpus)) return Promise.reject(new EngineError('vcpu-unknown', { vcpu, vcpus: cpus }));
+    const known = this.#reports.get(vcpu);
+    if (known !== undefined) return known.promise;
+    const report = Promise.withResolvers<VcpuReport>();
+    this.#reports.set(vcpu, report);
+    const seconds = PATIENCE / 1000;
+    const cancel = this.#parts.after(PATIENCE, () => report.reject(new EngineError('machine-not-answering', { name, seconds })));
+    const settle = (): void => {
+      cancel();
+      this.#reports.delete(vcpu);
+    };
+    report.promise.then(settle, settle);
+    this.#parts.gate.wantReport(vcpu);
+    const thread = this.#threads.find(({ vcpus }) => vcpus.includes(vcpu));
+    // A thread that runs several vCPUs waits on the first one's word.
+    for (const one of new Set([vcpu, thread?.vcpus[0] ?? vcpu])) this.#parts.requests.raiseOne(one, REQUEST.sync);
+    return report.promise;
+  }
+
+  reports(): Promise<VcpuReport[]> {
+    return Promise.all(Array.from({ length: this.#parts.settings.cpus }, (_, vcpu) => this.report(vcpu)));
+  }
+
+  async #boot(): Promise<void> {
+    await Promise.race([this.#allParked.promise, this.#booted.promise]);
+    this.#io.post({ kind: 'boot' });
+    await this.#booted.promise;
+    if (this.#status === 'stopping') return;
+    const { clock, gate } = this.#parts;
+    this.#booted = settledLater();
+    this.#parked = 0;
+    this.#allParked = Promise.withResolvers();
+    this.#status = 'running';
+    if (!clock.running) clock.start();
+    gate.open();
+  }
+
+  /** Reset: everything stops between two instructions, the board and the images begin again, everything goes on. */
+  async #again(): Promise<void> {
+    if (this.#resetting || this.#status !== 'running') return;
+    this.#resetting = true;
+    this.#closeGate();
+    try {
+      await this.#boot();
+    } catch (failure) {
+      await this.#stop({ kind: 'failed', failure: failure as EngineError });
+    } finally {
+      this.#resetting = false;
+    }
+  }
+
+  #closeGate(): void {
+    this.#parts.gate.close();
+    this.#parts.requests.raise(-1, REQUEST.stop);
+  }
+
+  async #stop(end: MachineEnd): Promise<void> {
+    if (this.#status === 'stopping') return;
+    this.#status = 'stopping';
+    const { gate, requests, clock } = this.#parts;
+    gate.end();
+    requests.raise(-1, REQUEST.stop);
+    this.#allParked.resolve();
+    this.#booted.resolve();
+    await Promise.all(
+      this.#threads.map(async ({ handle, exited }) => {
+        if (!(await this.#within(exited.promise, PATIENCE))) await handle.terminate();
+      }),
+    );
+    clock.stop();
+    for (const { reject } of this.#reports.values()) {
+      reject(new EngineError('connection-closed', { name: this.#parts.settings.name }));
+    }
+    this.#io.post({ kind: 'finish' });
+    const byGuest = end.kind !== 'stopped' && end.kind !== 'failed';
+    if (byGuest) await this.#finished.promise;
+    else await this.#within(this.#finished.promise, FLUSH);
+    await this.#io.terminate();
+    this.#ended.resolve(end);
+  }
+
+  /** Whether `promise` settles within so many milliseconds. */
+  #within(promise: Promise<void>, milliseconds: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const cancel = this.#parts.after(milliseconds, () => resolve(false));
+      void promise.then(() => {
+        cancel();
+        resolve(true);
+      });
+    });
+  }
+
+  #threadFailed(thread: string, reason: string): void {
+    const failure = new EngineError('thread-failed', { thread, reason });
+    if (thread === 'I/O') this.#finished.resolve();
+    this.#booted.reject(failure);
+    void this.#stop({ kind: 'failed', failure });
+  }
+
+  #event(event: MachineEvent): void {
+    const { noReboot } = this.#parts.settings;
+    switch (event.kind) {
+      case 'poweroff':
+        void this.#stop(event);
+        return;
+      case 'debug-exit':
+        void this.#stop(event);
+        return;
+      case 'reset':
+        if (noReboot) void this.#stop(event);
+        else void this.#again();
+        return;
+      case 'triple-fault':
+        if (noReboot) void this.#stop(event);
+        else void this.#again();
+    }
+  }
+
+  #fromVcpus(message: FromVcpus): void {
+    switch (message.kind) {
+      case 'parked':
+        if (++this.#parked === this.#threads.length) this.#allParked.resolve();
+        return;
+      case 'event':
+        this.#event(message.event);
+        return;
+      case 'report':
+        this.#reports.get(message.report.vcpu)?.resolve(message.report);
+    }
+  }
+
+  #fromIo(message: FromIo): void {
+    switch (message.kind) {
+      case 'booted':
+        this.#booted.resolve();
+        return;
+      case 'failed': {
+        const failure = unpackFailure(message.failure);
+        this.#booted.reject(failure);
+        if (this.#status === 'running' && !this.#resetting) void this.#stop({ kind: 'failed', failure });
+        return;
+      }
+      case 'event':
+        this.#event(message.event);
+        return;
+      case 'quit':
+        this.stop('quit');
+        return;
+      case 'monitor':
+        this.#parts.onMonitor(message.bytes, message.entered);
+        return;
+      case 'finished':
+        this.#finished.resolve();
+    }
+  }
+}
+
+/** A promise whose rejection is not an error while nobody awaits it. */
+function settledLater<T>(): PromiseWithResolvers<T> {
+  const parts = Promise.withResolvers<T>();
+  parts.promise.catch(() => undefined);
+  return parts;
+}

@@ -1,0 +1,175 @@
+/**
+ * The I/O thread: the only one with the host's streams and files open. It loads the boot images, moves bytes between the serial port's
+ * rings and the host, and presses the power button. It takes the machine lock for device work, and never waits for the guest.
+ */
+
+import { createEscapeFilter } from './escape-filter.ts';
+import { type FromIo, packFailure, type ThreadPlan, type ToIo } from './messages.ts';
+import type { ByteSink, ByteSource, Channel, IoHost } from './ports.ts';
+import type { SerialRings } from './serial-line.ts';
+
+/** Bytes handed to the host at once. */
+const CHUNK = 32 * 1024;
+
+/** The machine as the I/O thread uses it. Every function takes the machine lock itself. */
+export interface IoMachine {
+  readonly rings: SerialRings;
+  /** Reset the board, load the images, set up every vCPU. vCPUs are parked. */
+  boot(readFile: (path: string, what: string) => Uint8Array): void;
+  pressPowerButton(): void;
+  /** Bytes wait in the input ring: give the board what it has room for. */
+  deliverInput(): void;
+}
+
+export interface IoThreadOptions {
+  readonly plan: ThreadPlan;
+  readonly machine: IoMachine;
+  readonly host: IoHost;
+  readonly channel: Channel<FromIo, ToIo>;
+}
+
+/** Serve until told to finish. Resolves when everything is closed. */
+export async function runIoThread({ plan, machine, host, channel }: IoThreadOptions): Promise<void> {
+  const { settings } = plan;
+  const { rings } = machine;
+  const input = createInput({ machine, host, channel });
+  let output: Promise<void> | undefined;
+  let finishing = false;
+
+  const pump = async (sink: ByteSink): Promise<void> => {
+    try {
+      for (;;) {
+        const more = await rings.output.bytesReady(finishing ? 0 : IDLE);
+        if (more) await sink.write(rings.output.read(CHUNK));
+        else if (finishing) break;
+      }
+      await sink.close();
+    } catch (failure) {
+      channel.post({ kind: 'failed', failure: packFailure(failure) });
+      // The guest may go on writing until it is stopped.
+      while (!finishing) {
+        await rings.output.bytesReady(IDLE);
+        rings.output.read(CHUNK);
+      }
+    }
+  };
+
+  await new Promise<void>((finished) => {
+    const handle = (message: ToIo): void => {
+      switch (message.kind) {
+        case 'boot':
+          machine.boot(host.readFile);
+          // Only now is it sure that there will be a machine: an output file is not touched for one that is refused.
+          output ??= pump(openSink(settings.serial, host));
+          if (settings.serial === 'stdio') input.open();
+          channel.post({ kind: 'booted' });
+          return;
+        case 'power-button':
+          machine.pressPowerButton();
+          return;
+        case 'leave-monitor':
+          input.leaveMonitor(message.rest);
+          return;
+        case 'continued':
+          input.continued();
+          return;
+        case 'finish':
+          finishing = true;
+          input.close();
+          rings.output.wake();
+          finished();
+      }
+    };
+    channel.onMessage((message) => {
+      try {
+        handle(message);
+      } catch (failure) {
+        channel.post({ kind: 'failed', failure: packFailure(failure) });
+      }
+    });
+  });
+  await output;
+  channel.post({ kind: 'finished' });
+}
+
+/** A wait for output ends after this many milliseconds at the latest; nothing depends on it. */
+const IDLE = 60_000;
+
+function openSink(serial: string, host: IoHost): ByteSink {
+  if (serial === 'stdio') return host.openStandardOutput();
+  if (serial.startsWith('file:')) return host.openOutputFile(serial.slice('file:'.length), 'serial file');
+  return { write: async () => undefined, close: async () => undefined };
+}
+
+interface Input {
+  open(): void;
+  leaveMonitor(rest: Uint8Array): void;
+  continued(): void;
+  close(): void;
+}
+
+/** Standard input: bytes for the guest, the escape keys, and lines for the monitor while it is open. */
+function createInput({ machine, host, channel }: Omit<IoThreadOptions, 'plan'>): Input {
+  const { input: ring } = machine.rings;
+  let source: ByteSource | undefined;
+  let waiting: Uint8Array = new Uint8Array();
+  let inMonitor = false;
+  let retry: (() => void) | undefined;
+
+  const filter = createEscapeFilter({
+    quit: () => channel.post({ kind: 'quit' }),
+    monitor: (rest) => {
+      inMonitor = true;
+      source?.setRaw(false);
+      channel.post({ kind: 'monitor', bytes: rest, entered: true });
+    },
+  });
+
+  /** Moves what waits into the ring; the rest follows when the guest has read, and the source stands still until then. */
+  const move = (): void => {
+    if (waiting.length > 0) waiting = waiting.subarray(ring.write(waiting));
+    machine.deliverInput();
+    if (waiting.length === 0) {
+      source?.resume();
+      return;
+    }
+    source?.pause();
+    if (retry !== undefined) return;
+    retry = () => {
+      retry = undefined;
+      move();
+    };
+    void ring.roomReady(IDLE).then(() => retry?.());
+  };
+
+  const onBytes = (bytes: Uint8Array): void => {
+    if (inMonitor) {
+      channel.post({ kind: 'monitor', bytes, entered: false });
+      return;
+    }
+    const guest = filter.feed(bytes);
+    if (guest.length === 0) return;
+    waiting = waiting.length === 0 ? guest : Uint8Array.from([...waiting, ...guest]);
+    move();
+  };
+
+  return {
+    open: () => {
+      source ??= host.openStandardInput({ onBytes, onEnd: () => undefined });
+      if (!inMonitor) source.setRaw(true);
+    },
+    leaveMonitor: (rest) => {
+      inMonitor = false;
+      source?.setRaw(true);
+      if (rest.length > 0) onBytes(rest);
+    },
+    continued: () => {
+      if (!inMonitor) source?.setRaw(true);
+    },
+    close: () => {
+      retry = undefined;
+      source?.close();
+      source = undefined;
+    },
+  };
+}

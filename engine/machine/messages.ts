@@ -1,0 +1,74 @@
+/** Messages between the threads of one machine. State they share stands in the machine's memory; these say what happened. */
+import { EngineError, type ErrorCode } from '../base/index.ts';
+import type { MachineSettings } from '../contract/settings.ts';
+
+/** Everything a thread needs to build its view of the machine. Cloned into it; memory and code stay shared. */
+export interface ThreadPlan {
+  readonly settings: MachineSettings;
+  readonly memory: WebAssembly.Memory;
+  /** The host's monotonic clock at the machine's zero, ns. */
+  readonly clockOrigin: bigint;
+  readonly interpreter: WebAssembly.Module;
+  readonly role: { readonly kind: 'io' } | { readonly kind: 'vcpus'; readonly vcpus: readonly number[] };
+}
+
+export interface RegisterValue {
+  readonly group: string;
+  readonly name: string;
+  /** Lower case hexadecimal with `0x`. */
+  readonly value: string;
+}
+
+/** What a vCPU tells about itself between two instructions. */
+export interface VcpuReport {
+  readonly vcpu: number;
+  readonly activity: 'running' | 'halted' | 'waiting-for-sipi' | 'stopped';
+  readonly instructions: number;
+  readonly registers: readonly RegisterValue[];
+}
+
+/** How a machine ends, or what makes it begin again. */
+export type MachineEvent =
+  | { readonly kind: 'poweroff' }
+  | { readonly kind: 'reset' }
+  /** isa-debug-exit: the value written. */
+  | { readonly kind: 'debug-exit'; readonly value: number }
+  | { readonly kind: 'triple-fault'; readonly report: VcpuReport };
+
+export type FromVcpus =
+  | { readonly kind: 'parked' }
+  | { readonly kind: 'event'; readonly event: MachineEvent }
+  | { readonly kind: 'report'; readonly report: VcpuReport };
+
+export type ToIo =
+  /** Load the boot images and put every vCPU into its first state. vCPUs are parked. */
+  | { readonly kind: 'boot' }
+  | { readonly kind: 'power-button' }
+  | { readonly kind: 'leave-monitor'; readonly rest: Uint8Array }
+  /** The process was continued after a stop: the shell may have changed the terminal. */
+  | { readonly kind: 'continued' }
+  /** Deliver what the guest has sent, close the host's ends, end. */
+  | { readonly kind: 'finish' };
+
+export type FromIo =
+  | { readonly kind: 'booted' }
+  | { readonly kind: 'failed'; readonly failure: Failure }
+  | { readonly kind: 'event'; readonly event: MachineEvent }
+  | { readonly kind: 'quit' }
+  | { readonly kind: 'monitor'; readonly bytes: Uint8Array; readonly entered: boolean }
+  | { readonly kind: 'finished' };
+
+/** An error on its way to another thread. */
+export interface Failure {
+  readonly code: ErrorCode;
+  readonly data: unknown;
+}
+
+export function packFailure(error: unknown): Failure {
+  if (error instanceof EngineError) return { code: error.code, data: error.data };
+  return { code: 'internal', data: { reason: error instanceof Error ? (error.stack ?? error.message) : String(error) } };
+}
+
+export function unpackFailure({ code, data }: Failure): EngineError {
+  return new EngineError(code, data as never);
+}
