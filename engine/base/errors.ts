@@ -52,7 +52,9 @@ const sentences = {
     `The runtime directory ${d.path} ${d.reason}; set XDG_RUNTIME_DIR to a short path to a folder that only you can enter.`,
   'machine-running': (d: { name: string }) => `A machine named ${d.name} is running already; choose another name with --name.`,
   'machine-not-running': (d: { name: string; running: readonly string[] }) =>
-    `No machine named ${d.name} is running; ${d.running.length === 0 ? 'none is' : `running are: ${d.running.join(', ')}`}.`,
+    `No machine named ${d.name} is running; ${
+      d.running.length === 0 ? `start one with \`rootmode run --name ${d.name}\`` : `name one that runs: ${d.running.join(', ')}`
+    }.`,
   'socket-foreign': (d: { path: string; owner: number }) =>
     `The socket ${d.path} belongs to the user with id ${d.owner}; run the command as that user.`,
   'connection-closed': (d: { name: string }) => `The machine ${d.name} closed the connection; check that it still runs.`,
