@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -39,6 +39,8 @@ describe('regular files', () => {
 describe('output files', () => {
   it('hold what was written when closed', async () => {
     const path = join(folder, 'out');
+    checkOutputFile(path, 'serial file');
+    expect(existsSync(path)).toBe(false);
     writeFileSync(path, 'old content');
     checkOutputFile(path, 'serial file');
     const sink = openOutputFile(path, 'serial file');
@@ -52,6 +54,7 @@ describe('output files', () => {
     const path = join(folder, 'no-such-folder', 'out');
     expect(() => checkOutputFile(path, 'serial file')).toThrow(/serial file .* cannot be written \(the folder does not exist\)/);
     expect(() => openOutputFile(path, 'serial file')).toThrow(expect.objectContaining({ code: 'file-unwritable' }));
+    expect(() => checkOutputFile(folder, 'serial file')).toThrow('it is a folder');
     await expect(openOutputFile('/dev/full', 'serial file').write(Uint8Array.of(1))).rejects.toThrow('the disk is full');
   });
 });

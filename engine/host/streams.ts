@@ -1,6 +1,16 @@
 /** Standard streams and files as the serial port's ends. They belong to one thread, which has an event loop. */
-import { closeSync, createReadStream, createWriteStream, type ReadStream as FileReadStream, fstatSync, openSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  createReadStream,
+  createWriteStream,
+  type ReadStream as FileReadStream,
+  fstatSync,
+  openSync,
+  statSync,
+} from 'node:fs';
 import { Socket } from 'node:net';
+import { dirname } from 'node:path';
 import { finished, type Writable } from 'node:stream';
 import { isatty, ReadStream, WriteStream } from 'node:tty';
 import { EngineError } from '../base/errors.ts';
@@ -34,10 +44,13 @@ export function openOutputFile(path: string, what: string): ByteSink {
   return sinkOf(createWriteStream('', { fd }), refuse);
 }
 
-/** Check that `openOutputFile` can open the file, before anything else is started. It is created, not emptied. */
+/** Check that `openOutputFile` can open the file, before anything else is started. Creates nothing. */
 export function checkOutputFile(path: string, what: string): void {
   try {
-    closeSync(openSync(path, 'a', 0o666));
+    const there = statSync(path, { throwIfNoEntry: false });
+    if (there?.isDirectory()) throw Object.assign(new Error('a folder'), { code: 'EISDIR' });
+    if (there === undefined) accessSync(dirname(path), constants.W_OK | constants.X_OK);
+    else accessSync(path, constants.W_OK);
   } catch (cause) {
     throw new EngineError('file-unwritable', { what, path, reason: reasonOf(cause) }, { cause });
   }

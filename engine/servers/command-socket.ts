@@ -3,7 +3,8 @@
 import { EngineError } from '../contract/errors.ts';
 import { type Dispatcher, toWire } from '../contract/serve.ts';
 import { maximumRequestBytes } from '../contract/wire.ts';
-import { type Connection, type OwnedSocket, ownSocket } from '../host/owned-socket.ts';
+import { ownMachineSocket } from '../host/machine-socket.ts';
+import type { Connection, OwnedSocket } from '../host/owned-socket.ts';
 import { LineSplitter } from './lines.ts';
 
 /** Peers served at once; each costs one buffer. */
@@ -14,20 +15,18 @@ const maximumPending = 64;
 const maximumBacklog = 8 * 1024 * 1024;
 
 export interface CommandSocketOptions {
-  readonly path: string;
   readonly name: string;
   readonly version: string;
   readonly dispatcher: Dispatcher;
 }
 
-/** Serve `dispatcher` at `path` until closed. Fails with `machine-running` when a live process holds the path. */
+/** Serve `dispatcher` at the socket of the machine `name` until closed. Fails with `machine-running` when another one has that name. */
 export function serveCommandSocket(options: CommandSocketOptions): Promise<OwnedSocket> {
-  const { path, name } = options;
-  return ownSocket({ path, name, maximumPeers, onConnection: (connection) => servePeer(connection, options) });
+  return ownMachineSocket({ name: options.name, maximumPeers, onConnection: (connection) => servePeer(connection, options) });
 }
 
 /** Requests of one peer are carried out in order, one after the other; peers do not wait for each other. */
-export function servePeer(connection: Connection, { name, version, dispatcher }: Omit<CommandSocketOptions, 'path'>): void {
+export function servePeer(connection: Connection, { name, version, dispatcher }: CommandSocketOptions): void {
   let open = true;
   let pending = 0;
   let turn: Promise<void> = Promise.resolve();

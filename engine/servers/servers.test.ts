@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { createConnection, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,7 +17,7 @@ import { EngineError } from '../contract/errors.ts';
 import { createDispatcher, describeCommand, serve } from '../contract/serve.ts';
 import { maximumRequestBytes } from '../contract/wire.ts';
 import type { OwnedSocket } from '../host/owned-socket.ts';
-import { ensureRuntimeDirectory, socketPath } from '../host/runtime-directory.ts';
+import { socketPath } from '../host/runtime-directory.ts';
 import { serveCommandSocket } from './command-socket.ts';
 import { connectEngine, runningMachines } from './engine-connection.ts';
 import { LineSplitter } from './lines.ts';
@@ -68,11 +68,11 @@ beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'rootmode-servers-'));
   before = process.env.XDG_RUNTIME_DIR;
   process.env.XDG_RUNTIME_DIR = folder;
-  ensureRuntimeDirectory();
-  socket = await serveCommandSocket({ path: socketPath('one'), name: 'one', version: '0.0.0', dispatcher });
+  socket = await serveCommandSocket({ name: 'one', version: '0.0.0', dispatcher });
 });
 afterEach(async () => {
   await socket.close();
+  expect(readdirSync(folder)).toEqual([]);
   if (before === undefined) delete process.env.XDG_RUNTIME_DIR;
   else process.env.XDG_RUNTIME_DIR = before;
   rmSync(folder, { recursive: true });
