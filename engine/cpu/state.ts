@@ -4,7 +4,7 @@
  *
  * Registers at power-up: SDM vol. 3, table 9-1. Segment attributes are in VMCS access-rights form (SDM 24.4.1).
  */
-import { array, bytes, defineState, u8, u16, u32, u64 } from '../state/schema.ts';
+import { array, bytes, defineState, u8, u16, u32, u64 } from '../state/index.ts';
 
 const segment = <P extends string>(prefix: P, first: number, reset: { selector?: number; base?: bigint; attr: number }, kvm: string) =>
   ({
@@ -19,7 +19,7 @@ const segment = <P extends string>(prefix: P, first: number, reset: { selector?:
 const derived = { member: 'derived' } as const;
 
 export const vcpuState = defineState('vcpu', {
-  gpr: array(u64, 16, { id: 1, doc: 'rAX rCX rDX rBX rSP rBP rSI rDI r8 … r15', kvm: 'kvm_regs.rax…r15' }),
+  gpr: array('u64', 16, { id: 1, doc: 'rAX rCX rDX rBX rSP rBP rSI rDI r8 … r15', kvm: 'kvm_regs.rax…r15' }),
   rip: u64({ id: 2, reset: 0xfff0n, doc: 'Instruction pointer (offset in CS)', kvm: 'kvm_regs.rip' }),
   flagResult: u64({ id: 3, reset: 1n, doc: 'Last result, sign-extended from its width: Z, S and P come from it', kvm: 'kvm_regs.rflags' }),
   flagAux: u64({ id: 4, reset: 0x100n, doc: 'Bit 63 C, bit 62 C xor O, bit 3 A, bit 0 inverts S, bits 15:8 are xored into the parity byte' }),
@@ -43,8 +43,8 @@ export const vcpuState = defineState('vcpu', {
   cr8: u64({ id: 54, doc: 'CR8 as last read from the local APIC; the APIC owns the task priority', ...derived }),
   efer: u64({ id: 55, doc: 'IA32_EFER', kvm: 'kvm_sregs.efer' }),
   xcr0: u64({ id: 56, reset: 1n, doc: 'XCR0', kvm: 'kvm_xcrs.xcr0' }),
-  pdpte: array(u64, 4, { id: 57, doc: 'PDPTEs loaded with CR3 in PAE mode', kvm: 'kvm_sregs2.pdptrs' }),
-  dr: array(u64, 4, { id: 58, doc: 'DR0 to DR3', kvm: 'kvm_debugregs.db' }),
+  pdpte: array('u64', 4, { id: 57, doc: 'PDPTEs loaded with CR3 in PAE mode', kvm: 'kvm_sregs2.pdptrs' }),
+  dr: array('u64', 4, { id: 58, doc: 'DR0 to DR3', kvm: 'kvm_debugregs.db' }),
   dr6: u64({ id: 59, reset: 0xffff0ff0n, doc: 'DR6', kvm: 'kvm_debugregs.dr6' }),
   dr7: u64({ id: 60, reset: 0x400n, doc: 'DR7', kvm: 'kvm_debugregs.dr7' }),
   star: u64({ id: 61, doc: 'IA32_STAR', kvm: 'msr 0xc0000081' }),
@@ -61,12 +61,12 @@ export const vcpuState = defineState('vcpu', {
   tscOffset: u64({ id: 72, doc: 'Added to the host side of the time-stamp counter by writes to IA32_TIME_STAMP_COUNTER', kvm: 'msr 0x10' }),
   miscEnable: u64({ id: 73, reset: 1n, doc: 'IA32_MISC_ENABLE; bit 0 fast strings', kvm: 'msr 0x1a0' }),
   mtrrDefType: u64({ id: 74, doc: 'IA32_MTRR_DEF_TYPE', kvm: 'msr 0x2ff' }),
-  mtrrFixed: array(u64, 11, { id: 75, doc: 'Fixed-range MTRRs: 64K_00000, 16K_80000, 16K_A0000, 4K_C0000 … 4K_F8000', kvm: 'msr 0x250…0x26f' }),
-  mtrrVariable: array(u64, 16, { id: 76, doc: 'Eight PHYSBASE, PHYSMASK pairs', kvm: 'msr 0x200…0x20f' }),
+  mtrrFixed: array('u64', 11, { id: 75, doc: 'Fixed-range MTRRs: 64K_00000, 16K_80000, 16K_A0000, 4K_C0000 … 4K_F8000', kvm: 'msr 0x250…0x26f' }),
+  mtrrVariable: array('u64', 16, { id: 76, doc: 'Eight PHYSBASE, PHYSMASK pairs', kvm: 'msr 0x200…0x20f' }),
   mcgStatus: u64({ id: 77, doc: 'IA32_MCG_STATUS', kvm: 'msr 0x17a' }),
-  mcBanks: array(u64, 40, { id: 78, doc: 'Ten machine-check banks: CTL, STATUS, ADDR, MISC each', kvm: 'msr 0x400…' }),
+  mcBanks: array('u64', 40, { id: 78, doc: 'Ten machine-check banks: CTL, STATUS, ADDR, MISC each', kvm: 'msr 0x400…' }),
   cpl: u8({ id: 80, range: [0, 3], doc: 'Current privilege level (DPL of SS)', kvm: 'kvm_sregs.ss.dpl' }),
-  fpr: bytes(128, { id: 90, doc: 'x87 registers, eight slots of 16 bytes by physical number: significand, then sign and exponent', kvm: 'kvm_fpu.fpr' }),
+  fpr: bytes(128, { id: 90, align: 16, doc: 'x87 registers, eight slots of 16 bytes by physical number: significand, then sign and exponent', kvm: 'kvm_fpu.fpr' }),
   fcw: u16({ id: 91, reset: 0x40, doc: 'x87 control word', kvm: 'kvm_fpu.fcw' }),
   fsw: u16({ id: 92, doc: 'x87 status word without TOP', mask: 0xc7ff, kvm: 'kvm_fpu.fsw' }),
   ftop: u8({ id: 93, range: [0, 7], doc: 'x87 TOP', kvm: 'kvm_fpu.fsw' }),
@@ -76,7 +76,7 @@ export const vcpuState = defineState('vcpu', {
   fdp: u64({ id: 97, doc: 'Last x87 operand offset', kvm: 'kvm_fpu.last_dp' }),
   fcs: u16({ id: 98, doc: 'Last x87 instruction selector' }),
   fds: u16({ id: 99, doc: 'Last x87 operand selector' }),
-  xmm: bytes(256, { id: 100, doc: 'XMM0 to XMM15', kvm: 'kvm_fpu.xmm' }),
+  xmm: bytes(256, { id: 100, align: 16, doc: 'XMM0 to XMM15', kvm: 'kvm_fpu.xmm' }),
   mxcsr: u32({ id: 101, reset: 0x1f80, mask: 0xffff, doc: 'MXCSR', kvm: 'kvm_fpu.mxcsr' }),
   excVector: u8({ id: 110, doc: 'Vector of the queued exception', kvm: 'kvm_vcpu_events.exception.nr' }),
   excPending: u32({ id: 111, range: [0, 1], doc: 'An exception is queued: the instruction that raised it had no effect', kvm: 'kvm_vcpu_events.exception.injected' }),
@@ -91,6 +91,9 @@ export const vcpuState = defineState('vcpu', {
   debugTraps: u32({ id: 120, mask: 0xe00f, doc: 'DR6 bits of a debug trap due after the current instruction', kvm: 'kvm_vcpu_events.exception_payload' }),
   monitorAddress: u64({ id: 121, doc: 'Guest-physical line armed by MONITOR, all ones when none' }),
   request: u32({ id: 122, doc: 'Requests from other threads, set atomically; bits in REQUEST', kvm: 'kvm_run.request_interrupt_window' }),
+  monitorData: array('u64', 8, { id: 123, doc: 'The 64 bytes of that line when MONITOR armed it; MWAIT waits while they are unchanged' }),
+  specCtrl: u64({ id: 124, doc: 'IA32_SPEC_CTRL: kept for software, nothing here is speculative', kvm: 'msr 0x48' }),
+  mcgCtl: u64({ id: 125, doc: 'IA32_MCG_CTL', kvm: 'msr 0x17b' }),
   // derived: recomputed from the above, never saved
   zero: u64({ id: 200, doc: 'Always 0: stands for an absent base or index register', ...derived }),
   ones: u64({ id: 201, reset: 0xffffffffffffffffn, doc: 'Address mask for 64-bit addresses', ...derived }),
@@ -99,7 +102,7 @@ export const vcpuState = defineState('vcpu', {
   page8k: u64({ id: 204, reset: 0x2000n, doc: 'Constant 8192, corrects RIP-relative displacements that would overflow', ...derived }),
   ripBase: u64({ id: 205, doc: 'RIP at the start of the page of the running block', ...derived }),
   context: u64({ id: 206, reset: 1n, doc: 'TLB context of ordinary data accesses, 1 to 4095', ...derived }),
-  contexts: array(u64, 4, { id: 207, doc: 'TLB contexts by user (bit 0) and EFLAGS.AC (bit 1)', ...derived }),
+  contexts: array('u64', 4, { id: 207, doc: 'TLB contexts by user (bit 0) and EFLAGS.AC (bit 1)', ...derived }),
   jumpKey: u32({ id: 208, doc: 'Tag of jump-cache entries: mode key and context', ...derived }),
   modeKey: u32({ id: 209, doc: 'What decoding depends on: code and stack size, kind of mode, flat segments', ...derived }),
   pollMask: u32({ id: 210, reset: 0xffffffff, doc: 'Request bits that stop generated code now', ...derived }),
@@ -109,13 +112,24 @@ export const vcpuState = defineState('vcpu', {
   paging: u32({ id: 214, doc: '0 none, 1 32-bit, 2 PAE, 3 four-level', ...derived }),
   walkFlags: u32({ id: 215, doc: 'Controls of the page walk: bit 0 CR0.WP, 1 NX, 2 SMEP, 3 SMAP, 4 PSE, 5 no write entries (data breakpoints or alignment checks on)', ...derived }),
   slowData: u32({ id: 216, doc: 'Not zero: no TLB entry is made for data (data breakpoints, alignment checks)', ...derived }),
-  segLow: array(u32, 12, { id: 217, doc: 'First offset inside the segment: ES CS SS DS FS GS for reads, then for writes', ...derived }),
-  segHigh: array(u32, 12, { id: 218, doc: 'Last offset inside the segment, same order; below segLow when no access is allowed', ...derived }),
+  segLow: array('u32', 12, { id: 217, doc: 'First offset inside the segment: ES CS SS DS FS GS for reads, then for writes', ...derived }),
+  segHigh: array('u32', 12, { id: 218, doc: 'Last offset inside the segment, same order; below segLow when no access is allowed', ...derived }),
   sseFast: u32({ id: 219, doc: '1 when SSE arithmetic may use the fast path: round to nearest, all masked, PE sticky, no DAZ or FTZ', ...derived }),
-  scratch: array(u64, 8, { id: 220, doc: 'Arguments (0 to 3) and results (4, 5) of slow routines', ...derived }),
+  scratch: array('u64', 8, { id: 220, doc: 'Arguments (0 to 3) and results (4, 5) of slow routines', ...derived }),
   physicalBits: u32({ id: 221, reset: 40, doc: 'Physical-address width of the model', ...derived }),
   index: u32({ id: 222, doc: 'Number of this vCPU', ...derived }),
   tlbMisses: u64({ id: 223, doc: 'Page walks done', ...derived }),
+  stage: bytes(16, { id: 225, align: 16, doc: 'Bytes of a read-modify-write that cannot be done in place', ...derived }),
+  stageLinear: u64({ id: 226, doc: 'Linear address the staged bytes go back to', ...derived }),
+  stageBytes: u32({ id: 227, doc: 'How many bytes are staged', ...derived }),
+  physTable: u32({ id: 228, doc: 'Address of the table of guest-physical pages', member: 'wiring' }),
+  pageInfo: u32({ id: 229, doc: 'Address of the table of host pages', member: 'wiring' }),
+  excCanonical: u32({ id: 230, doc: '1: the queued #GP is for a non-canonical address and becomes #SS when the access was to the stack', ...derived }),
+  alignCheck: u32({ id: 231, doc: '1: misaligned user accesses raise #AC (CR0.AM, EFLAGS.AC, CPL 3)', ...derived }),
+  fetchBase: u64({ id: 235, doc: 'Added to RIP to form the linear address of code: CS base, 0 in 64-bit code', ...derived }),
+  longMode: u32({ id: 232, doc: '1 in 64-bit code', ...derived }),
+  largeLow: array('u64', 2, { id: 233, doc: 'Lowest linear address seen in a large page, lower and upper half', ...derived }),
+  largeHigh: array('u64', 2, { id: 234, doc: 'Highest such address', ...derived }),
   exitReason: u32({ id: 224, doc: 'Why a slow routine left run(): 1 halt, 2 mwait, 3 shutdown, 4 stop', ...derived }),
 });
 

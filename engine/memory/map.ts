@@ -35,6 +35,8 @@ export const FIXED = {
   /** Counts changes of port and MMIO placements. */
   busGeneration: 0x1004,
   machineLock: 0x1008,
+  /** Held while a CMPXCHG16B is under way. */
+  pairLock: 0x1010,
   /** 1 while the A20 line holds address bit 20 at zero. */
   a20Masked: 0x100c,
   clock: 0x1040,

@@ -1,0 +1,453 @@
+/**
+ * The interpreter's loop: `run(cpu)` → EXIT. It executes records until the budget is used up, a request is pending at a taken branch, an
+ * exception is queued, or a routine leaves. One `br_table` over the record's handler number; numbers from `inlineCases` on are functions.
+ */
+import type { Code, Label } from '../../wasm/code.ts';
+import { lower } from '../ir/lower.ts';
+import type { Statement } from '../ir/node.ts';
+import {
+  BLOCK, BLOCK_BYTES, CPU_JUMPS, EXIT, JUMP_ENTRIES, JUMP_ENTRY, REC, RECORD_BYTES, SPECIAL, SPECIAL_COUNT, STATUS,
+} from '../regions.ts';
+import { offsetOf, type VcpuFieldName } from '../state.ts';
+import { CaseFrame, LocalPool, type LoopLabels } from './frames.ts';
+
+export interface LoopOptions {
+  /** IR of the handlers that stand in the loop, in order of their numbers. */
+  readonly inline: readonly (readonly Statement[])[];
+  readonly functionIndex: (name: string) => number;
+  /** Type (i32 cpu, i32 record) → i32 of handler functions. */
+  readonly handlerType: number;
+}
+
+const CPU = 0;
+
+export function buildDispatchLoop(code: Code, options: LoopOptions): void {
+  new LoopWriter(code, options).write();
+}
+
+class LoopWriter {
+  readonly #code: Code;
+  readonly #options: LoopOptions;
+  readonly #record: number;
+  readonly #budget: number;
+  readonly #status: number;
+  readonly #block: number;
+  readonly #found: number;
+  readonly #entry: number;
+  readonly #rip: number;
+  readonly #linear: number;
+
+  constructor(code: Code, options: LoopOptions) {
+    this.#code = code;
+    this.#options = options;
+    this.#record = code.local('i32');
+    this.#budget = code.local('i32');
+    this.#status = code.local('i32');
+    this.#block = code.local('i32');
+    this.#found = code.local('i32');
+    this.#entry = code.local('i32');
+    this.#rip = code.local('i64');
+    this.#linear = code.local('i64');
+  }
+
+  write(): void {
+    const code = this.#code;
+    this.#load('i32.load', 'budget', this.#budget);
+    this.#load('i64.load', 'rip', this.#rip);
+    const outer = code.loop(); // to the top with RIP set: look the block up
+    const lookup = code.block();
+    const next = code.loop();
+    const branch = code.block();
+    const takeRel = code.block();
+    const status = code.block();
+    const fault = code.block();
+    // the first turn has RIP and no record
+    code.get(this.#record);
+    code.op('i32.eqz');
+    code.brIf(branch);
+    this.#countDown();
+    this.#cases({
+      next,
+      fault,
+      takeRel,
+      branch,
+      status,
+      recordLocal: this.#record,
+      ripLocal: this.#rip,
+      statusLocal: this.#status,
+    });
+    code.end(); // fault
+    this.#giveBack();
+    this.#currentIp();
+    this.#leave(EXIT.fault);
+    code.end(); // status
+    this.#serveStatus({ next, branch, takeRel });
+    code.end(); // takeRel
+    this.#takeRelative(next, lookup);
+    code.end(); // branch
+    code.br(lookup);
+    code.end(); // next
+    code.end(); // lookup
+    this.#lookUp();
+    code.br(outer);
+    code.end();
+    code.i32(EXIT.limit);
+  }
+
+  #countDown(): void {
+    const code = this.#code;
+    code.get(this.#budget);
+    code.op('i32.eqz');
+    code.if();
+    this.#currentIp();
+    this.#leave(EXIT.limit);
+    code.end();
+    code.get(this.#budget);
+    code.i32(-1);
+    code.op('i32.add');
+    code.set(this.#budget);
+  }
+
+  #cases(labels: LoopLabels): void {
+    const code = this.#code;
+    const { inline, functionIndex, handlerType } = this.#options;
+    const count = SPECIAL_COUNT + inline.length;
+    const otherwise = code.block();
+    const cases: Label[] = [];
+    for (let i = count - 1; i >= 0; i--) cases[i] = code.block();
+    code.get(this.#record);
+    code.memory('i32.load16_u', REC.op);
+    code.brTable(cases, otherwise);
+    code.end();
+    this.#special(SPECIAL.stale, labels);
+    code.end();
+    this.#special(SPECIAL.fall, labels);
+    code.end();
+    this.#raise(labels);
+    const pool = new LocalPool(code);
+    for (const statements of inline) {
+      code.end();
+      lower(statements, new CaseFrame(code, functionIndex, labels, pool, RECORD_BYTES));
+    }
+    code.end(); // otherwise
+    code.get(CPU);
+    code.get(this.#record);
+    code.get(this.#record);
+    code.memory('i32.load16_u', REC.op);
+    code.i32(count);
+    code.op('i32.sub');
+    code.callIndirect(handlerType);
+    code.tee(this.#status);
+    code.brIf(labels.status);
+    code.get(this.#record);
+    code.i32(RECORD_BYTES);
+    code.op('i32.add');
+    code.set(this.#record);
+    code.br(labels.next);
+  }
+
+  /** Records that are no instruction: continue at their address through the lookup. */
+  #special(_kind: number, labels: LoopLabels): void {
+    this.#giveBack();
+    this.#currentIp();
+    this.#code.br(labels.branch);
+  }
+
+  /** The bytes do not decode: the vector is the immediate; an error code of 0 where the exception has one (#GP). */
+  #raise(labels: LoopLabels): void {
+    const code = this.#code;
+    const store = (name: VcpuFieldName, value: () => void, op: 'i32.store' | 'i32.store8'): void => {
+      code.get(CPU);
+      value();
+      code.memory(op, offsetOf(name));
+    };
+    const vector = (): void => {
+      code.get(this.#record);
+      code.memory('i32.load', REC.immediate);
+    };
+    store('excVector', vector, 'i32.store8');
+    store(
+      'excHasError',
+      () => {
+        vector();
+        code.i32(13);
+        code.op('i32.eq');
+      },
+      'i32.store8',
+    );
+    store('excError', () => code.i32(0), 'i32.store');
+    store('excPending', () => code.i32(1), 'i32.store');
+    code.br(labels.fault);
+  }
+
+  #serveStatus(labels: { next: Label; branch: Label; takeRel: Label }): void {
+    const code = this.#code;
+    const is = (status: number, then: () => void): void => {
+      code.get(this.#status);
+      code.i32(status);
+      code.op('i32.eq');
+      code.if();
+      then();
+      code.end();
+    };
+    code.get(this.#status);
+    code.i32(STATUS.takeRel);
+    code.op('i32.eq');
+    code.brIf(labels.takeRel);
+    is(STATUS.fault, () => {
+      this.#giveBack();
+      this.#currentIp();
+      this.#leave(EXIT.fault);
+    });
+    is(STATUS.branch, () => {
+      this.#load('i64.load', 'rip', this.#rip);
+      code.br(labels.branch);
+    });
+    is(STATUS.repeat, () => {
+      this.#giveBack();
+      this.#pollAt(() => this.#currentIp());
+      code.br(labels.next);
+    });
+    is(STATUS.leave, () => {
+      this.#load('i64.load', 'rip', this.#rip);
+      this.#leave(EXIT.leave);
+    });
+    is(STATUS.shadow, () => {
+      code.get(CPU);
+      code.get(this.#budget);
+      code.memory('i32.store', offsetOf('shadowBudget'));
+    });
+    this.#ripOf('next');
+    code.br(labels.branch);
+  }
+
+  /** Taken direct branch: within the page by the record's link, else through the lookup. */
+  #takeRelative(next: Label, lookup: Label): void {
+    const code = this.#code;
+    const searchAndLink = (): void => {
+      code.i32(STATUS.takeRel);
+      code.set(this.#status);
+      code.br(lookup);
+    };
+    code.i32(STATUS.next);
+    code.set(this.#status);
+    code.get(CPU);
+    code.memory('i64.load', offsetOf('ripBase'));
+    code.get(this.#record);
+    code.memory('i64.load32_s', REC.immediate);
+    code.op('i64.add');
+    code.get(CPU);
+    code.get(this.#record);
+    code.memory('i32.load16_u', REC.mask);
+    code.op('i32.add');
+    code.memory('i64.load', 0);
+    code.op('i64.and');
+    code.set(this.#rip);
+    code.get(CPU);
+    code.get(this.#rip);
+    code.call(this.#options.functionIndex('checkTarget'));
+    code.if();
+    this.#giveBack();
+    this.#currentIp();
+    this.#leave(EXIT.fault);
+    code.end();
+    code.get(this.#record);
+    code.memory('i32.load', REC.link);
+    code.tee(this.#found);
+    code.op('i32.eqz');
+    code.if();
+    searchAndLink();
+    code.end();
+    this.#pollAt(() => undefined);
+    this.#generationsFit(this.#found);
+    code.op('i32.eqz');
+    code.if();
+    searchAndLink();
+    code.end();
+    code.get(this.#found);
+    code.tee(this.#block);
+    code.i32(BLOCK_BYTES);
+    code.op('i32.add');
+    code.set(this.#record);
+    code.br(next);
+  }
+
+  /** RIP is set; find its block, or leave. */
+  #lookUp(): void {
+    const code = this.#code;
+    this.#pollAt(() => undefined);
+    code.get(this.#rip);
+    code.get(CPU);
+    code.memory('i64.load', offsetOf('fetchBase'));
+    code.op('i64.add');
+    code.tee(this.#linear);
+    code.op('i32.wrap_i64');
+    code.get(this.#linear);
+    code.i64(12n);
+    code.op('i64.shr_u');
+    code.op('i32.wrap_i64');
+    code.op('i32.xor');
+    code.i32(JUMP_ENTRIES - 1);
+    code.op('i32.and');
+    code.i32(4);
+    code.op('i32.shl');
+    code.get(CPU);
+    code.op('i32.add');
+    code.set(this.#entry);
+    const miss = code.block();
+    const hit = code.block();
+    code.get(this.#entry);
+    code.memory('i64.load', CPU_JUMPS + JUMP_ENTRY.linear);
+    code.get(this.#linear);
+    code.op('i64.ne');
+    code.brIf(hit);
+    code.get(this.#entry);
+    code.memory('i32.load', CPU_JUMPS + JUMP_ENTRY.key);
+    code.get(CPU);
+    code.memory('i32.load', offsetOf('jumpKey'));
+    code.op('i32.ne');
+    code.brIf(hit);
+    code.get(this.#entry);
+    code.memory('i32.load', CPU_JUMPS + JUMP_ENTRY.block);
+    code.set(this.#found);
+    this.#generationsFit(this.#found);
+    code.brIf(miss);
+    code.end();
+    this.#storeRip();
+    code.get(CPU);
+    code.get(this.#budget);
+    code.memory('i32.store', offsetOf('budget'));
+    code.get(CPU);
+    code.call(this.#options.functionIndex('lookup'));
+    code.tee(this.#found);
+    code.op('i32.eqz');
+    code.if();
+    code.i32(EXIT.lookupFault);
+    code.return();
+    code.end();
+    code.end();
+    this.#link();
+    code.get(this.#found);
+    code.tee(this.#block);
+    code.i32(BLOCK_BYTES);
+    code.op('i32.add');
+    code.set(this.#record);
+    code.get(CPU);
+    code.get(this.#rip);
+    code.get(this.#block);
+    code.memory('i64.load32_u', BLOCK.first);
+    code.op('i64.sub');
+    code.memory('i64.store', offsetOf('ripBase'));
+  }
+
+  /** A direct branch inside its page goes straight to the block next time. */
+  #link(): void {
+    const code = this.#code;
+    code.get(this.#status);
+    code.i32(STATUS.takeRel);
+    code.op('i32.eq');
+    code.if();
+    code.i32(STATUS.next);
+    code.set(this.#status);
+    code.get(this.#record);
+    code.memory('i32.load', REC.immediate);
+    code.i32(4096);
+    code.op('i32.lt_u');
+    code.get(this.#found);
+    code.memory('i32.load', BLOCK.crossing);
+    code.op('i32.eqz');
+    code.op('i32.and');
+    code.get(this.#found);
+    code.memory('i32.load', BLOCK.generationAt);
+    code.get(this.#block);
+    code.memory('i32.load', BLOCK.generationAt);
+    code.op('i32.eq');
+    code.op('i32.and');
+    code.if();
+    code.get(this.#record);
+    code.get(this.#found);
+    code.memory('i32.store', REC.link);
+    code.end();
+    code.end();
+  }
+
+  #generationsFit(block: number): void {
+    const code = this.#code;
+    const fits = (at: number, generation: number): void => {
+      code.get(block);
+      code.memory('i32.load', at);
+      code.memory('i32.load', 0);
+      code.get(block);
+      code.memory('i32.load', generation);
+      code.op('i32.eq');
+    };
+    fits(BLOCK.generationAt, BLOCK.generation);
+    fits(BLOCK.generationAt2, BLOCK.generation2);
+    code.op('i32.and');
+  }
+
+  /** Leave when a request is pending; `place` sets RIP where it is not set yet. */
+  #pollAt(place: () => void): void {
+    const code = this.#code;
+    code.get(CPU);
+    code.memory('i32.load', offsetOf('request'));
+    code.get(CPU);
+    code.memory('i32.load', offsetOf('pollMask'));
+    code.op('i32.and');
+    code.if();
+    place();
+    this.#leave(EXIT.poll);
+    code.end();
+  }
+
+  /** RIP of the current record's instruction. */
+  #currentIp(): void {
+    this.#ripOf('current');
+  }
+
+  #ripOf(which: 'current' | 'next'): void {
+    const code = this.#code;
+    code.get(CPU);
+    code.memory('i64.load', offsetOf('ripBase'));
+    code.get(this.#record);
+    code.memory('i64.load16_u', REC.nextIp);
+    code.op('i64.add');
+    if (which === 'current') {
+      code.get(this.#record);
+      code.memory('i64.load8_u', REC.length);
+      code.op('i64.sub');
+    }
+    code.set(this.#rip);
+  }
+
+  #giveBack(): void {
+    const code = this.#code;
+    code.get(this.#budget);
+    code.i32(1);
+    code.op('i32.add');
+    code.set(this.#budget);
+  }
+
+  #storeRip(): void {
+    const code = this.#code;
+    code.get(CPU);
+    code.get(this.#rip);
+    code.memory('i64.store', offsetOf('rip'));
+  }
+
+  #leave(exit: number): void {
+    const code = this.#code;
+    this.#storeRip();
+    code.get(CPU);
+    code.get(this.#budget);
+    code.memory('i32.store', offsetOf('budget'));
+    code.i32(exit);
+    code.return();
+  }
+
+  #load(op: 'i32.load' | 'i64.load', name: VcpuFieldName, local: number): void {
+    this.#code.get(CPU);
+    this.#code.memory(op, offsetOf(name));
+    this.#code.set(local);
+  }
+}

@@ -1,0 +1,180 @@
+/** Generates the interpreter: one wasm module with the dispatch loop, the handlers of all definitions and the routines they call. */
+import type { Definition } from '../../isa/form.ts';
+import { makeVariant, variantKeys } from '../../isa/variants.ts';
+import type { Facts } from '../../isa/emitter.ts';
+import { Code, type ValueType } from '../../wasm/code.ts';
+import { ModuleBuilder, type Signature } from '../../wasm/module.ts';
+import { IrEmitter } from '../ir/emitter.ts';
+import { lower } from '../ir/lower.ts';
+import { Routine, type RoutineDefinition } from '../routines/routine.ts';
+import { ROUTINES } from '../routines/all.ts';
+import { SPECIAL_COUNT } from '../regions.ts';
+import { buildDispatchLoop } from './dispatch-loop.ts';
+import { FunctionFrame } from './frames.ts';
+import { lateBinding } from './late-binding.ts';
+import { RoutineFrame } from './routine-frame.ts';
+import { findHandler, growTree, type HandlerTree, shapeOf, trackFacts, type TrackedFact } from './tracked-facts.ts';
+
+/** What V8 compiles well (design.md, section 4): bytes of the loop, of one function, and number of cases. */
+export const LIMITS = { loopBytes: 64 * 1024, functionBytes: 32 * 1024, inlineCases: 400 } as const;
+
+export interface Interpreter {
+  readonly wasm: Uint8Array<ArrayBuffer>;
+  /** Per definition, per form: how facts select a handler number. */
+  readonly trees: readonly (readonly (HandlerTree | undefined)[])[];
+  /** Name of each handler from number SPECIAL_COUNT on: definition, form, facts. */
+  readonly names: readonly string[];
+  readonly loopBytes: number;
+  readonly inlineCases: number;
+}
+
+/** Functions the TypeScript side provides, i32 only. */
+export const IMPORTS: Record<string, Signature> = {
+  slow: { parameters: ['i32', 'i32', 'i32'], results: ['i32'] },
+  lookup: { parameters: ['i32'], results: ['i32'] },
+  mmioRead: { parameters: ['i32', 'i32', 'i32', 'i32'], results: ['i32'] },
+  mmioWrite: { parameters: ['i32', 'i32', 'i32', 'i32', 'i32'], results: ['i32'] },
+  codeWritten: { parameters: ['i32', 'i32', 'i32'], results: ['i32'] },
+  watchHit: { parameters: ['i32', 'i32', 'i32', 'i32'], results: ['i32'] },
+};
+
+interface Handler {
+  readonly name: string;
+  readonly facts: Facts;
+  readonly run: Definition['run'];
+}
+
+const HANDLER: Signature = { parameters: ['i32', 'i32'], results: ['i32'] };
+
+/** Every distinct handler of the definitions, and the trees that lead to them (numbers are indexes into `handlers`). */
+function collectHandlers(definitions: readonly Definition[]): { handlers: Handler[]; trees: (HandlerTree | undefined)[][] } {
+  const handlers: Handler[] = [];
+  const trees = definitions.map((definition) =>
+    definition.forms.map((form) => {
+      let tree: HandlerTree | undefined;
+      for (const key of variantKeys(form)) {
+        const { facts } = makeVariant(form, key);
+        if (findHandler(tree, facts) !== undefined) continue;
+        const consulted: TrackedFact[] = ['shape'];
+        buildHandler({ name: '', facts, run: definition.run }, consulted);
+        const path = consulted.map((fact) => (fact === 'shape' ? shapeOf(facts) : `${fact}=${String(facts[fact])}`));
+        handlers.push({ name: `${definition.name} | ${form.text} | ${path.join(' ')}`, facts, run: definition.run });
+        tree = growTree(tree, facts, consulted, handlers.length - 1);
+      }
+      return tree;
+    }),
+  );
+  return { handlers, trees };
+}
+
+function buildHandler(handler: Handler, consulted: TrackedFact[] = []): IrEmitter {
+  const facts = trackFacts(handler.facts, consulted);
+  const emitter = new IrEmitter(facts, lateBinding(facts));
+  handler.run(emitter, facts);
+  emitter.end();
+  return emitter;
+}
+
+/** Generate; `hot` names handlers that stand in the loop itself, hottest first. */
+export function generateInterpreter(definitions: readonly Definition[], hot: readonly string[]): Interpreter {
+  const { handlers, trees } = collectHandlers(definitions);
+  const module = new ModuleBuilder();
+  const index = new Map<string, number>();
+  const functionIndex = (name: string): number => {
+    const found = index.get(name);
+    if (found === undefined) throw new RangeError(`no function ${name}`);
+    return found;
+  };
+  module.importSharedMemory(1);
+  for (const [name, signature] of Object.entries(IMPORTS)) index.set(name, module.importFunction('env', name, signature));
+  for (const r of ROUTINES) index.set(r.name, module.declare(r.name, { parameters: r.parameters, results: [r.result] }));
+  for (const r of ROUTINES) module.define(functionIndex(r.name), buildRoutine(r, functionIndex));
+
+  const { unique, numberOf } = shareEqual(handlers, functionIndex);
+  const rank = new Map(hot.map((name, i) => [name, i]));
+  const isHot = (entry: Unique): boolean => entry.names.some((name) => rank.has(name));
+  const heat = (entry: Unique): number => Math.min(...entry.names.map((name) => rank.get(name) ?? Number.MAX_SAFE_INTEGER));
+  const inline = unique.filter(isHot).sort((a, b) => heat(a) - heat(b)).slice(0, LIMITS.inlineCases);
+  const inLoop = new Set(inline);
+  const called = unique.filter((entry) => !inLoop.has(entry));
+
+  const table: number[] = [];
+  for (const entry of called) {
+    const at = module.declare(entry.names[0] as string, HANDLER);
+    module.define(at, entry.code);
+    if (module.bodySize(at) > LIMITS.functionBytes) throw new RangeError(`${entry.names[0]} is too large for one function`);
+    table.push(at);
+  }
+  module.table(table);
+
+  const run = module.declare('run', { parameters: ['i32'], results: ['i32'] });
+  const loop = new Code(1);
+  buildDispatchLoop(loop, {
+    inline: inline.map((entry) => buildHandler(entry.handler).ir.root),
+    functionIndex,
+    handlerType: module.type(HANDLER),
+  });
+  if (loop.size > LIMITS.loopBytes) throw new RangeError(`the dispatch loop has ${loop.size} bytes, more than ${LIMITS.loopBytes}`);
+  module.define(run, loop);
+  module.export('run', run);
+  for (const r of ROUTINES) module.export(r.name, functionIndex(r.name));
+
+  const order = [...inline, ...called];
+  const position = new Map(order.map((entry, i) => [entry, i + SPECIAL_COUNT]));
+  const numbers = numberOf.map((entry) => position.get(entry) as number);
+  return {
+    wasm: module.finish(),
+    trees: trees.map((forms) => forms.map((tree) => renumber(tree, numbers))),
+    names: order.map((entry) => entry.names[0] as string),
+    loopBytes: loop.size,
+    inlineCases: inline.length,
+  };
+}
+
+interface Unique {
+  readonly handler: Handler;
+  readonly code: Code;
+  readonly names: string[];
+}
+
+/** Handlers whose code is the same to the byte become one. */
+function shareEqual(handlers: readonly Handler[], functionIndex: (name: string) => number): { unique: Unique[]; numberOf: Unique[] } {
+  const byCode = new Map<string, Unique>();
+  const numberOf = handlers.map((handler) => {
+    const code = new Code(2);
+    lower(buildHandler(handler).ir.root, new FunctionFrame(code, functionIndex));
+    code.i32(0);
+    const key = Array.from(code.finish(), (byte) => String.fromCharCode(byte)).join('');
+    const known = byCode.get(key);
+    if (known) {
+      known.names.push(handler.name);
+      return known;
+    }
+    const entry: Unique = { handler, code, names: [handler.name] };
+    byCode.set(key, entry);
+    return entry;
+  });
+  return { unique: [...byCode.values()], numberOf };
+}
+
+function renumber(tree: HandlerTree | undefined, numbers: readonly number[]): HandlerTree | undefined {
+  if (tree === undefined) return undefined;
+  if (typeof tree === 'number') return numbers[tree] as number;
+  return { fact: tree.fact, next: Object.fromEntries(Object.entries(tree.next).map(([value, next]) => [value, renumber(next, numbers) as HandlerTree])) };
+}
+
+export function buildRoutine(definition: RoutineDefinition, functionIndex: (name: string) => number): Code {
+  const routine = new Routine(definition.parameters);
+  definition.build(routine);
+  const code = new Code(definition.parameters.length);
+  lower(routine.ir.root, new RoutineFrame(code, functionIndex));
+  zero(code, definition.result);
+  return code;
+}
+
+/** Never reached, but wasm wants a value at the end of a function. */
+function zero(code: Code, type: ValueType): void {
+  if (type === 'i32') code.i32(0);
+  else if (type === 'i64') code.i64(0n);
+  else code.v128Const(0n, 0n);
+}

@@ -1,0 +1,35 @@
+import type { Code, ValueType } from '../../wasm/code.ts';
+import type { Frame } from '../ir/lower.ts';
+import type { Exit } from '../ir/node.ts';
+
+/** A routine of the processor: it reaches guest memory only through other routines and leaves by returning its value. */
+export class RoutineFrame implements Frame {
+  readonly code: Code;
+  readonly functionIndex: (name: string) => number;
+
+  constructor(code: Code, functionIndex: (name: string) => number) {
+    this.code = code;
+    this.functionIndex = functionIndex;
+  }
+
+  local(type: ValueType): number {
+    return this.code.local(type);
+  }
+
+  guestLoad(): void {
+    throw new TypeError('routines call load8 … load128');
+  }
+
+  guestStore(): void {
+    throw new TypeError('routines call store8 … store128');
+  }
+
+  guestRef(): void {
+    throw new TypeError('routines call reference8 … reference64');
+  }
+
+  exit(exit: Exit): void {
+    if (exit.exit !== 'return') throw new TypeError(`a routine cannot leave by ${exit.exit}`);
+    this.code.return();
+  }
+}

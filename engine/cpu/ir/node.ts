@@ -1,0 +1,118 @@
+/**
+ * Intermediate representation of one handler or routine: values in single assignment, statements in program order, structured control
+ * flow. It knows wasm's operators and a few guest operations that lowering expands (guest loads with their TLB probe, exits).
+ */
+import type { AtomicOp, MemoryOp, NumericOp, SaturatingOp, SimdLaneOp, SimdOp } from '../../wasm/opcodes.ts';
+import type { ValueType } from '../../wasm/code.ts';
+
+/** What a node computes. Operands are in `args`. */
+export type NodeOp =
+  | { readonly op: 'const64'; readonly value: bigint }
+  | { readonly op: 'const32'; readonly value: number }
+  | { readonly op: 'constV'; readonly low: bigint; readonly high: bigint }
+  | { readonly op: 'param'; readonly local: number }
+  | { readonly op: 'numeric'; readonly name: NumericOp }
+  | { readonly op: 'saturating'; readonly name: SaturatingOp }
+  | { readonly op: 'simd'; readonly name: SimdOp }
+  | { readonly op: 'lane'; readonly name: SimdLaneOp; readonly lane: number }
+  | { readonly op: 'shuffle'; readonly lanes: readonly number[] }
+  | { readonly op: 'select' }
+  /** Host memory: processor state, records, tables. */
+  | { readonly op: 'load'; readonly name: MemoryOp; readonly offset: number }
+  | { readonly op: 'loadV'; readonly offset: number }
+  | { readonly op: 'atomic'; readonly name: AtomicOp; readonly offset: number }
+  | { readonly op: 'variable'; readonly variable: VarCell }
+  | { readonly op: 'call'; readonly callee: string }
+  /** Guest memory at a linear address; leaves the handler when it faults. */
+  | { readonly op: 'guestLoad'; readonly bits: 8 | 16 | 32 | 64 | 128 }
+  /** Host address of bytes that may be written, or the staging area; leaves on a fault. */
+  | { readonly op: 'guestRef'; readonly bits: 8 | 16 | 32 | 64 };
+
+/**
+ * One value. `pure` depends on its operands only, `read` on state that statements may change, `effect` must be evaluated where it stands.
+ */
+export interface Node {
+  readonly what: NodeOp;
+  readonly type: ValueType;
+  readonly args: readonly Node[];
+  readonly kind: 'pure' | 'read' | 'effect';
+  /** Count of state changes before this node: equal epochs see the same state. */
+  readonly epoch: number;
+  readonly loopDepth: number;
+  uses: number;
+  inline: boolean;
+  local: number;
+}
+
+export interface VarCell {
+  readonly type: ValueType;
+  local: number;
+}
+
+/** How control leaves a handler. */
+export type Exit =
+  | { readonly exit: 'finish' }
+  | { readonly exit: 'fault' }
+  /** RIP is the value. */
+  | { readonly exit: 'branch'; readonly target: Node }
+  /** Taken direct branch; the record says where. */
+  | { readonly exit: 'takeRel' }
+  /** Same instruction again. */
+  | { readonly exit: 'repeat' }
+  /** Next instruction, but through the dispatcher. */
+  | { readonly exit: 'fall' }
+  /** Like `fall`, and interrupts are held back for one instruction. */
+  | { readonly exit: 'shadow' }
+  /** A status as a called routine returned it. */
+  | { readonly exit: 'status'; readonly status: Node }
+  /** A routine's results. */
+  | { readonly exit: 'return'; readonly value: Node | undefined };
+
+export type Statement =
+  | { readonly s: 'def'; readonly node: Node }
+  | { readonly s: 'store'; readonly name: MemoryOp; readonly offset: number; readonly address: Node; readonly value: Node; readonly epoch: number }
+  | { readonly s: 'storeV'; readonly offset: number; readonly address: Node; readonly value: Node; readonly epoch: number }
+  | { readonly s: 'guestStore'; readonly bits: 8 | 16 | 32 | 64 | 128; readonly linear: Node; readonly value: Node; readonly epoch: number }
+  | { readonly s: 'assign'; readonly variable: VarCell; readonly value: Node; readonly epoch: number }
+  | { readonly s: 'copy'; readonly to: Node; readonly from: Node; readonly bytes: Node; readonly epoch: number }
+  | { readonly s: 'fill'; readonly to: Node; readonly value: Node; readonly bytes: Node; readonly epoch: number }
+  | { readonly s: 'if'; readonly condition: Node; readonly then: Statement[]; readonly otherwise: Statement[]; readonly epoch: number }
+  | { readonly s: 'while'; readonly before: Statement[]; readonly condition: Node; readonly body: Statement[]; readonly epoch: number }
+  | { readonly s: 'exit'; readonly exit: Exit; readonly epoch: number };
+
+/** The nodes a statement evaluates itself, in order. */
+export function operandsOf(statement: Statement): readonly Node[] {
+  switch (statement.s) {
+    case 'def':
+      return statement.node.args;
+    case 'store':
+    case 'storeV':
+      return [statement.address, statement.value];
+    case 'guestStore':
+      return [statement.linear, statement.value];
+    case 'assign':
+      return [statement.value];
+    case 'copy':
+      return [statement.to, statement.from, statement.bytes];
+    case 'fill':
+      return [statement.to, statement.value, statement.bytes];
+    case 'if':
+    case 'while':
+      return [statement.condition];
+    case 'exit':
+      return exitOperands(statement.exit);
+  }
+}
+
+function exitOperands(exit: Exit): readonly Node[] {
+  switch (exit.exit) {
+    case 'branch':
+      return [exit.target];
+    case 'status':
+      return [exit.status];
+    case 'return':
+      return exit.value ? [exit.value] : [];
+    default:
+      return [];
+  }
+}

@@ -1,0 +1,21 @@
+import { arithmeticRoutines } from './arithmetic.ts';
+import { floatRoutines } from './float.ts';
+import { lockRoutines } from './locks.ts';
+import { memoryRoutines } from './memory.ts';
+import { pagingRoutines } from './paging.ts';
+import type { RoutineDefinition } from './routine.ts';
+import { stringRoutines } from './strings.ts';
+import { systemRoutines } from './system.ts';
+import { vectorFloatRoutines } from './vector-float.ts';
+
+/** All wasm routines of the processor; any may call any. */
+export const ROUTINES: readonly RoutineDefinition[] = [
+  ...arithmeticRoutines,
+  ...systemRoutines,
+  ...pagingRoutines,
+  ...memoryRoutines,
+  ...stringRoutines,
+  ...floatRoutines,
+  ...vectorFloatRoutines,
+  ...lockRoutines,
+];

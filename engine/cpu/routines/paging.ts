@@ -1,0 +1,373 @@
+/** From linear to host addresses: the page walk (SDM vol. 3, chapter 4) and the software TLB. */
+import type { Bool, Int } from '../../isa/emitter.ts';
+import { FIXED, PHYS, PHYSICAL_END } from '../../memory/index.ts';
+
+import type { Node } from '../ir/node.ts';
+import { CPU_TLB, CPU_TLB2, TLB2_ENTRIES, TLB_ENTRIES, TLB_ENTRY } from '../regions.ts';
+import { offsetOf } from '../state.ts';
+import type { Routine, RoutineDefinition } from './routine.ts';
+
+/** Kind of an access, as `translate` takes it. `probe` queues no exception. */
+export const ACCESS = { write: 1, fetch: 2, user: 4, implicit: 8, probe: 16 } as const;
+/** Result bits of `translate` when it is no host address: the access faulted; or it goes to the bus, physical address in the low bits. */
+export const TRANSLATED = { fault: 1n << 63n, bus: 1n << 62n } as const;
+/** Bits of `walkFlags`. */
+export const WALK = { writeProtect: 1, noExecute: 2, smep: 4, smap: 8, pageSize: 16 } as const;
+
+const P = 1;
+const RW = 2;
+const US = 4;
+const A = 0x20;
+const D = 0x40;
+const PS = 0x80;
+const ADDRESS = 0x000ffffffffff000n;
+
+/** Entry of the table of guest-physical pages, 0 beyond its end. */
+export function physicalEntry(r: Routine, pa: Int): Int {
+  const entry = r.var(r.const(0));
+  r.if(r.ltU(pa, r.const(PHYSICAL_END)), () => {
+    const at = r.ir.numeric('i32.shl', r.wrap(r.shr(64, pa, r.const(12))), r.i32(2));
+    r.set(entry, r.hostLoad(32, at, FIXED.physTable));
+  });
+  return r.get(entry);
+}
+
+/** Host address of a page-table entry, 0 when it is not in memory. */
+const tableEntry: RoutineDefinition = {
+  name: 'tableEntry',
+  parameters: ['i32', 'i64'],
+  result: 'i32',
+  build(r) {
+    const pa = r.parameterInt(1);
+    const entry = physicalEntry(r, pa);
+    r.if(r.none(entry, PHYS.RAM | PHYS.ROM), () => r.returns(r.i32(0)));
+    r.returns(r.wrap(r.or(r.and(entry, r.const(0xfffff000)), r.and(pa, r.const(0xfff)))));
+  },
+};
+
+/** Queue #PF unless the access is a probe: error code bits in `code` besides W, U and I/D, which come from the access. */
+const pageFault: RoutineDefinition = {
+  name: 'pageFault',
+  parameters: ['i32', 'i64', 'i64', 'i64'],
+  result: 'i64',
+  build(r) {
+    const [linear, access, code] = [r.parameterInt(1), r.parameterInt(2), r.parameterInt(3)];
+    r.if(r.none(access, ACCESS.probe), () => {
+      const flags = r.state('walkFlags');
+      const paging = r.state('paging');
+      const nx = r.andB(r.any(flags, WALK.noExecute), r.ltU(r.const(1), paging));
+      const fetchShown = r.orB(nx, r.any(flags, WALK.smep));
+      const fetch = r.select(r.andB(r.any(access, ACCESS.fetch), fetchShown), r.const(0x10), r.const(0));
+      const write = r.shl(64, r.and(access, r.const(ACCESS.write)), r.const(1));
+      const user = r.and(access, r.const(ACCESS.user));
+      r.queue(14, r.or(r.or(code, fetch), r.or(write, user)));
+      r.setState('excAddress', linear);
+    });
+    r.returns(r.const(TRANSLATED.fault));
+  },
+};
+
+/** Rights gathered on the way down and the entries whose accessed bit is due. */
+interface Walk {
+  readonly table: ReturnType<Routine['var']>;
+  readonly writable: ReturnType<Routine['var']>;
+  readonly user: ReturnType<Routine['var']>;
+  readonly noExecute: ReturnType<Routine['var']>;
+  readonly found: ReturnType<Routine['var']>;
+  readonly pa: ReturnType<Routine['var']>;
+  readonly large: ReturnType<Routine['var']>;
+  readonly leaf: ReturnType<Routine['var']>;
+  readonly leafEntry: ReturnType<Routine['var']>;
+}
+
+function setAccessed(r: Routine, host: Int, entry: Int, bits: Int): void {
+  r.if(r.ne(r.and(entry, bits), bits), () => {
+    r.ir.atomic('i32.atomic.rmw.or', 0, 'i32', r.wrap(host), r.wrap(bits));
+  });
+}
+
+/** One level of tables with 64-bit entries; level 1 holds 4 KiB pages. */
+function wideLevel(r: Routine, walk: Walk, level: 1 | 2 | 3 | 4): void {
+  const linear = r.parameterInt(1);
+  const access = r.parameterInt(2);
+  const shift = 12 + 9 * (level - 1);
+  const index = r.and(r.shr(64, linear, r.const(shift - 3)), r.const(0xff8));
+  const host = r.call('tableEntry', 'i32', r.cpu, r.or(r.get(walk.table), index));
+  const entryVar = r.var(r.const(0));
+  r.if(r.truth(host), () => r.set(entryVar, r.hostLoad(64, host)));
+  const entry = r.get(entryVar);
+  r.if(r.none(entry, P), () => r.returns(r.callInt('pageFault', r.cpu, linear, access, r.const(0))));
+  const beyond = r.and(ADDRESS_BITS(r), r.shl(64, r.const(-1n), r.state('physicalBits')));
+  const nxReserved = r.select(r.any(r.state('walkFlags'), WALK.noExecute), r.const(0), r.const(1n << 63n));
+  const always = r.or(beyond, nxReserved);
+  const large = level === 4 ? r.false() : level === 1 ? r.true() : r.any(entry, PS);
+  const shape = level === 4 ? r.const(PS) : level === 1 ? r.const(0) : r.select(large, r.const(((1n << BigInt(shift)) - 1n) & ~0x1fffn), r.const(0));
+  r.if(r.ne(r.and(entry, r.or(always, shape)), r.const(0)), () => r.returns(r.callInt('pageFault', r.cpu, linear, access, r.const(9))));
+  r.set(walk.writable, r.and(r.get(walk.writable), entry));
+  r.set(walk.user, r.and(r.get(walk.user), entry));
+  r.set(walk.noExecute, r.or(r.get(walk.noExecute), entry));
+  const isLeaf = (): void => {
+    const inside = (1n << BigInt(shift)) - 1n;
+    r.set(walk.pa, r.or(r.and(entry, r.const(ADDRESS & ~inside)), r.and(linear, r.const(inside))));
+    r.set(walk.leaf, r.unsigned(host));
+    r.set(walk.leafEntry, entry);
+    r.set(walk.found, r.const(1));
+    if (level > 1) r.set(walk.large, r.const(1));
+  };
+  const isTable = (): void => {
+    r.set(walk.table, r.and(entry, r.const(ADDRESS)));
+    setAccessed(r, r.unsigned(host), entry, r.const(A));
+  };
+  if (level === 1) isLeaf();
+  else if (level === 4) isTable();
+  else r.if(large, isLeaf, isTable);
+}
+
+const ADDRESS_BITS = (r: Routine): Int => r.const(0x000fffffffffffffn);
+
+/** 32-bit paging: directory and table with 32-bit entries, 4 MiB pages with 40-bit addresses (PSE-36). */
+function narrowLevels(r: Routine, walk: Walk): void {
+  const linear = r.parameterInt(1);
+  const access = r.parameterInt(2);
+  const root = r.and(r.state('cr3'), r.const(0xfffff000));
+  const read = (table: Int, index: Int): { host: Node; entry: Int } => {
+    const host = r.call('tableEntry', 'i32', r.cpu, r.or(table, index));
+    const entry = r.var(r.const(0));
+    r.if(r.truth(host), () => r.set(entry, r.hostLoad(32, host)));
+    return { host, entry: r.get(entry) };
+  };
+  const directory = read(root, r.and(r.shr(64, linear, r.const(20)), r.const(0xffc)));
+  const pde = directory.entry;
+  r.if(r.none(pde, P), () => r.returns(r.callInt('pageFault', r.cpu, linear, access, r.const(0))));
+  r.set(walk.writable, r.and(r.get(walk.writable), pde));
+  r.set(walk.user, r.and(r.get(walk.user), pde));
+  const found = (host: Node, entry: Int, pa: Int): void => {
+    r.set(walk.pa, pa);
+    r.set(walk.leaf, r.unsigned(host));
+    r.set(walk.leafEntry, entry);
+    r.set(walk.found, r.const(1));
+  };
+  r.if(
+    r.andB(r.any(pde, PS), r.any(r.state('walkFlags'), WALK.pageSize)),
+    () => {
+      r.if(r.any(pde, 0x200000), () => r.returns(r.callInt('pageFault', r.cpu, linear, access, r.const(9))));
+      const upper = r.shl(64, r.and(r.shr(64, pde, r.const(13)), r.const(0xff)), r.const(32));
+      const base = r.or(r.and(pde, r.const(0xffc00000)), upper);
+      found(directory.host, pde, r.or(base, r.and(linear, r.const(0x3fffff))));
+      r.set(walk.large, r.const(1));
+    },
+    () => {
+      const table = read(r.and(pde, r.const(0xfffff000)), r.and(r.shr(64, linear, r.const(10)), r.const(0xffc)));
+      const pte = table.entry;
+      setAccessed(r, r.unsigned(directory.host), pde, r.const(A));
+      r.if(r.none(pte, P), () => r.returns(r.callInt('pageFault', r.cpu, linear, access, r.const(0))));
+      r.set(walk.writable, r.and(r.get(walk.writable), pte));
+      r.set(walk.user, r.and(r.get(walk.user), pte));
+      found(table.host, pte, r.or(r.and(pte, r.const(0xfffff000)), r.and(linear, r.const(0xfff))));
+    },
+  );
+}
+
+/** PAE: the page-directory pointers were loaded with CR3. */
+function paePointer(r: Routine, walk: Walk): void {
+  const linear = r.parameterInt(1);
+  const pdpte = r.stateElement('pdpte', r.wrap(r.and(r.shr(64, linear, r.const(30)), r.const(3))));
+  r.if(r.none(pdpte, P), () => r.returns(r.callInt('pageFault', r.cpu, linear, r.parameterInt(2), r.const(0))));
+  r.set(walk.table, r.and(pdpte, r.const(ADDRESS)));
+}
+
+function allowed(r: Routine, walk: Walk): Bool {
+  const access = r.parameterInt(2);
+  const flags = r.state('walkFlags');
+  const user = r.any(access, ACCESS.user);
+  const fetch = r.any(access, ACCESS.fetch);
+  const pageUser = r.any(r.get(walk.user), US);
+  const pageWritable = r.any(r.get(walk.writable), RW);
+  const userOk = r.orB(r.notB(user), pageUser);
+  const writeOk = r.orB(r.none(access, ACCESS.write), r.orB(pageWritable, r.andB(r.notB(user), r.none(flags, WALK.writeProtect))));
+  const nxOk = r.notB(r.andB(fetch, r.andB(r.any(flags, WALK.noExecute), r.any(r.get(walk.noExecute), 1n << 63n))));
+  const supervisorOnUser = r.andB(r.notB(user), pageUser);
+  const smepOk = r.notB(r.andB(r.andB(fetch, supervisorOnUser), r.any(flags, WALK.smep)));
+  const strict = r.orB(r.any(access, ACCESS.implicit), r.none(r.state('sysFlags'), 1 << 18));
+  const smapOk = r.notB(r.andB(r.andB(r.andB(r.notB(fetch), supervisorOnUser), r.any(flags, WALK.smap)), strict));
+  return r.andB(r.andB(userOk, writeOk), r.andB(nxOk, r.andB(smepOk, smapOk)));
+}
+
+/**
+ * Walk the page tables for one access: (cpu, linear, access) → host address, or TRANSLATED. Sets accessed and dirty bits, and makes TLB
+ * entries for ordinary data accesses.
+ */
+const walkPages: RoutineDefinition = {
+  name: 'walkPages',
+  parameters: ['i32', 'i64', 'i64'],
+  result: 'i64',
+  build(r) {
+    const linear = r.parameterInt(1);
+    const access = r.parameterInt(2);
+    const zero = (): ReturnType<Routine['var']> => r.var(r.const(0));
+    const walk: Walk = {
+      table: zero(), writable: r.var(r.const(RW)), user: r.var(r.const(US)), noExecute: zero(), found: zero(), pa: zero(), large: zero(),
+      leaf: zero(), leafEntry: zero(),
+    };
+    const mayWrite = r.var(r.const(1));
+    const paging = r.state('paging');
+    r.setState('tlbMisses', r.add(64, r.state('tlbMisses'), r.const(1)));
+    r.if(
+      r.eq(paging, r.const(0)),
+      () => r.set(walk.pa, linear),
+      () => {
+        r.if(
+          r.eq(paging, r.const(1)),
+          () => narrowLevels(r, walk),
+          () => {
+            r.if(
+              r.eq(paging, r.const(3)),
+              () => {
+                r.set(walk.table, r.and(r.state('cr3'), r.const(ADDRESS)));
+                wideLevel(r, walk, 4);
+                wideLevel(r, walk, 3);
+              },
+              () => paePointer(r, walk),
+            );
+            r.if(r.eq(r.get(walk.found), r.const(0)), () => wideLevel(r, walk, 2));
+            r.if(r.eq(r.get(walk.found), r.const(0)), () => wideLevel(r, walk, 1));
+          },
+        );
+        r.if(r.notB(allowed(r, walk)), () => r.returns(r.callInt('pageFault', r.cpu, linear, access, r.const(1))));
+        const dirty = r.select(r.any(access, ACCESS.write), r.const(A | D), r.const(A));
+        setAccessed(r, r.get(walk.leaf), r.get(walk.leafEntry), dirty);
+        const user = r.any(access, ACCESS.user);
+        const rights = r.orB(r.any(r.get(walk.writable), RW), r.andB(r.notB(user), r.none(r.state('walkFlags'), WALK.writeProtect)));
+        const isDirty = r.orB(r.any(r.get(walk.leafEntry), D), r.any(access, ACCESS.write));
+        r.set(mayWrite, r.int(r.andB(rights, isDirty)));
+        r.if(r.ne(r.get(walk.large), r.const(0)), () => r.call('noteLargePage', 'i32', r.cpu, linear));
+      },
+    );
+    r.returns(r.callInt('fillEntry', r.cpu, linear, access, r.get(walk.pa), r.get(mayWrite)));
+  },
+};
+
+/** Remember which linear ranges hold large pages: INVLPG inside one has to drop more than one entry. */
+const noteLargePage: RoutineDefinition = {
+  name: 'noteLargePage',
+  parameters: ['i32', 'i64'],
+  result: 'i32',
+  build(r) {
+    const linear = r.parameterInt(1);
+    const index = r.wrap(r.shr(64, linear, r.const(63)));
+    const at = r.plus(r.cpu, r.ir.numeric('i32.shl', index, r.i32(3)));
+    r.if(r.ltU(linear, r.hostLoad(64, at, offsetOf('largeLow'))), () => r.hostStore(64, at, linear, offsetOf('largeLow')));
+    r.if(r.ltU(r.hostLoad(64, at, offsetOf('largeHigh')), linear), () => r.hostStore(64, at, linear, offsetOf('largeHigh')));
+    r.returns(r.i32(0));
+  },
+};
+
+/** (cpu, linear, access, pa, may be written in this context) → what `translate` returns; fills both TLB levels where that is allowed. */
+const fillEntry: RoutineDefinition = {
+  name: 'fillEntry',
+  parameters: ['i32', 'i64', 'i64', 'i64', 'i64'],
+  result: 'i64',
+  build(r) {
+    const [linear, access, pa, mayWrite] = [r.parameterInt(1), r.parameterInt(2), r.parameterInt(3), r.parameterInt(4)];
+    const entry = r.var(physicalEntry(r, pa));
+    const isWrite = r.any(access, ACCESS.write);
+    r.if(r.andB(isWrite, r.any(r.get(entry), PHYS.LOG)), () => {
+      r.call('markDirty', 'i32', pa, r.get(entry));
+      r.set(entry, r.and(r.get(entry), r.const(~PHYS.LOG & 0xffffffff)));
+    });
+    const page = r.get(entry);
+    const reachable = r.orB(r.any(page, PHYS.RAM), r.andB(r.any(page, PHYS.ROM), r.notB(isWrite)));
+    r.if(r.notB(reachable), () => r.returns(r.or(r.const(TRANSLATED.bus), pa)));
+    const hostPage = r.and(page, r.const(0xfffff000));
+    const host = r.or(hostPage, r.and(linear, r.const(0xfff)));
+    const uncached = r.orB(
+      r.any(access, ACCESS.fetch | ACCESS.implicit | ACCESS.probe),
+      r.orB(r.any(page, PHYS.WATCH), r.ne(r.state('slowData'), r.const(0))),
+    );
+    r.if(uncached, () => r.returns(host));
+    const tag = r.or(r.and(linear, r.const(~0xfffn)), r.state('context'));
+    const info = r.wrap(r.shr(64, hostPage, r.const(8)));
+    const isCode = r.ne(r.hostLoad(64, info, FIXED.pageInfo), r.const(0));
+    const direct = r.andB(r.any(page, PHYS.RAM), r.none(page, PHYS.LOG));
+    const writeTag = r.select(r.andB(r.ne(mayWrite, r.const(0)), r.andB(direct, r.notB(isCode))), tag, r.const(0));
+    const addend = r.trunc(32, r.sub(64, hostPage, r.and(linear, r.const(~0xfffn))));
+    for (const [start, entries] of [[CPU_TLB, TLB_ENTRIES], [CPU_TLB2, TLB2_ENTRIES]] as const) {
+      const at = tlbSlot(r, linear, entries);
+      r.hostStore(64, at, tag, start + TLB_ENTRY.readTag);
+      r.hostStore(64, at, writeTag, start + TLB_ENTRY.writeTag);
+      r.hostStore(64, at, addend, start + TLB_ENTRY.addend);
+    }
+    r.returns(host);
+  },
+};
+
+/** Host address of the TLB slot of a linear address, less the start of the table. */
+function tlbSlot(r: Routine, linear: Int, entries: number): Node {
+  const index = r.and(r.shr(64, linear, r.const(7)), r.const((entries - 1) * 32));
+  return r.plus(r.cpu, r.wrap(index));
+}
+
+/** Before the first write to a logged page: clear LOG, then set the page's bit, both atomically and in this order. */
+const markDirty: RoutineDefinition = {
+  name: 'markDirty',
+  parameters: ['i64', 'i64'],
+  result: 'i32',
+  build(r) {
+    const [pa, entry] = [r.parameterInt(0), r.parameterInt(1)];
+    const at = r.ir.numeric('i32.shl', r.wrap(r.shr(64, pa, r.const(12))), r.i32(2));
+    r.ir.atomic('i32.atomic.rmw.and', FIXED.physTable, 'i32', at, r.i32(~PHYS.LOG));
+    const hostPage = r.shr(64, entry, r.const(12));
+    const word = r.ir.numeric('i32.shl', r.wrap(r.shr(64, hostPage, r.const(5))), r.i32(2));
+    const bit = r.wrap(r.shl(64, r.const(1), r.and(hostPage, r.const(31))));
+    r.ir.atomic('i32.atomic.rmw.or', FIXED.dirtyBits, 'i32', word, bit);
+    r.returns(r.i32(0));
+  },
+};
+
+/**
+ * Translate one linear address for one access: (cpu, linear, access) → host address, or TRANSLATED. Looks into the second-level TLB
+ * first. Outside 64-bit mode the address is taken modulo 2^32.
+ */
+const translate: RoutineDefinition = {
+  name: 'translate',
+  parameters: ['i32', 'i64', 'i64'],
+  result: 'i64',
+  build(r) {
+    const access = r.parameterInt(2);
+    const paging = r.state('paging');
+    const linear = r.var(r.parameterInt(1));
+    r.if(
+      r.eq(paging, r.const(3)),
+      () => {
+        const canonical = r.sar(64, r.shl(64, r.get(linear), r.const(16)), r.const(16));
+        r.if(r.ne(canonical, r.get(linear)), () => {
+          r.if(r.none(access, ACCESS.probe), () => {
+            r.queue(13, r.const(0));
+            r.setState('excCanonical', r.const(1));
+          });
+          r.returns(r.const(TRANSLATED.fault));
+        });
+      },
+      () => r.set(linear, r.trunc(32, r.get(linear))),
+    );
+    const at = r.get(linear);
+    r.if(r.none(access, ACCESS.fetch | ACCESS.implicit | ACCESS.probe), () => {
+      const second = tlbSlot(r, at, TLB2_ENTRIES);
+      const tag = r.or(r.and(at, r.const(~0xfffn)), r.state('context'));
+      const readTag = r.hostLoad(64, second, CPU_TLB2 + TLB_ENTRY.readTag);
+      const writeTag = r.hostLoad(64, second, CPU_TLB2 + TLB_ENTRY.writeTag);
+      const wanted = r.select(r.any(access, ACCESS.write), writeTag, readTag);
+      r.if(r.eq(wanted, tag), () => {
+        const first = tlbSlot(r, at, TLB_ENTRIES);
+        const addend = r.hostLoad(64, second, CPU_TLB2 + TLB_ENTRY.addend);
+        r.hostStore(64, first, readTag, CPU_TLB + TLB_ENTRY.readTag);
+        r.hostStore(64, first, writeTag, CPU_TLB + TLB_ENTRY.writeTag);
+        r.hostStore(64, first, addend, CPU_TLB + TLB_ENTRY.addend);
+        r.returns(r.trunc(32, r.add(64, at, addend)));
+      });
+    });
+    r.returns(r.callInt('walkPages', r.cpu, at, access));
+  },
+};
+
+export const pagingRoutines = [tableEntry, pageFault, noteLargePage, fillEntry, markDirty, walkPages, translate] as const;

@@ -1,0 +1,108 @@
+/** Many string elements at once, inside one page, where no element can fault. */
+import type { Int } from '../../isa/emitter.ts';
+import { FIXED } from '../../memory/index.ts';
+import { ACCESS, TRANSLATED } from './paging.ts';
+import type { Routine, RoutineDefinition } from './routine.ts';
+
+const DF = 1 << 10;
+const [RAX, RCX, RSI, RDI] = [0, 1, 6, 7] as const;
+
+/** Host address of a page's bytes for a probe access; returns 0 from the routine when they cannot be reached directly. */
+function direct(r: Routine, linear: Int, write: boolean): Int {
+  const user = r.eq(r.state('cpl'), r.const(3));
+  const bits = (write ? ACCESS.write : 0) | ACCESS.probe;
+  const at = r.callInt('translate', r.cpu, linear, r.select(user, r.const(bits | ACCESS.user), r.const(bits)));
+  r.if(r.any(at, TRANSLATED.fault | TRANSLATED.bus), () => r.returns(r.const(0)));
+  if (write) {
+    const info = r.wrap(r.shl(64, r.shr(64, at, r.const(12)), r.const(4)));
+    r.if(r.ne(r.hostLoad(64, info, FIXED.pageInfo), r.const(0)), () => r.returns(r.const(0)));
+  }
+  return at;
+}
+
+/** Elements that fit before the end of the page. */
+function fitting(r: Routine, linear: Int, bytes: Int): Int {
+  return r.divU(r.sub(64, r.const(4096), r.and(linear, r.const(4095))), bytes);
+}
+
+function least(r: Routine, a: Int, b: Int): Int {
+  return r.select(r.ltU(a, b), a, b);
+}
+
+/** Only 64-bit code with 64-bit addresses, forward, without watched data. */
+function guard(r: Routine, shape: Int): void {
+  const plain = r.andB(r.ne(r.state('longMode'), r.const(0)), r.eq(r.shr(64, shape, r.const(8)), r.const(64)));
+  const forward = r.none(r.state('sysFlags'), DF);
+  r.if(r.notB(r.andB(plain, r.andB(forward, r.eq(r.state('slowData'), r.const(0))))), () => r.returns(r.const(0)));
+}
+
+/** (cpu, segment, base, checked, shape) → elements moved. */
+const bulkMovs: RoutineDefinition = {
+  name: 'bulkMovs',
+  parameters: ['i32', 'i32', 'i64', 'i32', 'i32'],
+  result: 'i64',
+  build(r) {
+    const shape = r.unsigned(r.parameter(4));
+    guard(r, shape);
+    const bytes = r.and(shape, r.const(0xff));
+    const from = r.add(64, r.gpr(RSI), r.parameterInt(2));
+    const to = r.gpr(RDI);
+    const count = least(r, r.gpr(RCX), least(r, fitting(r, from, bytes), fitting(r, to, bytes)));
+    r.if(r.leU(count, r.const(1)), () => r.returns(r.const(0)));
+    const source = direct(r, from, false);
+    const target = direct(r, to, true);
+    const length = r.mul(64, count, bytes);
+    r.if(r.ltU(r.sub(64, target, source), length), () => r.returns(r.const(0)));
+    r.ir.copy(r.wrap(target), r.wrap(source), r.wrap(length));
+    r.setGpr(RSI, r.add(64, r.gpr(RSI), length));
+    r.setGpr(RDI, r.add(64, to, length));
+    r.setGpr(RCX, r.sub(64, r.gpr(RCX), count));
+    r.returns(count);
+  },
+};
+
+/** (cpu, shape) → elements stored. */
+const bulkStos: RoutineDefinition = {
+  name: 'bulkStos',
+  parameters: ['i32', 'i32'],
+  result: 'i64',
+  build(r) {
+    const shape = r.unsigned(r.parameter(1));
+    guard(r, shape);
+    const bytes = r.and(shape, r.const(0xff));
+    const to = r.gpr(RDI);
+    const count = least(r, r.gpr(RCX), fitting(r, to, bytes));
+    r.if(r.leU(count, r.const(1)), () => r.returns(r.const(0)));
+    const target = direct(r, to, true);
+    const length = r.mul(64, count, bytes);
+    const rax = r.gpr(RAX);
+    const same = r.var(r.const(0));
+    const low = r.trunc(8, rax);
+    const spread = r.mul(64, low, r.const(0x0101010101010101n));
+    const used = r.shr(64, r.const(-1n), r.sub(64, r.const(64), r.shl(64, bytes, r.const(3))));
+    r.set(same, r.int(r.eq(r.and(rax, used), r.and(spread, used))));
+    r.if(
+      r.ne(r.get(same), r.const(0)),
+      () => r.ir.fill(r.wrap(target), r.wrap(low), r.wrap(length)),
+      () => {
+        const at = r.var(target);
+        const end = r.add(64, target, length);
+        r.while(
+          () => r.ltU(r.get(at), end),
+          () => {
+            const host = r.wrap(r.get(at));
+            for (const width of [16, 32, 64] as const) {
+              r.if(r.eq(bytes, r.const(width / 8)), () => r.hostStore(width, host, rax));
+            }
+            r.set(at, r.add(64, r.get(at), bytes));
+          },
+        );
+      },
+    );
+    r.setGpr(RDI, r.add(64, to, length));
+    r.setGpr(RCX, r.sub(64, r.gpr(RCX), count));
+    r.returns(count);
+  },
+};
+
+export const stringRoutines = [bulkMovs, bulkStos] as const;
