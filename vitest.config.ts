@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
+import { writeProjects } from './build/tasks/projects.ts';
 import { SummaryReporter } from './build/tasks/test-reporter.ts';
 
 // Started by hand with an older node on PATH, vitest starts again on the pinned one: tests need Node 24 for .ts workers.
@@ -14,6 +15,9 @@ if (Number.parseInt(process.versions.node, 10) < 24) {
 // `*.long.test.ts` (booting kernels, all recorded vectors) run with `npm test` only; the others also with `npm run check`.
 const folders = '{engine,electron,renderer,build}';
 const shared = { environment: 'node', pool: 'forks', hookTimeout: 60_000 } as const;
+
+// The transformer follows the references of tsconfig.json, which a fresh checkout does not have yet.
+writeProjects();
 
 const summary = process.env.ROOTMODE_TEST_SUMMARY;
 
