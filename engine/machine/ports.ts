@@ -22,8 +22,6 @@ export interface IoHost {
   openStandardOutput(): ByteSink;
   openOutputFile(path: string, what: string): ByteSink;
   openStandardInput(listener: { onBytes(bytes: Uint8Array): void; onEnd(): void }): ByteSource;
-  /** Where the monitor prints: the terminal, never the serial port's output. */
-  printMonitor(text: string): void;
 }
 
 /** A channel to another thread of the machine. */

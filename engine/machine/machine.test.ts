@@ -1,0 +1,213 @@
+import { describe, expect, it } from 'vitest';
+import { REQUEST, Requests } from '../base/index.ts';
+import { createMachineMemory, FIXED } from '../memory/index.ts';
+import { createDeadlineKeeper } from './deadline-keeper.ts';
+import { Gate } from './gate.ts';
+import type { FromVcpus } from './messages.ts';
+import { createSerialLine, takeSerialRings } from './serial-line.ts';
+import { type RunnableVcpu, runVcpuThread, type Step } from './vcpu-thread.ts';
+
+interface MachineOptions {
+  readonly vcpus?: number;
+  /** Host time in ns; `made.host.now` when absent. */
+  readonly hostNow?: () => number;
+  /** Make another thread's view of this memory. */
+  readonly memory?: WebAssembly.Memory;
+}
+
+/** A machine's memory with request words of its own, so that no processor is needed. */
+function machine({ vcpus = 1, hostNow, memory: known }: MachineOptions = {}) {
+  const host = { now: 0 };
+  const memory = createMachineMemory({
+    ramBytes: 1 << 20,
+    vcpus,
+    arenaBytes: 8 << 20,
+    hostNow: hostNow ?? (() => host.now),
+    ...(known && { memory: known }),
+  });
+  const words = memory.arena.take('request words', 4 * vcpus, 64);
+  const requests = new Requests({ words: memory.i32, block: FIXED.requests, vcpus, requestWord: (vcpu) => words + 4 * vcpu });
+  const rings = takeSerialRings(memory);
+  const gate = new Gate(memory);
+  if (known === undefined) memory.clock.start();
+  return { host, memory, requests, rings, gate };
+}
+
+/** A vCPU that does what a list says, one entry for each run; the gate ends after the last. */
+function scripted(gate: Gate, script: (() => Step)[], id = 0): RunnableVcpu & { readonly limits: number[] } {
+  const limits: number[] = [];
+  return {
+    id,
+    limits,
+    run: (limit) => {
+      limits.push(limit);
+      const step = script[limits.length - 1]?.() ?? 'again';
+      if (limits.length >= script.length) gate.end();
+      return { step, retired: step === 'again' ? limit : 0 };
+    },
+    report: () => ({ vcpu: id, activity: 'running', instructions: 1, registers: [] }),
+  };
+}
+
+function runThread(made: ReturnType<typeof machine>, vcpus: readonly RunnableVcpu[]): FromVcpus[] {
+  const { memory, requests, rings, gate } = made;
+  const messages: FromVcpus[] = [];
+  const keeper = createDeadlineKeeper({ memory, requests, keeps: true, roundRobin: vcpus.length > 1 });
+  const { clock, deadlines, lock } = memory;
+  runVcpuThread({
+    vcpus,
+    gate,
+    requests,
+    clock,
+    deadlines,
+    keeper,
+    lock,
+    rings,
+    channel: { post: (message) => messages.push(message) },
+  });
+  return messages;
+}
+
+describe('vCPU thread', () => {
+  it('bounds a run by the next deadline and serves what is due under the machine lock', () => {
+    const made = machine();
+    const fired: number[] = [];
+    const timer = made.memory.deadlines.timer((due) => {
+      expect(made.memory.lock.held).toBe(true);
+      fired.push(due);
+    });
+    timer.at(40_000);
+    made.gate.open();
+    const vcpu = scripted(made.gate, [
+      () => {
+        made.host.now = 50_000;
+        return 'again';
+      },
+      () => 'again',
+    ]);
+    runThread(made, [vcpu]);
+    expect(fired).toEqual([40_000]);
+    const [first = 0, second = 0] = vcpu.limits;
+    expect(first).toBeLessThanOrEqual(40_000);
+    expect(second).toBeGreaterThan(first);
+  });
+
+  it('sleeps while halted until a request comes, and wakes for it', () => {
+    const made = machine();
+    made.gate.open();
+    const vcpu = scripted(made.gate, [
+      () => {
+        made.requests.raiseOne(0, REQUEST.interrupt);
+        return 'halted';
+      },
+      () => {
+        made.requests.served(0, REQUEST.interrupt);
+        return 'again';
+      },
+    ]);
+    runThread(made, [vcpu]);
+    expect(vcpu.limits).toHaveLength(2);
+  });
+
+  it('does not spin on an interrupt that a halted vCPU does not take', () => {
+    const begun = performance.now();
+    const made = machine({ hostNow: () => (performance.now() - begun) * 1e6 });
+    made.gate.open();
+    made.requests.raiseOne(0, REQUEST.interrupt);
+    let runs = 0;
+    // The sleep must end by this deadline, not by the interrupt that is pending all the time.
+    made.memory.deadlines.timer(() => made.requests.raiseOne(0, REQUEST.nmi)).at(30e6);
+    const vcpu: RunnableVcpu = {
+      id: 0,
+      run: () => {
+        runs++;
+        if ((made.requests.pending(0) & REQUEST.nmi) !== 0) made.gate.end();
+        return { step: 'halted', retired: 0 };
+      },
+      report: () => ({ vcpu: 0, activity: 'halted', instructions: 0, registers: [] }),
+    };
+    runThread(made, [vcpu]);
+    expect(performance.now() - begun).toBeGreaterThan(25);
+    expect(runs).toBeLessThan(5);
+  });
+
+  it('publishes a report when one was asked for', () => {
+    const made = machine();
+    made.gate.open();
+    made.gate.wantReport(0);
+    const messages = runThread(made, [scripted(made.gate, [() => 'again'])]);
+    expect(messages).toEqual([{ kind: 'report', report: { vcpu: 0, activity: 'running', instructions: 1, registers: [] } }]);
+  });
+
+  it('closes the gate on a triple fault and says which vCPU it was', () => {
+    const made = machine();
+    made.gate.open();
+    const vcpu = scripted(made.gate, [() => 'shutdown']);
+    expect(runThread(made, [vcpu])).toMatchObject([{ kind: 'event', event: { kind: 'triple-fault', report: { vcpu: 0 } } }]);
+    expect(made.requests.pending(0) & REQUEST.stop).toBe(REQUEST.stop);
+  });
+
+  it('runs several vCPUs in turn, sleeping ones left out', () => {
+    const made = machine({ vcpus: 3 });
+    made.gate.open();
+    const order: number[] = [];
+    const seat = (id: number, step: Step): RunnableVcpu => ({
+      id,
+      run: () => {
+        order.push(id);
+        if (order.length === 5) made.gate.end();
+        return { step, retired: 0 };
+      },
+      report: () => ({ vcpu: id, activity: 'running', instructions: 0, registers: [] }),
+    });
+    runThread(made, [seat(0, 'again'), seat(1, 'waiting-for-sipi'), seat(2, 'again')]);
+    expect(order).toEqual([0, 1, 2, 0, 2]);
+  });
+});
+
+describe('deadline keeper', () => {
+  it('is woken for a deadline earlier than the one it sleeps for, and only then', () => {
+    const { memory, requests } = machine({ vcpus: 2 });
+    const keeper = createDeadlineKeeper({ memory, requests, keeps: true, roundRobin: false });
+    const elsewhere = machine({ vcpus: 2, memory: memory.memory });
+    const other = createDeadlineKeeper({ ...elsewhere, keeps: false, roundRobin: false });
+    const timer = memory.deadlines.timer(() => undefined);
+    timer.at(9e6);
+    expect(keeper.beforeSleep()).toBeCloseTo(9, 1);
+    other.nudge();
+    expect(requests.pending(0)).toBe(REQUEST.sync);
+    requests.served(0, REQUEST.sync);
+    keeper.afterSleep();
+    other.nudge();
+    expect(requests.pending(0)).toBe(0);
+  });
+});
+
+describe('serial line', () => {
+  it('delivers no more than the device has room for, and the rest when it has read', () => {
+    const { rings } = machine();
+    const line = createSerialLine(rings);
+    const device: number[] = [];
+    let room = 2;
+    line.onByte(
+      (byte) => device.push(byte),
+      () => room - device.length,
+    );
+    rings.input.write(Uint8Array.of(1, 2, 3, 4, 5));
+    line.ready();
+    expect(device).toEqual([1, 2]);
+    room = 4;
+    line.ready();
+    expect(device).toEqual([1, 2, 3, 4]);
+    device.length = 0;
+    line.ready();
+    expect(device).toEqual([5]);
+  });
+
+  it('keeps output in order', () => {
+    const { rings } = machine();
+    const line = createSerialLine(rings);
+    for (const byte of [7, 8, 9]) line.send(byte);
+    expect([...rings.output.read(10)]).toEqual([7, 8, 9]);
+  });
+});

@@ -1,0 +1,138 @@
+/**
+ * The loop of a thread that runs vCPUs: one, or several in turn. Between two runs it looks at the gate, publishes what was asked for,
+ * waits for a slow reader of the serial port, and serves deadlines. While nothing is to be done it sleeps on a word of shared memory.
+ */
+import { type Deadlines, type Lock, type MachineClock, REQUEST, type Requests } from '../base/index.ts';
+import type { DeadlineKeeper } from './deadline-keeper.ts';
+import type { Gate } from './gate.ts';
+import type { FromVcpus, VcpuReport } from './messages.ts';
+import type { Channel } from './ports.ts';
+import { OUTPUT_HIGH_WATER, type SerialRings } from './serial-line.ts';
+
+/** Why a vCPU stopped running, as this loop sees it. */
+export type Step =
+  /** Its budget is used up, a request is to be looked at, or it spins and others should run. */
+  | 'again'
+  /** Halted until an interrupt. */
+  | 'halted'
+  /** In MWAIT: an interrupt or a store to the monitored line wakes it. */
+  | 'monitoring'
+  /** After INIT: only a start-up IPI wakes it. */
+  | 'waiting-for-sipi'
+  /** Triple fault. */
+  | 'shutdown';
+
+/** A vCPU as this loop uses it. All of it is called on the vCPU's own thread. */
+export interface RunnableVcpu {
+  readonly id: number;
+  /** Run at most `limit` instructions. `retired` counts those that were. */
+  run(limit: number): { readonly step: Step; readonly retired: number };
+  report(): VcpuReport;
+}
+
+export interface VcpuThreadOptions {
+  readonly vcpus: readonly RunnableVcpu[];
+  readonly gate: Gate;
+  readonly requests: Requests;
+  readonly clock: MachineClock;
+  readonly deadlines: Deadlines;
+  readonly keeper: DeadlineKeeper;
+  readonly lock: Lock;
+  readonly rings: SerialRings;
+  readonly channel: Pick<Channel<FromVcpus, never>, 'post'>;
+}
+
+/** Longest run in host nanoseconds: a deadline that a device arms meanwhile is late by this much at most. */
+const SLICE = 500_000;
+/** Fewest instructions worth a run. */
+const LEAST = 200;
+/** A wait ends after this many milliseconds at the latest; nothing depends on it. */
+const FOREVER = 60_000;
+/** How often a vCPU in MWAIT looks at its line when another vCPU could write it, in milliseconds. */
+const MONITOR = 1;
+
+const AWAKE = REQUEST.interrupt | REQUEST.nmi | REQUEST.init | REQUEST.sipi | REQUEST.stop | REQUEST.sync;
+const FOR_SIPI = REQUEST.init | REQUEST.sipi | REQUEST.stop | REQUEST.sync;
+
+interface Seat {
+  readonly vcpu: RunnableVcpu;
+  /** Host nanoseconds per instruction lately. */
+  pace: number;
+  step: Step;
+  /** Requests that end its sleep. */
+  wake: number;
+}
+
+/** Run until the machine ends. */
+export function runVcpuThread(options: VcpuThreadOptions): void {
+  const { gate, requests, channel, rings } = options;
+  const seats = options.vcpus.map((vcpu): Seat => ({ vcpu, pace: 20, step: 'again', wake: AWAKE }));
+  for (;;) {
+    const { state } = gate;
+    if (state === 'ending') return;
+    if (state === 'closed') {
+      channel.post({ kind: 'parked' });
+      gate.waitWhileClosed();
+      for (const seat of seats) {
+        requests.served(seat.vcpu.id, REQUEST.stop);
+        seat.step = 'again';
+      }
+      continue;
+    }
+    let busy = false;
+    for (const seat of seats) {
+      publish(seat, options);
+      if (rings.output.length > OUTPUT_HIGH_WATER) rings.output.waitForRoom(100);
+      if (seat.step !== 'again' && (requests.pending(seat.vcpu.id) & seat.wake) === 0) continue;
+      runOnce(seat, options);
+      if (seat.step === 'shutdown') {
+        gate.close();
+        channel.post({ kind: 'event', event: { kind: 'triple-fault', report: seat.vcpu.report() } });
+        requests.raise(-1, REQUEST.stop);
+        break;
+      }
+      busy ||= seat.step === 'again';
+    }
+    serveDeadlines(options);
+    if (!busy && gate.state === 'open') sleep(seats, options);
+  }
+}
+
+function publish({ vcpu }: Seat, { gate, requests, channel }: VcpuThreadOptions): void {
+  requests.served(vcpu.id, REQUEST.sync);
+  if (gate.takeReportWanted(vcpu.id)) channel.post({ kind: 'report', report: vcpu.report() });
+}
+
+function runOnce(seat: Seat, { requests, clock, deadlines, vcpus }: VcpuThreadOptions): void {
+  const { vcpu } = seat;
+  const room = Math.min(SLICE / vcpus.length, clock.hostUntil(deadlines.next()));
+  const before = requests.pending(vcpu.id);
+  const start = clock.now();
+  const { step, retired } = vcpu.run(Math.max(LEAST, Math.floor(room / seat.pace)));
+  if (retired > LEAST) {
+    const pace = (clock.now() - start) / retired;
+    seat.pace = Math.min(200, Math.max(0.3, seat.pace * 0.75 + pace * 0.25));
+  }
+  seat.step = step;
+  seat.wake = step === 'waiting-for-sipi' ? FOR_SIPI : AWAKE;
+  // It looked at this interrupt and did not take it: interrupts are off, and the same one is no reason to wake.
+  if (retired === 0 && step !== 'again') seat.wake &= ~(before & (REQUEST.interrupt | REQUEST.nmi));
+}
+
+/** Fire what is due. Any vCPU thread does so; a sleeping one is woken for it by the keeper's rules. */
+function serveDeadlines({ clock, deadlines, lock }: VcpuThreadOptions): void {
+  const now = clock.now();
+  if (deadlines.next() <= now) lock.run(() => deadlines.serve(now));
+}
+
+function sleep(seats: readonly Seat[], { requests, keeper }: VcpuThreadOptions): void {
+  const [first] = seats;
+  if (first === undefined) return;
+  const kept = keeper.beforeSleep();
+  const watched = requests.vcpus > 1 && seats.some(({ step }) => step === 'monitoring') ? MONITOR : FOREVER;
+  const pending = seats.some(({ vcpu, wake }) => (requests.pending(vcpu.id) & wake) !== 0);
+  if (!pending) requests.wait(first.vcpu.id, first.wake | REQUEST.sync, Math.min(kept, watched));
+  keeper.afterSleep();
+  // What it monitors may have been written: only running tells.
+  for (const seat of seats) if (seat.step === 'monitoring') seat.step = 'again';
+}
