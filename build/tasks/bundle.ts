@@ -4,7 +4,8 @@
  * Programs find their workers, assets and built files by `new URL('PATH', import.meta.url)`. Bundling moves code, so the path,
  * which is the one from the source file, is rewritten to the place at run time. That a named worker is an entry is checked here.
  */
-import { existsSync, globSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join, posix, relative } from 'node:path';
 import { build, type Plugin } from 'esbuild';
 import { entries } from '../entries.ts';
@@ -76,11 +77,27 @@ async function bundle(): Promise<void> {
   for (const file of globSync('*.js{,.map}', { cwd: out })) if (!written.has(file)) rmSync(join(out, file));
 }
 
+const generator = 'build/tasks/generate-interpreter.ts';
+/** What the generated interpreter depends on: its generator with all that it imports. */
+const generatorSources = ['engine/{base,state,memory,wasm,isa,cpu}/**/*.ts', generator, 'build/tasks/interpreter*.{ts,json}'];
+
+function fingerprint(): string {
+  const hash = createHash('sha256');
+  const files = globSync(generatorSources, { cwd: root, exclude: ['**/*.test.ts'] });
+  for (const path of files.sort()) hash.update(`${path}\0`).update(readFileSync(join(root, path)));
+  return hash.digest('hex');
+}
+
+/** Generate the interpreter unless the one in `.out/` comes from these very sources. */
 async function generate(): Promise<void> {
-  const generator = 'build/tasks/generate-interpreter.ts';
   if (!existsSync(join(root, generator))) return;
+  const stamp = join(out, 'interpreter.stamp');
+  const now = fingerprint();
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === now) return;
+  rmSync(stamp, { force: true });
   const { code } = await run(process.execPath, [generator], { show: true });
   if (code !== 0) throw new Error(`${generator} failed with status ${code}`);
+  writeFileSync(stamp, now);
 }
 
 /** Generate and bundle. Throws when a step fails; what was built before stays. */

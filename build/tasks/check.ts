@@ -1,5 +1,6 @@
 /**
- * `npm run check [-- NAME...]`: format, lint, layers, types, unused exports, lock files and unit tests; with names, only those.
+ * `npm run check [-- NAME...]`: build, format, lint, layers, types, unused exports, lock files and unit tests; with names, only those.
+ * Builds first, because some unit tests run the installed command.
  * Prints one line per check and what the failed ones said; exit status 1 when one failed. Budget: 60 s on two cores.
  */
 import { writeProjects } from './projects.ts';
@@ -14,6 +15,7 @@ const vitest = 'vitest/vitest.mjs';
 const biome = '@biomejs/biome/bin/biome';
 
 const checks: readonly Check[] = [
+  { name: 'build', run: () => tool('../build/tasks/build.ts', []) },
   { name: 'format', run: () => tool(biome, ['format']) },
   { name: 'lint', run: () => tool(biome, ['lint', '--error-on-warnings']) },
   { name: 'layers', run: () => tool('../build/tasks/layers.ts', []) },

@@ -48,7 +48,7 @@ export function projects(base: string = root): readonly Project[] {
     name: 'tests-and-build',
     platform: 'node',
     include: ['build/**/*.ts', '*.ts', ...testFiles.map((pattern) => pattern.replace('**/', 'engine/**/'))],
-    exclude: ['build/types/**', 'build/e2e/**'],
+    exclude: ['build/types/**'],
     references: engine,
   };
   return [...program, proof];
