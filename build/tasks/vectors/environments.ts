@@ -28,7 +28,8 @@ function windowOf(random: Random, kind: EnvironmentKind): Uint8Array {
     view.setBigUint64(at, significand, true);
     view.setUint16(at + 8, signExponent, true);
   }
-  for (let at = 896; at < 1024; at += 16) { // packed decimals, mostly valid
+  for (let at = 896; at < 1024; at += 16) {
+    // packed decimals, mostly valid
     for (let i = 0; i < 9; i++) bytes[at + i] = random.below(10) * 16 + random.below(10);
     bytes[at + 9] = random.chance(50) ? 0x80 : 0;
     if (random.chance(25)) bytes.fill(0, at + 1 + random.below(8), at + 9);

@@ -49,7 +49,11 @@ export class Random {
     const kind = this.below(10);
     if (kind < 4) return this.long();
     const near = BigInt(this.below(5) - 2);
-    if (kind < 8) return BigInt.asUintN(64, (1n << BigInt(this.pick([0, 4, 7, 8, 15, 16, 31, 32, 47, 63, this.below(64)]))) * (this.chance(50) ? 1n : -1n) + near);
+    if (kind < 8)
+      return BigInt.asUintN(
+        64,
+        (1n << BigInt(this.pick([0, 4, 7, 8, 15, 16, 31, 32, 47, 63, this.below(64)]))) * (this.chance(50) ? 1n : -1n) + near,
+      );
     if (kind === 8) return BigInt(this.below(256)) * 0x0101010101010101n;
     return BigInt.asUintN(64, near);
   }
@@ -61,25 +65,76 @@ const f64 = new Float64Array(1);
 const f64Bits = new BigUint64Array(f64.buffer);
 
 const SPECIAL32 = [
-  0x00000000, 0x80000000, 0x3f800000, 0xbf800000, 0x00000001, 0x80000001, 0x007fffff, 0x00800000, 0x7f7fffff, 0xff7fffff, 0x7f800000,
-  0xff800000, 0x7fc00000, 0xffc12345, 0x7f800001, 0xffa54321, 0x4f000000, 0xcf000000, 0x4effffff, 0x3f000000, 0xbf000000, 0x3fc00000,
-  0x40200000, 0x5f000000, 0xdf000000, 0x33800000, 0x34000000,
+  0x00000000, 0x80000000, 0x3f800000, 0xbf800000, 0x00000001, 0x80000001, 0x007fffff, 0x00800000, 0x7f7fffff, 0xff7fffff,
+  0x7f800000, 0xff800000, 0x7fc00000, 0xffc12345, 0x7f800001, 0xffa54321, 0x4f000000, 0xcf000000, 0x4effffff, 0x3f000000,
+  0xbf000000, 0x3fc00000, 0x40200000, 0x5f000000, 0xdf000000, 0x33800000, 0x34000000,
 ];
 const SPECIAL64 = [
-  0x0000000000000000n, 0x8000000000000000n, 0x3ff0000000000000n, 0xbff0000000000000n, 0x0000000000000001n, 0x8000000000000001n,
-  0x000fffffffffffffn, 0x0010000000000000n, 0x7fefffffffffffffn, 0xffefffffffffffffn, 0x7ff0000000000000n, 0xfff0000000000000n,
-  0x7ff8000000000000n, 0xfff8123456789abcn, 0x7ff0000000000001n, 0xfff4cba987654321n, 0x41e0000000000000n, 0xc1e0000000000000n,
-  0x41dfffffffc00000n, 0xc1e0000000200000n, 0x43e0000000000000n, 0xc3e0000000000000n, 0x3fe0000000000000n, 0xbfe0000000000000n,
-  0x3ff8000000000000n, 0x47efffffe0000000n, 0x36a0000000000000n, 0x3810000000000000n, 0x380fffffffffffffn,
+  0x0000000000000000n,
+  0x8000000000000000n,
+  0x3ff0000000000000n,
+  0xbff0000000000000n,
+  0x0000000000000001n,
+  0x8000000000000001n,
+  0x000fffffffffffffn,
+  0x0010000000000000n,
+  0x7fefffffffffffffn,
+  0xffefffffffffffffn,
+  0x7ff0000000000000n,
+  0xfff0000000000000n,
+  0x7ff8000000000000n,
+  0xfff8123456789abcn,
+  0x7ff0000000000001n,
+  0xfff4cba987654321n,
+  0x41e0000000000000n,
+  0xc1e0000000000000n,
+  0x41dfffffffc00000n,
+  0xc1e0000000200000n,
+  0x43e0000000000000n,
+  0xc3e0000000000000n,
+  0x3fe0000000000000n,
+  0xbfe0000000000000n,
+  0x3ff8000000000000n,
+  0x47efffffe0000000n,
+  0x36a0000000000000n,
+  0x3810000000000000n,
+  0x380fffffffffffffn,
 ];
 /** Sign and exponent, significand: all classes of the 80-bit format, the unsupported ones included. */
 const SPECIAL80: readonly (readonly [number, bigint])[] = [
-  [0x0000, 0n], [0x8000, 0n], [0x3fff, 1n << 63n], [0xbfff, 1n << 63n], [0x0000, 1n], [0x8000, 1n], [0x0000, (1n << 63n) - 1n],
-  [0x0000, 1n << 63n], [0x0001, 1n << 63n], [0x7ffe, (1n << 64n) - 1n], [0xfffe, (1n << 64n) - 1n], [0x7fff, 1n << 63n],
-  [0xffff, 1n << 63n], [0x7fff, 3n << 62n], [0xffff, 3n << 62n], [0x7fff, (1n << 63n) + 1n], [0xffff, (3n << 62n) + 0x1234567n],
-  [0x7fff, 0n], [0x7fff, 1n], [0x4000, 1n << 62n], [0x3fff, 0n], [0x4000, 0xc90fdaa22168c235n], [0x3ffe, 0xb17217f7d1cf79acn],
-  [0x403e, 1n << 63n], [0xc03e, 1n << 63n], [0x403d, (1n << 64n) - 1n], [0x401e, 1n << 63n], [0xc01e, (1n << 63n) + (1n << 31n)],
-  [0x3ffe, 1n << 63n], [0xbffe, 1n << 63n], [0x3ffd, 0x8000000000000001n], [0x400c, 0xffff000000000000n], [0x3f80, 1n << 63n],
+  [0x0000, 0n],
+  [0x8000, 0n],
+  [0x3fff, 1n << 63n],
+  [0xbfff, 1n << 63n],
+  [0x0000, 1n],
+  [0x8000, 1n],
+  [0x0000, (1n << 63n) - 1n],
+  [0x0000, 1n << 63n],
+  [0x0001, 1n << 63n],
+  [0x7ffe, (1n << 64n) - 1n],
+  [0xfffe, (1n << 64n) - 1n],
+  [0x7fff, 1n << 63n],
+  [0xffff, 1n << 63n],
+  [0x7fff, 3n << 62n],
+  [0xffff, 3n << 62n],
+  [0x7fff, (1n << 63n) + 1n],
+  [0xffff, (3n << 62n) + 0x1234567n],
+  [0x7fff, 0n],
+  [0x7fff, 1n],
+  [0x4000, 1n << 62n],
+  [0x3fff, 0n],
+  [0x4000, 0xc90fdaa22168c235n],
+  [0x3ffe, 0xb17217f7d1cf79acn],
+  [0x403e, 1n << 63n],
+  [0xc03e, 1n << 63n],
+  [0x403d, (1n << 64n) - 1n],
+  [0x401e, 1n << 63n],
+  [0xc01e, (1n << 63n) + (1n << 31n)],
+  [0x3ffe, 1n << 63n],
+  [0xbffe, 1n << 63n],
+  [0x3ffd, 0x8000000000000001n],
+  [0x400c, 0xffff000000000000n],
+  [0x3f80, 1n << 63n],
 ];
 
 /** Bits of a binary32. */
