@@ -44,7 +44,7 @@ interface DeviceShape {
  * What a device does. All of it is computed from `state` on every call: an object of this type has no mutable fields, because every
  * thread has one of its own over the same state. Runs under the machine lock, on any thread, and never waits.
  */
-export interface DeviceBehaviour<S extends DeviceShape> {
+export interface DeviceBehaviour<S extends DeviceShape, A = S['api']> {
   /** For a device with exactly one region. */
   readonly read?: RegionBehaviour['read'];
   readonly write?: RegionBehaviour['write'];
@@ -56,11 +56,11 @@ export interface DeviceBehaviour<S extends DeviceShape> {
   /** Recompute derived members, outputs, timers and placements from state. Touches no other device except through its lines. */
   restored?(): void;
   /** What the board may call: a power button, the other side of a bus. */
-  readonly api?: S['api'];
+  readonly api?: A;
 }
 
-/** The declaration of a kind of device. */
-export interface DeviceDeclaration<S extends DeviceShape> {
+/** The declaration of a kind of device. `A` stands beside the shape because it is inferred from what `create` returns. */
+export interface DeviceDeclaration<S extends DeviceShape, A = S['api']> {
   /** Permanent name of the kind; also the name of its state. */
   readonly type: string;
   /** Port regions by name: how many ports. */
@@ -73,7 +73,7 @@ export interface DeviceDeclaration<S extends DeviceShape> {
   readonly timers?: S['timers'];
   readonly needs?: S['needs'];
   readonly state: S['fields'];
-  create(parts: DeviceParts<S>): DeviceBehaviour<S>;
+  create(parts: DeviceParts<S>): DeviceBehaviour<S, A>;
 }
 
 /** How one device is wired into a machine. */
@@ -124,9 +124,10 @@ export function defineDevice<
   const N extends Needs = Record<never, Port<unknown>>,
   A = undefined,
 >(
-  declaration: DeviceDeclaration<{ fields: F; ports: P; mmio: M; irqs: I; timers: T; needs: N; api: A }>,
+  declared: DeviceDeclaration<{ fields: F; ports: P; mmio: M; irqs: I; timers: T; needs: N; api: unknown }, A>,
 ): DeviceKind<{ fields: F; ports: P; mmio: M; irqs: I; timers: T; needs: N; api: A }> {
   type S = { fields: F; ports: P; mmio: M; irqs: I; timers: T; needs: N; api: A };
+  const declaration = declared as DeviceDeclaration<S>;
   const layout = defineState(declaration.type, declaration.state as F);
   return { declaration, layout, attach: (machine, wiring) => attach<S>(declaration, layout as Layout<F>, { machine, wiring }) };
 }
