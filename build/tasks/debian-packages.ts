@@ -19,7 +19,8 @@ function output(program: string, args: readonly string[], cwd?: string): string 
 }
 
 function known(name: string): boolean {
-  return spawnSync('apt-cache', ['show', '--quiet=2', '--no-all-versions', name], { encoding: 'utf8' }).stdout?.trim() !== '';
+  const { stdout } = spawnSync('apt-cache', ['show', '--quiet=2', '--no-all-versions', name], { encoding: 'utf8' });
+  return (stdout ?? '').trim() !== '';
 }
 
 /** Make sure that apt knows `name`; root may update the lists, others are told. */
