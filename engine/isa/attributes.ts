@@ -12,6 +12,7 @@ export const ATTRIBUTES = {
   mod3: 'register form only',
   modmem: 'memory form only',
   anymod: 'ModRM.mod is ignored: always the register form',
+  popmem: 'POP to memory: rSP as base counts as already advanced; the decoder adds the operand size to the displacement',
   width8: 'operand size is 8 bits',
   width16: 'operand size is 16 bits',
   width32: 'operand size is 32 bits',

@@ -45,6 +45,13 @@ export class Decoded {
     this.segment = segmentOverride < 0 ? DS : segmentOverride;
   }
 
+  /** Add 2, 4 or 8. */
+  addDisplacement(bytes: number): void {
+    const low = (this.displacement >>> 0) + bytes;
+    this.displacement = low | 0;
+    if (low > 0xffffffff) this.displacementHigh++;
+  }
+
   get form(): Form {
     return this.variant.form;
   }

@@ -14,6 +14,7 @@ import { type DecodeMode, operandSize } from './variants.ts';
 export type DecodeFailure = 'need-more' | 'undefined' | 'too-long';
 
 const NO_SEGMENT = -1;
+const ES = 0;
 const SS = 2;
 
 export type Decode = (bytes: Uint8Array, at: number, available: number, mode: DecodeMode) => Decoded | DecodeFailure;
@@ -102,7 +103,8 @@ function decodeOne(table: Table, bytes: Uint8Array, at: number, available: numbe
     modrm = bytes[i++]!;
     const group = slot.groups[column];
     entry = group === undefined ? slot.direct[column] : group[modrm];
-  } else entry = slot.direct[column];
+  } else if (slot.extended !== undefined && (prefixes & PREFIX.rexB) !== 0) entry = slot.extended;
+  else entry = slot.direct[column];
   if (entry === undefined) return 'undefined';
 
   const { form } = entry;
@@ -118,7 +120,6 @@ function decodeOne(table: Table, bytes: Uint8Array, at: number, available: numbe
   const addressWidth: AddressWidth = code === 64 ? (swap ? 32 : 64) : (code === 32) !== swap ? 32 : 16;
   const rep = form.rep ? (prefixes & PREFIX.rep ? 1 : prefixes & PREFIX.repne ? 2 : 0) : 0;
   const cc = form.opcodes === 16 ? opcode & 15 : 0;
-  const moffs = entry.layout === LAYOUT.moffs;
 
   // Lengths first, so that nothing is made for an instruction that is not all there.
   let base = -1;
@@ -186,7 +187,7 @@ function decodeOne(table: Table, bytes: Uint8Array, at: number, available: numbe
     stackWidth: mode.stack,
     rep: REPS[rep]!,
     lock,
-    memory: memory || moffs,
+    memory: memory || entry.memory,
     cc: (form.opcodes === 16 ? cc : form.opcode & 15) as ConditionCode,
   }));
   const decoded = new Decoded(variant, i - at, modrm, opcode, prefixes, override);
@@ -198,6 +199,10 @@ function decodeOne(table: Table, bytes: Uint8Array, at: number, available: numbe
     decoded.displacementHigh = displacement >> 31;
     decoded.ripRelative = ripRelative;
     if (stack && override === NO_SEGMENT) decoded.segment = SS;
+    if (form.popMemory && base === 4) decoded.addDisplacement(size >> 3);
+  } else if (entry.implied >= 0) {
+    decoded.base = entry.implied;
+    if (entry.impliedEs) decoded.segment = ES;
   }
   if (entry.layout !== LAYOUT.none) readImmediates(decoded, entry, { bytes, i: start, size, addressWidth });
   return decoded;

@@ -11,9 +11,9 @@
  * - operands, comma-separated without blanks, method then size, as in the manual:
  *   `E` general register or memory (ModRM), `G` general register (ModRM.reg), `R` general register only (ModRM.rm), `M` memory only,
  *   `I` immediate (`Ib` zero-extended, `Ibs` sign-extended to the operand size, `Iz` 16 or sign-extended 32 bits, `Iv` up to 64 bits,
- *   `Iw`), `J` branch displacement, `O` memory offset without ModRM, `A` far pointer, `S` segment, `C` control, `D` debug register,
+ *   `Iw`), `J` branch displacement, `O` memory offset without ModRM, `Ap,Iw` far pointer (offset, selector), `S` segment, `C` control, `D` debug register,
  *   `P`/`Q`/`N` MMX register / MMX or memory / MMX in rm only, `V`/`W`/`U` likewise for XMM, `Z` register in the opcode,
- *   `X` [source:rSI], `Y` [ES:rDI] (named for the printer; definitions use `load` and `store`);
+ *   `X` [source:rSI], `Y` [ES:rDI] (definitions use `load` and `store` where both occur), `BA` [source:rAX], `BD` [source:rDI];
  *   fixed: `AL AH AX eAX rAX CL CX DX 1 ES CS SS DS FS GS ST0 STi XMM0`. `Rd/Mb` stands for two forms, register and memory.
  *   sizes: `b` 8, `w` 16, `d` 32, `q` 64, `t` 80, `dq x ps pd` 128, `ss` 32, `sd` 64, `v` operand size, `z` 16 or 32, `y` 32 or 64 (REX.W),
  *   `r` 64 in 64-bit mode otherwise 32, `p` far pointer in memory, `s`/`a`/none: no size of its own (width 0).
@@ -21,6 +21,8 @@
  */
 import type { Emitter, Facts } from './emitter.ts';
 import { type Definition, type Form, parseForm } from './form.ts';
+
+export type { Definition } from './form.ts';
 
 /** What one instruction is. */
 export interface InstructionSource {

@@ -9,7 +9,6 @@ export type OperandSource =
   | 'opcode' // low three bits of the opcode
   | 'imm' // next immediate
   | 'rel' // branch displacement
-  | 'far' // offset, then selector
   | 'moffs' // offset of address size
   | 'string-source'
   | 'string-destination'
@@ -56,6 +55,7 @@ export interface ParsedForm {
   readonly protectedOnly: boolean;
   /** Required bits of DecodeMode.features. */
   readonly features: number;
+  readonly popMemory: boolean;
   readonly operands: readonly OperandSpec[];
 }
 
@@ -113,10 +113,8 @@ const METHODS: Record<string, { source: OperandSource; kind: Operand['kind']; mo
   Z: { source: 'opcode', kind: 'reg' },
   I: { source: 'imm', kind: 'imm' },
   J: { source: 'rel', kind: 'rel' },
-  A: { source: 'far', kind: 'far' },
+  A: { source: 'imm', kind: 'imm' },
   O: { source: 'moffs', kind: 'mem' },
-  X: { source: 'string-source', kind: 'mem' },
-  Y: { source: 'string-destination', kind: 'mem' },
 };
 
 const FIXED: Record<string, { kind: Operand['kind']; size: OperandSize; fixed: number }> = {
@@ -139,6 +137,14 @@ const FIXED: Record<string, { kind: Operand['kind']; size: OperandSize; fixed: n
   XMM0: { kind: 'xmm', size: 128, fixed: 0 },
 };
 
+/** Memory addressed by one register without ModRM: its number is in `fixed`. */
+const IMPLIED: Record<string, { source: OperandSource; fixed: number }> = {
+  X: { source: 'string-source', fixed: 6 },
+  Y: { source: 'string-destination', fixed: 7 },
+  BA: { source: 'string-source', fixed: 0 },
+  BD: { source: 'string-source', fixed: 7 },
+};
+
 const IMMEDIATES: Record<string, Pick<OperandSpec, 'size' | 'immediate' | 'signed'>> = {
   Ib: { size: 8, immediate: 8, signed: false },
   Ibs: { size: 'v', immediate: 8, signed: true },
@@ -148,23 +154,29 @@ const IMMEDIATES: Record<string, Pick<OperandSpec, 'size' | 'immediate' | 'signe
   Iv: { size: 'v', immediate: 'v', signed: false },
   Jb: { size: 'v', immediate: 8, signed: true },
   Jz: { size: 'v', immediate: 'z', signed: true },
-  Ap: { size: 'p', immediate: 'z', signed: false },
+  Ap: { size: 'v', immediate: 'z', signed: false },
 };
+
+function sizeOf(text: string): OperandSize {
+  const size = SIZES[text.slice(1)];
+  if (size === undefined) throw new Error(`form operand ${text}: unknown size`);
+  return size;
+}
 
 function parseOperand(text: string): OperandSpec & { mod?: 'reg' | 'mem' } {
   if (text === 'STi') return { text, source: 'rm', kind: 'st', size: 80, immediate: 0, signed: false, fixed: 0, mod: 'reg' };
   const fixed = FIXED[text];
   if (fixed) return { text, source: 'fixed', immediate: 0, signed: false, ...fixed };
+  const implied = IMPLIED[text] ?? IMPLIED[text[0] ?? ''];
+  if (implied) return { text, kind: 'mem', size: text[0] === 'B' ? 0 : sizeOf(text), immediate: 0, signed: false, ...implied };
   const method = METHODS[text[0] ?? ''];
   if (!method) throw new Error(`form operand ${text}: unknown`);
-  if (method.source === 'imm' || method.source === 'rel' || method.source === 'far') {
+  if (method.source === 'imm' || method.source === 'rel') {
     const immediate = IMMEDIATES[text];
     if (!immediate) throw new Error(`form operand ${text}: unknown immediate`);
     return { text, source: method.source, kind: method.kind, fixed: 0, ...immediate };
   }
-  const size = SIZES[text.slice(1)];
-  if (size === undefined) throw new Error(`form operand ${text}: unknown size`);
-  return { text, ...method, size, immediate: 0, signed: false, fixed: 0 };
+  return { text, ...method, size: sizeOf(text), immediate: 0, signed: false, fixed: 0 };
 }
 
 const HEX = /^[0-9A-F]{2}$/;
@@ -278,6 +290,7 @@ function parseOne(text: string): ParsedForm {
     rep: has('rep'),
     protectedOnly: has('protected'),
     features,
+    popMemory: has('popmem'),
     operands: bare,
   };
 }

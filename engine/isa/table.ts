@@ -28,6 +28,11 @@ export class Entry {
   /** Registers ModRM.reg may name (limited for segment, control and debug registers), and the prefix bit that extends it. */
   readonly registers: number;
   readonly rexR: number;
+  /** Base register of implied memory (strings, MONITOR), -1 without; and whether it is in ES. */
+  readonly implied: number;
+  readonly impliedEs: boolean;
+  /** Memory without ModRM: implied, or a memory offset. */
+  readonly memory: boolean;
   readonly variants: Variant[][] = [];
 
   constructor(form: Form) {
@@ -35,6 +40,11 @@ export class Entry {
     this.layout = layoutOf(form);
     this.signed = form.operands.some((o) => o.immediate !== 0 && o.signed);
     this.registers = registersOf(form);
+    const implied =
+      form.operands.find((o) => o.source === 'string-source') ?? form.operands.find((o) => o.source === 'string-destination');
+    this.implied = implied?.fixed ?? -1;
+    this.impliedEs = implied?.source === 'string-destination';
+    this.memory = implied !== undefined || this.layout === LAYOUT.moffs;
     this.rexR = form.operands.some((o) => o.kind === 'seg') ? 0 : PREFIX.rexR;
   }
 
@@ -69,7 +79,7 @@ function layoutOf(form: Form): number {
   const parts = form.operands.filter((o) => o.immediate !== 0);
   const [first, second] = parts;
   if (!first) return LAYOUT.none;
-  if (first.source === 'far') return LAYOUT.far;
+  if (first.text === 'Ap') return LAYOUT.far;
   if (second) return first.immediate === 16 ? LAYOUT.iwib : LAYOUT.ibib;
   return { 8: LAYOUT.ib, 16: LAYOUT.iw, 32: LAYOUT.id, z: LAYOUT.iz, v: LAYOUT.iv }[first.immediate as 8];
 }
@@ -82,6 +92,8 @@ export class Slot {
   /** By column; where `groups` has the column, the entry depends on ModRM. */
   readonly direct: (Entry | undefined)[] = [undefined, undefined, undefined, undefined];
   readonly groups: ((Entry | undefined)[] | undefined)[] = [undefined, undefined, undefined, undefined];
+  /** What the opcode is under REX.B, where that differs: 90 is NOP, but 41 90 exchanges r8. */
+  extended: Entry | undefined;
 
   constructor(modrm: boolean) {
     this.modrm = modrm;
@@ -97,7 +109,8 @@ const modrmMatches = (form: Form, modrm: number): boolean => {
   return form.mod === 'both' || (form.mod === 'reg') === modrm >= 0xc0;
 };
 /** More exact forms shadow less exact ones. */
-const rank = (form: Form): number => (form.modrm >= 0 ? 4 : 0) + (form.digit >= 0 ? 2 : 0) + (form.mod === 'both' ? 0 : 1);
+const rank = (form: Form): number =>
+  (form.opcodes === 1 ? 8 : 0) + (form.modrm >= 0 ? 4 : 0) + (form.digit >= 0 ? 2 : 0) + (form.mod === 'both' ? 0 : 1);
 
 function buildSlot(forms: readonly Entry[]): Slot {
   const first = forms[0]!.form;
@@ -110,6 +123,7 @@ function buildSlot(forms: readonly Entry[]): Slot {
     const pick = (modrm: number): Entry | undefined => best(own, modrm) ?? best(any, modrm);
     if (!slot.modrm) {
       slot.direct[column] = pick(0);
+      if (any.length > 1) slot.extended = any.find((entry) => entry.form.opcodes === 8);
       continue;
     }
     const all = Array.from({ length: 256 }, (_, modrm) => pick(modrm));

@@ -27,7 +27,7 @@ export interface Variant {
   readonly form: Form;
   readonly facts: Facts;
   readonly operands: readonly VariantOperand[];
-  /** True when the one memory operand by ModRM or offset is `Decoded.memory…`. */
+  /** `Decoded` describes a memory operand (by ModRM, by offset, or the first implied one). */
   readonly memory: boolean;
   /** Free for the binding that generates handlers; -1 until set. */
   handler: number;
@@ -83,7 +83,7 @@ function factsWidth(form: Form, size: 16 | 32 | 64): Width {
 
 /** Whether ModRM of this form can name memory, and whether it must. */
 const memoryChoices = (form: Form): readonly boolean[] => {
-  if (form.operands.some((o) => o.source === 'moffs')) return [true];
+  if (form.operands.some((o) => o.source !== 'rm' && o.kind === 'mem')) return [true];
   if (!form.hasModrm || form.anyMod || form.mod === 'reg') return [false];
   return form.mod === 'mem' ? [true] : [false, true];
 };
