@@ -1,12 +1,15 @@
 /** Registers as text, for a terminal. */
-import type { ResultOf } from '../contract/command.ts';
-import type { machineRegisters } from '../contract/commands.ts';
+/** Registers of some vCPUs, as `machine-registers` answers them. */
+export interface VcpuRegisters {
+  readonly vcpu: number;
+  readonly registers: readonly { readonly group: string; readonly name: string; readonly value: string }[];
+}
 
 /** Width of the page the text is set for, in columns. */
 const columns = 100;
 
 /** One block per vCPU and register group, registers in columns, in the order the engine gives them. */
-export function registerText({ vcpus }: ResultOf<typeof machineRegisters>): string {
+export function registerText({ vcpus }: { readonly vcpus: readonly VcpuRegisters[] }): string {
   const lines: string[] = [];
   for (const { vcpu, registers } of vcpus) {
     if (lines.length > 0) lines.push('');

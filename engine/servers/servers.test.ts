@@ -22,6 +22,7 @@ import { serveCommandSocket } from './command-socket.ts';
 import { connectEngine, runningMachines } from './engine-connection.ts';
 import { LineSplitter } from './lines.ts';
 import { createMonitor } from './monitor.ts';
+import { createMonitorConsole } from './monitor-console.ts';
 import { registerText } from './register-text.ts';
 
 const registers = {
@@ -200,6 +201,43 @@ describe('monitor', () => {
     const text = await typed('help', 'continue');
     for (const { name } of engineCommands) expect(text).toContain(name.replace('machine-', ''));
     expect(text.endsWith('<left>')).toBe(true);
+  });
+});
+
+describe('monitor on a terminal', () => {
+  function terminal() {
+    const seen = { printed: '', guest: '' };
+    const console = createMonitorConsole({
+      dispatcher,
+      print: (text) => {
+        seen.printed += text;
+      },
+      leave: (rest) => {
+        seen.guest += Buffer.from(rest).toString();
+      },
+    });
+    return { seen, console, settled: () => new Promise((resolve) => setTimeout(resolve, 20)) };
+  }
+
+  it('takes lines whatever the cuts are, and gives back what follows `continue`', async () => {
+    const { seen, console, settled } = terminal();
+    console.feed(Buffer.from('power-but'), true);
+    console.feed(Buffer.from('ton\rcontinue\nls\n'), false);
+    await settled();
+    console.feed(Buffer.from('more'), false);
+    expect(pressed).toBe(1);
+    expect(seen.guest).toBe('ls\nmore');
+    expect(seen.printed.match(/\(rootmode\) /g)).toHaveLength(2);
+  });
+
+  it('forgets a line without end', async () => {
+    const { seen, console, settled } = terminal();
+    console.feed(Buffer.from('x'.repeat(5000)), true);
+    await settled();
+    console.feed(Buffer.from('\npower-button\n'), false);
+    await settled();
+    expect(pressed).toBe(1);
+    expect(seen.guest).toBe('');
   });
 });
 
