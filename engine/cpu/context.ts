@@ -57,11 +57,11 @@ export interface LinearMemory {
 }
 
 /**
- * What to forget: `all` everything, `nonGlobal` all but global pages of the current PCID's context, `pcid` one PCID without its global
- * pages (`value` is the PCID), `page` one linear address in the current PCID and global (`value` is the address), `pcidPage` one address
- * (`value`) in the PCID given as `pcid`. Forgetting more is always allowed. Paging-structure caches go with it.
+ * What to forget: `all` everything; `allNonGlobal` all PCIDs, global pages stay; `pcid` one PCID (`value`), global pages stay; `page` one
+ * linear address (`value`) in the current PCID, and where it is global; `pcidPage` one address (`value`) in the PCID given as `pcid`.
+ * Without CR4.PCIDE the current PCID is 0. Forgetting more is always allowed. Paging-structure caches go with it.
  */
-export type TlbFlush = 'all' | 'nonGlobal' | 'pcid' | 'page' | 'pcidPage';
+export type TlbFlush = 'all' | 'allNonGlobal' | 'pcid' | 'page' | 'pcidPage';
 
 /** Why `run()` should return after the current instruction. */
 export type LeaveReason = 'halt' | 'mwait' | 'shutdown' | 'stop' | 'pause';

@@ -66,8 +66,8 @@ function basic(m: CpuModel, { leaf, subleaf }: { leaf: number; subleaf: number }
       return [0x00f0ff01, 0, 0, 0];
     case 4:
       return leaf4(v, subleaf);
-    case 5: // lines of 64 bytes; interrupts break MWAIT even when disabled; only C1, one sub-state
-      return (m.ecx1 & ECX1.monitor) === 0 ? NONE : [64, 64, 3, 0x10];
+    case 5: // lines of 64 bytes; interrupts break MWAIT even when disabled; no sub-states, so that idle loops choose HLT, which costs less
+      return (m.ecx1 & ECX1.monitor) === 0 ? NONE : [64, 64, 3, 0];
     case 6: // the APIC timer never stops
       return [4, 0, 0, 0];
     case 7:

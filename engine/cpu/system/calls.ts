@@ -1,0 +1,88 @@
+/** SYSCALL, SYSRET, SYSENTER, SYSEXIT (SDM vol. 2; vol. 3, 5.8.7 and 5.8.8): fixed flat segments, no descriptor is read. */
+import type { SlowContext } from '../context.ts';
+import { FLAG, readFlags, writeFlags } from '../flags.ts';
+import { raiseGp, raiseUd } from './faults.ts';
+import {
+  CS,
+  EFER,
+  efer,
+  gpr,
+  high32,
+  is64,
+  isCanonical,
+  isLongActive,
+  isProtected,
+  low32,
+  R11,
+  RCX,
+  RDX,
+  RSP,
+  SS,
+  setSegment,
+} from './registers.ts';
+
+const CODE64 = 0xa09b;
+const CODE32 = 0xc09b;
+const DATA32 = 0xc093;
+
+function flat(c: SlowContext, code: { selector: number; attr: number }, stackSelector: number, cpl: number): void {
+  const { s } = c;
+  const dpl = cpl << 5;
+  setSegment(s, CS, { selector: code.selector, base: 0n, limit: 0xffffffff, attr: code.attr | dpl });
+  setSegment(s, SS, { selector: stackSelector, base: 0n, limit: 0xffffffff, attr: DATA32 | dpl });
+  s.cpl = cpl;
+}
+
+export function syscall(c: SlowContext): void {
+  const { s } = c;
+  if (!is64(s) || (efer(s) & EFER.SCE) === 0) raiseUd();
+  const flags = readFlags(s);
+  s.gpr[RCX] = c.nextIp();
+  s.gpr[R11] = BigInt(flags >>> 0);
+  writeFlags(s, flags & ~(low32(s.sfmask) | FLAG.R));
+  const selector = high32(s.star) & 0xfffc;
+  flat(c, { selector, attr: CODE64 }, (selector + 8) & 0xffff, 0);
+  c.jumpTo(s.lstar);
+  c.modeChanged();
+}
+
+export function sysret(c: SlowContext, width: number): void {
+  const { s } = c;
+  if (!is64(s) || (efer(s) & EFER.SCE) === 0) raiseUd();
+  if (s.cpl !== 0) raiseGp();
+  const wide = width === 64;
+  const rcx = gpr(s, RCX);
+  if (wide && !isCanonical(rcx)) raiseGp();
+  writeFlags(s, low32(gpr(s, R11)) & 0x3c7fd7);
+  const base = high32(s.star) >>> 16;
+  const selector = ((wide ? base + 16 : base) & 0xffff) | 3;
+  flat(c, { selector, attr: wide ? CODE64 : CODE32 }, ((base + 8) & 0xffff) | 3, 3);
+  c.jumpTo(wide ? rcx : rcx & 0xffffffffn);
+  c.modeChanged();
+}
+
+export function sysenter(c: SlowContext): void {
+  const { s } = c;
+  const selector = low32(s.sysenterCs) & 0xfffc;
+  if (!isProtected(s) || selector === 0) raiseGp();
+  const long = isLongActive(s);
+  s.sysFlags &= ~(FLAG.VM | FLAG.I | FLAG.R);
+  flat(c, { selector, attr: long ? CODE64 : CODE32 }, (selector + 8) & 0xffff, 0);
+  s.gpr[RSP] = long ? s.sysenterEsp : s.sysenterEsp & 0xffffffffn;
+  c.jumpTo(long ? s.sysenterEip : s.sysenterEip & 0xffffffffn);
+  c.modeChanged();
+}
+
+export function sysexit(c: SlowContext, width: number): void {
+  const { s } = c;
+  const base = low32(s.sysenterCs) & 0xfffc;
+  if (!isProtected(s) || base === 0 || s.cpl !== 0) raiseGp();
+  const wide = width === 64;
+  const [rsp, rip] = [gpr(s, RCX), gpr(s, RDX)];
+  if (wide && (!isCanonical(rsp) || !isCanonical(rip))) raiseGp();
+  const selector = ((base + (wide ? 32 : 16)) & 0xffff) | 3;
+  flat(c, { selector, attr: wide ? CODE64 : CODE32 }, (selector + 8) & 0xffff, 3);
+  s.gpr[RSP] = wide ? rsp : rsp & 0xffffffffn;
+  c.jumpTo(wide ? rip : rip & 0xffffffffn);
+  c.modeChanged();
+}
