@@ -2,7 +2,7 @@
  * Exact SSE arithmetic (SDM vol. 1, chapters 4.8, 4.9 and 11.5): every operation of SSE_OPS on raw bits under a value of MXCSR, in
  * integer arithmetic. The fast paths of all tiers come here for what they cannot promise, so this alone defines NaN results and flags.
  */
-import type { SseOp } from '../../isa/sse/ops.ts';
+import type { SseOp, SseStateOp } from '../../isa/sse/ops.ts';
 import { addFinite, compareMagnitude, divideFinite, multiplyFinite, squareRootFinite } from './softfloat/arithmetic.ts';
 import {
   BINARY32,
@@ -427,7 +427,7 @@ const double = arithmetic(64);
 const rcp = unary(32, () => approximate(false));
 const rsqrt = unary(32, () => approximate(true));
 
-const OPERATIONS: Record<Exclude<SseOp, 'commit' | 'loadMxcsr'>, Operation> = {
+const OPERATIONS: Record<Exclude<SseOp, SseStateOp | 'commit'>, Operation> = {
   add32: single.add,
   sub32: single.sub,
   mul32: single.mul,
@@ -501,7 +501,7 @@ export interface ExactResult {
  * Calculate one operation of SSE_OPS (its arguments: engine/isa/sse/ops.ts) under `mxcsr`: rounding, DAZ, FTZ and the masks that decide
  * whether tiny exact results underflow. With an unmasked exception among the flags the result is meaningless. Below 1 µs.
  */
-export function exactSse(op: Exclude<SseOp, 'loadMxcsr'>, a: bigint, b: bigint, imm: number, mxcsr: number): ExactResult {
+export function exactSse(op: Exclude<SseOp, SseStateOp>, a: bigint, b: bigint, imm: number, mxcsr: number): ExactResult {
   begin(mxcsr);
   if (op === 'commit') {
     found = Number(a) & 0x3f;

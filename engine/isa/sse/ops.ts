@@ -72,9 +72,20 @@ export const SSE_OPS = [
   'commit',
   // a: new value of MXCSR; #GP(0) when it has bits the processor has not
   'loadMxcsr',
+  // all earlier stores are visible to other processors before any later load (MFENCE)
+  'fence',
+  // PCMPxSTRx; the index carries more (STRING), a: register number of the first operand, b, imm: halves of the second; returns
+  // [index, status flags at their RFLAGS positions]; with STRING.mask the mask is written to XMM0
+  'compareStrings',
 ] as const;
 
 export type SseOp = (typeof SSE_OPS)[number];
+
+/** Bit positions above the index of `compareStrings`; lengths are 0 to 16 elements, 31 where a null element ends the string. */
+export const STRING = { imm: 16, firstLength: 24, secondLength: 29, mask: 34 } as const;
+
+/** Operations that work on the state and are not arithmetic. */
+export type SseStateOp = 'loadMxcsr' | 'fence' | 'compareStrings';
 
 /** Added to the index: return [value, exceptions] and leave MXCSR alone. */
 export const COLLECT = 0x100;
