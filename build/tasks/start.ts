@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { obtainGuests } from './guests.ts';
 import { root } from './run.ts';
 
-const ownGuest = join(root, 'assets/guests/hello.elf');
+const ownGuest = join(root, 'assets/guests/hello.bin');
 
 function guestOptions(): readonly string[] {
   const guests = obtainGuests();
