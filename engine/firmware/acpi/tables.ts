@@ -35,8 +35,8 @@ function table(signature: string, revision: number, ...body: readonly Uint8Array
 const ioAddress = (port: number, bits: number, access: 1 | 2 | 4): Uint8Array =>
   join(u8(port === 0 ? 0 : 1), u8(bits), u8(0), u8({ 1: 1, 2: 2, 4: 3 }[access]), u64(port));
 
-/** FADT feature flags (table 5.10): WBINVD works, C1 on all processors, no sleep button, reset register present. */
-const FADT_FLAGS = (1 << 0) | (1 << 2) | (1 << 5) | (1 << 10);
+/** FADT feature flags (table 5.10): WBINVD works, C1 on all processors, no sleep button, no wake by RTC, reset register present. */
+const FADT_FLAGS = (1 << 0) | (1 << 2) | (1 << 5) | (1 << 6) | (1 << 10);
 /** IA-PC boot flags (table 5.11): legacy devices, 8042, no VGA. */
 const BOOT_FLAGS = (1 << 0) | (1 << 1) | (1 << 2);
 /** The reset register is PIIX3's RCR: RCPU with SRST is a hard reset. */
@@ -76,7 +76,7 @@ function fadt(platform: Platform, facs: number, dsdt: number): Uint8Array {
     u16(0), // flush size: WBINVD is used
     u16(0),
     join(u8(0), u8(0)), // duty cycle
-    u8(0x0d), // day alarm of the RTC is register D
+    u8(0), // no day alarm
     u8(0), // no month alarm
     u8(0x32), // century
     u16(BOOT_FLAGS),
