@@ -56,7 +56,7 @@ export function operandSize(form: Form, code: 16 | 32 | 64, prefix66: boolean, r
 }
 
 /** Width of an operand in bits. */
-function operandWidth(spec: OperandSpec, size: 16 | 32 | 64, mode: Facts['mode']): number {
+export function operandWidth(spec: OperandSpec, size: 16 | 32 | 64, mode: Facts['mode']): number {
   switch (spec.size) {
     case 'v':
       return size;
@@ -74,7 +74,7 @@ function operandWidth(spec: OperandSpec, size: 16 | 32 | 64, mode: Facts['mode']
 }
 
 /** `Facts.width`: size of the first operand that is neither constant nor a port in DX, where that is a byte or `z`; else the operand size. */
-function factsWidth(form: Form, size: 16 | 32 | 64): Width {
+export function factsWidth(form: Form, size: 16 | 32 | 64): Width {
   if (form.size === 8) return 8;
   const first = form.operands.find((o) => o.kind !== 'imm' && o.kind !== 'rel' && o.text !== 'DX');
   if (first?.size === 8) return 8;
