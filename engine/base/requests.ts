@@ -80,7 +80,7 @@ export class Requests {
     return (Atomics.load(this.#words, word) & wake) !== 0;
   }
 
-  /** Whether a vCPU may touch guest memory on its own at this moment. */
+  /** Whether a vCPU may touch guest memory on its own, or is about to look whether it may. */
   running(vcpu: number): boolean {
     return (Atomics.load(this.#words, this.#epoch(vcpu)) & 1) === 1;
   }
@@ -156,7 +156,7 @@ export class Requests {
     const inside = self >= 0 && this.running(self);
     if (inside) this.leaveRun(self);
     wait();
-    if (inside) Atomics.add(this.#words, this.#epoch(self), 1);
+    if (inside) this.enterRun(self);
   }
 
   #epoch(vcpu: number): number {
