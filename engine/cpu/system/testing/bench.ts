@@ -20,7 +20,6 @@ import { resetVcpu } from '../reset.ts';
 
 const CLOCKS = { tscHz: 2_000_000_000, apicHz: 1_000_000_000 };
 const RAM = 0x100000;
-export const ALL_ONES = (1n << 64n) - 1n;
 
 /** Guest memory: linear = physical, 1 MiB, wrapping; pages in `absent` fault. */
 export class FlatMemory implements LinearMemory {
