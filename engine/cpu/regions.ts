@@ -37,10 +37,11 @@ export const REC = {
   displacement: 16, // i32; second immediate where there is no memory operand
   nextIp: 20, // u16 offset of the next instruction from the start of the page
   mask: 22, // u16 address mask (state offset)
-  immediate: 24, // i64; for relative branches i32 target offset from the start of the page, then u32 linked block
+  immediate: 24, // i64; for relative branches i32 displacement, then u32 linked block
   link: 28,
 } as const;
-export const REC_FLAG = { checkedSegment: 1 } as const;
+/** `checkedSegment`: limits of the memory operand's segment are checked; `samePage`: the branch target lies in the same page. */
+export const REC_FLAG = { checkedSegment: 1, samePage: 2 } as const;
 
 /** Header of a decoded block, 32 bytes, followed by its records. */
 export const BLOCK_BYTES = 32;

@@ -6,9 +6,13 @@
  */
 import { array, bytes, defineState, u8, u16, u32, u64 } from '../state/index.ts';
 
+/** Byte offset of ES; CS SS DS FS GS LDTR TR follow. */
+const SEGMENTS_AT = 160;
+
+/** Members of one segment register. All eight have the same layout, 24 bytes apart, beginning with ES at `SEGMENTS_AT`. */
 const segment = <P extends string>(prefix: P, first: number, reset: { selector?: number; base?: bigint; attr: number }, kvm: string) =>
   ({
-    [`${prefix}Selector`]: u16({ id: first, reset: reset.selector ?? 0, doc: `${prefix.toUpperCase()} selector`, kvm: `${kvm}.selector` }),
+    [`${prefix}Selector`]: u16({ id: first, at: SEGMENTS_AT + 24 * ((first - 10) / 4), reset: reset.selector ?? 0, doc: `${prefix.toUpperCase()} selector`, kvm: `${kvm}.selector` }),
     [`${prefix}Base`]: u64({ id: first + 1, reset: reset.base ?? 0n, doc: `${prefix.toUpperCase()} base (linear)`, kvm: `${kvm}.base` }),
     [`${prefix}Limit`]: u32({ id: first + 2, reset: 0xffff, doc: `${prefix.toUpperCase()} limit in bytes, inclusive`, kvm: `${kvm}.limit` }),
     [`${prefix}Attr`]: u32({ id: first + 3, reset: reset.attr, doc: `${prefix.toUpperCase()} access rights, VMCS format`, kvm: `${kvm}.attr` }),
@@ -92,6 +96,7 @@ export const vcpuState = defineState('vcpu', {
   monitorAddress: u64({ id: 121, doc: 'Guest-physical line armed by MONITOR, all ones when none' }),
   request: u32({ id: 122, doc: 'Requests from other threads, set atomically; bits in REQUEST', kvm: 'kvm_run.request_interrupt_window' }),
   monitorData: array('u64', 8, { id: 123, doc: 'The 64 bytes of that line when MONITOR armed it; MWAIT waits while they are unchanged' }),
+  mwaitExtensions: u8({ id: 126, range: [0, 1], doc: '1: the MWAIT under way ends with a pending interrupt even while IF is 0' }),
   specCtrl: u64({ id: 124, doc: 'IA32_SPEC_CTRL: kept for software, nothing here is speculative', kvm: 'msr 0x48' }),
   mcgCtl: u64({ id: 125, doc: 'IA32_MCG_CTL', kvm: 'msr 0x17b' }),
   // derived: recomputed from the above, never saved
@@ -114,7 +119,6 @@ export const vcpuState = defineState('vcpu', {
   slowData: u32({ id: 216, doc: 'Not zero: no TLB entry is made for data (data breakpoints, alignment checks)', ...derived }),
   segLow: array('u32', 12, { id: 217, doc: 'First offset inside the segment: ES CS SS DS FS GS for reads, then for writes', ...derived }),
   segHigh: array('u32', 12, { id: 218, doc: 'Last offset inside the segment, same order; below segLow when no access is allowed', ...derived }),
-  sseFast: u32({ id: 219, doc: '1 when SSE arithmetic may use the fast path: round to nearest, all masked, PE sticky, no DAZ or FTZ', ...derived }),
   scratch: array('u64', 8, { id: 220, doc: 'Arguments (0 to 3) and results (4, 5) of slow routines', ...derived }),
   physicalBits: u32({ id: 221, reset: 40, doc: 'Physical-address width of the model', ...derived }),
   index: u32({ id: 222, doc: 'Number of this vCPU', ...derived }),
@@ -128,8 +132,9 @@ export const vcpuState = defineState('vcpu', {
   alignCheck: u32({ id: 231, doc: '1: misaligned user accesses raise #AC (CR0.AM, EFLAGS.AC, CPL 3)', ...derived }),
   fetchBase: u64({ id: 235, doc: 'Added to RIP to form the linear address of code: CS base, 0 in 64-bit code', ...derived }),
   longMode: u32({ id: 232, doc: '1 in 64-bit code', ...derived }),
-  largeLow: array('u64', 2, { id: 233, doc: 'Lowest linear address seen in a large page, lower and upper half', ...derived }),
+  largeLow: array('u64', 2, { id: 233, reset: 0xffffffffffffffffn, doc: 'Lowest linear address seen in a large page, lower and upper half', ...derived }),
   largeHigh: array('u64', 2, { id: 234, doc: 'Highest such address', ...derived }),
+  faultRecord: u32({ id: 236, doc: 'Record of the instruction that raised the queued exception', ...derived }),
   exitReason: u32({ id: 224, doc: 'Why a slow routine left run(): 1 halt, 2 mwait, 3 shutdown, 4 stop', ...derived }),
 });
 

@@ -6,7 +6,7 @@ import type { Code, Label } from '../../wasm/code.ts';
 import { lower } from '../ir/lower.ts';
 import type { Statement } from '../ir/node.ts';
 import {
-  BLOCK, BLOCK_BYTES, CPU_JUMPS, EXIT, JUMP_ENTRIES, JUMP_ENTRY, REC, RECORD_BYTES, SPECIAL, SPECIAL_COUNT, STATUS,
+  BLOCK, BLOCK_BYTES, CPU_JUMPS, EXIT, JUMP_ENTRIES, JUMP_ENTRY, REC, REC_FLAG, RECORD_BYTES, SPECIAL, SPECIAL_COUNT, STATUS,
 } from '../regions.ts';
 import { offsetOf, type VcpuFieldName } from '../state.ts';
 import { CaseFrame, LocalPool, type LoopLabels } from './frames.ts';
@@ -234,6 +234,9 @@ class LoopWriter {
     code.get(CPU);
     code.memory('i64.load', offsetOf('ripBase'));
     code.get(this.#record);
+    code.memory('i64.load16_u', REC.nextIp);
+    code.op('i64.add');
+    code.get(this.#record);
     code.memory('i64.load32_s', REC.immediate);
     code.op('i64.add');
     code.get(CPU);
@@ -276,6 +279,11 @@ class LoopWriter {
   #lookUp(): void {
     const code = this.#code;
     this.#pollAt(() => undefined);
+    code.get(this.#budget);
+    code.op('i32.eqz');
+    code.if();
+    this.#leave(EXIT.limit);
+    code.end();
     code.get(this.#rip);
     code.get(CPU);
     code.memory('i64.load', offsetOf('fetchBase'));
@@ -350,9 +358,11 @@ class LoopWriter {
     code.i32(STATUS.next);
     code.set(this.#status);
     code.get(this.#record);
-    code.memory('i32.load', REC.immediate);
-    code.i32(4096);
-    code.op('i32.lt_u');
+    code.memory('i32.load8_u', REC.flags);
+    code.i32(REC_FLAG.samePage);
+    code.op('i32.and');
+    code.op('i32.eqz');
+    code.op('i32.eqz');
     code.get(this.#found);
     code.memory('i32.load', BLOCK.crossing);
     code.op('i32.eqz');
@@ -437,6 +447,11 @@ class LoopWriter {
 
   #leave(exit: number): void {
     const code = this.#code;
+    if (exit === EXIT.fault) {
+      code.get(CPU);
+      code.get(this.#record);
+      code.memory('i32.store', offsetOf('faultRecord'));
+    }
     this.#storeRip();
     code.get(CPU);
     code.get(this.#budget);

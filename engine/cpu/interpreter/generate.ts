@@ -5,6 +5,7 @@ import type { Facts } from '../../isa/emitter.ts';
 import { Code, type ValueType } from '../../wasm/code.ts';
 import { ModuleBuilder, type Signature } from '../../wasm/module.ts';
 import { IrEmitter } from '../ir/emitter.ts';
+import type { Statement } from '../ir/node.ts';
 import { lower } from '../ir/lower.ts';
 import { Routine, type RoutineDefinition } from '../routines/routine.ts';
 import { ROUTINES } from '../routines/all.ts';
@@ -22,6 +23,10 @@ export interface Interpreter {
   readonly wasm: Uint8Array<ArrayBuffer>;
   /** Per definition, per form: how facts select a handler number. */
   readonly trees: readonly (readonly (HandlerTree | undefined)[])[];
+  /** Whether a block ends with that handler's instruction, by handler number. */
+  readonly ends: readonly boolean[];
+  /** Whether that handler reaches the stack implicitly: a non-canonical address is #SS then. */
+  readonly stack: readonly boolean[];
   /** Name of each handler from number SPECIAL_COUNT on: definition, form, facts. */
   readonly names: readonly string[];
   readonly loopBytes: number;
@@ -67,12 +72,19 @@ function collectHandlers(definitions: readonly Definition[]): { handlers: Handle
   return { handlers, trees };
 }
 
-function buildHandler(handler: Handler, consulted: TrackedFact[] = []): IrEmitter {
+interface Built {
+  readonly statements: readonly Statement[];
+  readonly ends: boolean;
+  readonly stack: boolean;
+}
+
+function buildHandler(handler: Handler, consulted: TrackedFact[] = []): Built {
   const facts = trackFacts(handler.facts, consulted);
   const emitter = new IrEmitter(facts, lateBinding(facts));
   handler.run(emitter, facts);
+  const ends = emitter.endsBlock;
   emitter.end();
-  return emitter;
+  return { statements: emitter.ir.root, ends, stack: emitter.usesStack };
 }
 
 /** Generate; `hot` names handlers that stand in the loop itself, hottest first. */
@@ -110,7 +122,7 @@ export function generateInterpreter(definitions: readonly Definition[], hot: rea
   const run = module.declare('run', { parameters: ['i32'], results: ['i32'] });
   const loop = new Code(1);
   buildDispatchLoop(loop, {
-    inline: inline.map((entry) => buildHandler(entry.handler).ir.root),
+    inline: inline.map((entry) => buildHandler(entry.handler).statements),
     functionIndex,
     handlerType: module.type(HANDLER),
   });
@@ -125,6 +137,8 @@ export function generateInterpreter(definitions: readonly Definition[], hot: rea
   return {
     wasm: module.finish(),
     trees: trees.map((forms) => forms.map((tree) => renumber(tree, numbers))),
+    ends: [...Array<boolean>(SPECIAL_COUNT).fill(true), ...order.map((entry) => entry.ends)],
+    stack: [...Array<boolean>(SPECIAL_COUNT).fill(false), ...order.map((entry) => entry.stack)],
     names: order.map((entry) => entry.names[0] as string),
     loopBytes: loop.size,
     inlineCases: inline.length,
@@ -134,6 +148,8 @@ export function generateInterpreter(definitions: readonly Definition[], hot: rea
 interface Unique {
   readonly handler: Handler;
   readonly code: Code;
+  readonly ends: boolean;
+  readonly stack: boolean;
   readonly names: string[];
 }
 
@@ -142,15 +158,16 @@ function shareEqual(handlers: readonly Handler[], functionIndex: (name: string) 
   const byCode = new Map<string, Unique>();
   const numberOf = handlers.map((handler) => {
     const code = new Code(2);
-    lower(buildHandler(handler).ir.root, new FunctionFrame(code, functionIndex));
+    const built = buildHandler(handler);
+    lower(built.statements, new FunctionFrame(code, functionIndex));
     code.i32(0);
-    const key = Array.from(code.finish(), (byte) => String.fromCharCode(byte)).join('');
+    const key = `${built.ends}${String.fromCharCode(...code.finish())}`;
     const known = byCode.get(key);
     if (known) {
       known.names.push(handler.name);
       return known;
     }
-    const entry: Unique = { handler, code, names: [handler.name] };
+    const entry: Unique = { handler, code, ends: built.ends, stack: built.stack, names: [handler.name] };
     byCode.set(key, entry);
     return entry;
   });

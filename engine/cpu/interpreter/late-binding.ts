@@ -66,7 +66,8 @@ export function lateBinding(facts: Facts): (e: IrEmitter) => Binding {
         if (placeOf(op) === 'second') return ir.load('i64.load32_u', record, REC.displacement);
         return ir.load('i64.load', record, REC.immediate);
       },
-      memoryOffset: () => {
+      memoryOffset: (op) => {
+        if ((op as VariantOperand).spec?.source === 'moffs') return ir.numeric('i64.and', ir.load('i64.load', record, REC.immediate), state(small(REC.mask)));
         const index = ir.numeric('i64.shl', state(small(REC.index)), ir.load('i64.load8_u', record, REC.scale));
         const displacement = ir.load('i64.load32_s', record, REC.displacement);
         const sum = ir.numeric('i64.add', ir.numeric('i64.add', state(small(REC.base)), index), displacement);
@@ -80,7 +81,8 @@ export function lateBinding(facts: Facts): (e: IrEmitter) => Binding {
       }),
       nextIp: () => ir.numeric('i64.add', rip(), ir.load('i64.load16_u', record, REC.nextIp)),
       relTarget: () => {
-        const sum = ir.numeric('i64.add', rip(), ir.load('i64.load32_s', record, REC.immediate));
+        const from = ir.numeric('i64.add', rip(), ir.load('i64.load16_u', record, REC.nextIp));
+        const sum = ir.numeric('i64.add', from, ir.load('i64.load32_s', record, REC.immediate));
         return ir.numeric('i64.and', sum, state(small(REC.mask)));
       },
       record: () => record,

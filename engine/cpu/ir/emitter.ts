@@ -45,6 +45,8 @@ export class IrEmitter extends IrFlags implements Emitter {
   readonly #binding: Binding;
   readonly #facts: Facts;
   readonly cpu: Node;
+  /** The instruction reaches memory through rSP without naming it. */
+  usesStack = false;
   #ending: 'finish' | 'fall' | 'shadow' = 'finish';
 
   constructor(facts: Facts, bind: (emitter: IrEmitter) => Binding) {
@@ -52,6 +54,11 @@ export class IrEmitter extends IrFlags implements Emitter {
     this.cpu = this.ir.param(0, 'i32');
     this.#facts = facts;
     this.#binding = bind(this);
+  }
+
+  /** Nothing decoded after this instruction follows it without going through the dispatcher. */
+  get endsBlock(): boolean {
+    return this.ir.dead || this.#ending !== 'finish';
   }
 
   /** The end of the definition: what `finish` does, unless every path has left already. */
@@ -494,6 +501,7 @@ export class IrEmitter extends IrFlags implements Emitter {
   }
 
   #stackLinear(offset: Int, bytes: number, write: boolean): Node {
+    this.usesStack = true;
     if (this.#facts.stackWidth === 64) return node(offset);
     return this.#checkedSegment(this.ir.const32(2), offset, bytes, write);
   }

@@ -1,5 +1,5 @@
 /**
- * SSE arithmetic with two paths. Fast: MXCSR rounds to nearest, masks everything, has PE sticky and neither DAZ nor FTZ (`sseFast`), and
+ * SSE arithmetic with two paths. Fast: MXCSR rounds to nearest, masks everything, has PE sticky and neither DAZ nor FTZ (`mayBeFast`), and
  * operands and result are such that no flag but PE can arise. Everything else goes to the exact routine, which alone sets flags.
  */
 import type { Bool, Int } from '../../isa/emitter.ts';
@@ -9,6 +9,7 @@ import { int, node } from '../ir/arithmetic.ts';
 import { slowIndex } from '../ir/emitter.ts';
 import type { Node } from '../ir/node.ts';
 import { offsetOf } from '../state.ts';
+import { mayBeFast } from './mxcsr.ts';
 import type { Routine, RoutineDefinition } from './routine.ts';
 
 type Bits = 32 | 64;
@@ -45,7 +46,7 @@ function fromFloat(r: Routine, bits: Bits, a: Node): Int {
   return bits === 64 ? int(r.ir.numeric('i64.reinterpret_f64', a)) : r.unsigned(r.ir.numeric('i32.reinterpret_f32', a));
 }
 
-const fast = (r: Routine): Bool => r.ne(r.state('sseFast'), r.const(0));
+
 
 function binary(op: 'add' | 'sub' | 'mul' | 'div', bits: Bits): RoutineDefinition {
   return {
@@ -54,7 +55,7 @@ function binary(op: 'add' | 'sub' | 'mul' | 'div', bits: Bits): RoutineDefinitio
     result: 'i64',
     build(r) {
       const [a, b] = [r.parameterInt(1), r.parameterInt(2)];
-      r.if(r.andB(fast(r), r.notB(r.orB(isDenormal(r, bits, a), isDenormal(r, bits, b)))), () => {
+      r.if(r.andB(mayBeFast(r), r.notB(r.orB(isDenormal(r, bits, a), isDenormal(r, bits, b)))), () => {
         const result = fromFloat(r, bits, r.ir.numeric(`f${bits}.${op}` as NumericOp, toFloat(r, bits, a), toFloat(r, bits, b)));
         const exactZero = op === 'mul' ? r.orB(isZero(r, bits, a), isZero(r, bits, b)) : isZero(r, bits, a);
         const good =
@@ -77,7 +78,7 @@ function choice(op: 'min' | 'max', bits: Bits): RoutineDefinition {
     build(r) {
       const [a, b] = [r.parameterInt(1), r.parameterInt(2)];
       const odd = [a, b].map((x) => r.orB(isDenormal(r, bits, x), isNaN(r, bits, x)));
-      r.if(r.andB(fast(r), r.notB(r.orB(odd[0] as Bool, odd[1] as Bool))), () => {
+      r.if(r.andB(mayBeFast(r), r.notB(r.orB(odd[0] as Bool, odd[1] as Bool))), () => {
         const compare = `f${bits}.${op === 'min' ? 'lt' : 'gt'}` as NumericOp;
         const first = r.ir.numeric(compare, toFloat(r, bits, a), toFloat(r, bits, b));
         r.returns(r.select(r.truth(first), a, b));
@@ -95,7 +96,7 @@ function squareRoot(bits: Bits): RoutineDefinition {
     build(r) {
       const a = r.parameterInt(1);
       const plain = r.andB(isFinite(r, bits, a), r.notB(r.orB(isDenormal(r, bits, a), r.bit(a, FORMAT[bits].sign))));
-      r.if(r.andB(fast(r), plain), () => {
+      r.if(r.andB(mayBeFast(r), plain), () => {
         r.returns(fromFloat(r, bits, r.ir.numeric(`f${bits}.sqrt`, toFloat(r, bits, a))));
       });
       r.returns(exact(r, `sqrt${bits}`, a, r.const(0)));
@@ -131,7 +132,7 @@ function fromInteger(to: Bits, from: Bits): RoutineDefinition {
     result: 'i64',
     build(r) {
       const a = r.parameterInt(1);
-      r.if(fast(r), () => {
+      r.if(mayBeFast(r), () => {
         const convert: NumericOp = to === 64 ? 'f64.convert_i64_s' : 'f32.convert_i64_s';
         r.returns(fromFloat(r, to, r.ir.numeric(convert, node(r.sext(from, a)))));
       });
@@ -148,7 +149,7 @@ function toInteger(to: Bits, from: Bits, how: 'trunc' | 'round'): RoutineDefinit
     result: 'i64',
     build(r) {
       const a = r.parameterInt(1);
-      r.if(r.andB(fast(r), isFinite(r, from, a)), () => {
+      r.if(r.andB(mayBeFast(r), isFinite(r, from, a)), () => {
         const value = toFloat(r, from, a);
         const whole = how === 'round' ? r.ir.numeric(`f${from}.nearest`, value) : value;
         const result = int(r.ir.saturating(`i64.trunc_sat_f${from}_s`, whole));
@@ -182,7 +183,7 @@ const narrow: RoutineDefinition = {
   result: 'i64',
   build(r) {
     const a = r.parameterInt(1);
-    r.if(r.andB(fast(r), r.notB(isDenormal(r, 64, a))), () => {
+    r.if(r.andB(mayBeFast(r), r.notB(isDenormal(r, 64, a))), () => {
       const result = fromFloat(r, 32, r.ir.numeric('f32.demote_f64', toFloat(r, 64, a)));
       r.if(r.orB(isSafe(r, 32, result), isZero(r, 64, a)), () => r.returns(result));
     });

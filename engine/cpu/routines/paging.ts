@@ -7,8 +7,10 @@ import { CPU_TLB, CPU_TLB2, TLB2_ENTRIES, TLB_ENTRIES, TLB_ENTRY } from '../regi
 import { offsetOf } from '../state.ts';
 import type { Routine, RoutineDefinition } from './routine.ts';
 
-/** Kind of an access, as `translate` takes it. `probe` queues no exception. */
-export const ACCESS = { write: 1, fetch: 2, user: 4, implicit: 8, probe: 16 } as const;
+/** Kind of an access, as `translate` takes it. `probe` queues no exception; `uncached` neither looks at the TLB nor makes an entry. */
+export const ACCESS = { write: 1, fetch: 2, user: 4, implicit: 8, probe: 16, uncached: 32 } as const;
+/** Accesses that are not by the rules of the present TLB context. */
+const NO_ENTRY = ACCESS.fetch | ACCESS.implicit | ACCESS.uncached;
 /** Result bits of `translate` when it is no host address: the access faulted; or it goes to the bus, physical address in the low bits. */
 export const TRANSLATED = { fault: 1n << 63n, bus: 1n << 62n } as const;
 /** Bits of `walkFlags`. */
@@ -256,8 +258,11 @@ const noteLargePage: RoutineDefinition = {
     const linear = r.parameterInt(1);
     const index = r.wrap(r.shr(64, linear, r.const(63)));
     const at = r.plus(r.cpu, r.ir.numeric('i32.shl', index, r.i32(3)));
-    r.if(r.ltU(linear, r.hostLoad(64, at, offsetOf('largeLow'))), () => r.hostStore(64, at, linear, offsetOf('largeLow')));
-    r.if(r.ltU(r.hostLoad(64, at, offsetOf('largeHigh')), linear), () => r.hostStore(64, at, linear, offsetOf('largeHigh')));
+    const inside = r.const(0x3fffffff);
+    const low = r.and(linear, r.const(~0x3fffffffn));
+    const high = r.or(linear, inside);
+    r.if(r.ltU(low, r.hostLoad(64, at, offsetOf('largeLow'))), () => r.hostStore(64, at, low, offsetOf('largeLow')));
+    r.if(r.ltU(r.hostLoad(64, at, offsetOf('largeHigh')), high), () => r.hostStore(64, at, high, offsetOf('largeHigh')));
     r.returns(r.i32(0));
   },
 };
@@ -281,7 +286,7 @@ const fillEntry: RoutineDefinition = {
     const hostPage = r.and(page, r.const(0xfffff000));
     const host = r.or(hostPage, r.and(linear, r.const(0xfff)));
     const uncached = r.orB(
-      r.any(access, ACCESS.fetch | ACCESS.implicit | ACCESS.probe),
+      r.any(access, NO_ENTRY),
       r.orB(r.any(page, PHYS.WATCH), r.ne(r.state('slowData'), r.const(0))),
     );
     r.if(uncached, () => r.returns(host));
@@ -351,7 +356,7 @@ const translate: RoutineDefinition = {
       () => r.set(linear, r.trunc(32, r.get(linear))),
     );
     const at = r.get(linear);
-    r.if(r.none(access, ACCESS.fetch | ACCESS.implicit | ACCESS.probe), () => {
+    r.if(r.none(access, NO_ENTRY), () => {
       const second = tlbSlot(r, at, TLB2_ENTRIES);
       const tag = r.or(r.and(at, r.const(~0xfffn)), r.state('context'));
       const readTag = r.hostLoad(64, second, CPU_TLB2 + TLB_ENTRY.readTag);

@@ -5,6 +5,7 @@ import type { SimdOp } from '../../wasm/opcodes.ts';
 import { node, vec } from '../ir/arithmetic.ts';
 import { slowIndex } from '../ir/emitter.ts';
 import { offsetOf } from '../state.ts';
+import { mayBeFast } from './mxcsr.ts';
 import type { Routine, RoutineDefinition } from './routine.ts';
 
 type Bits = 32 | 64;
@@ -119,7 +120,7 @@ function packed(op: Operation, bits: Bits): RoutineDefinition {
     result: 'v128',
     build(r) {
       const operands = (unary ? [1] : [1, 2]).map((i) => vec(r.parameter(i)));
-      r.if(r.ne(r.state('sseFast'), r.const(0)), () => {
+      r.if(mayBeFast(r), () => {
         const name = (op === 'min' || op === 'max' ? `f${bits}x${128 / bits}.p${op}` : `f${bits}x${128 / bits}.${op}`) as SimdOp;
         const order = op === 'min' || op === 'max' ? [...operands].reverse() : operands;
         const result = vec(r.ir.simd(name, 'v128', ...order.map(node)));

@@ -1,0 +1,246 @@
+/**
+ * Decoded blocks of one vCPU: records in an arena, found by host page, offset and mode key. A page's generation in shared memory says
+ * whether blocks of it are still what memory holds; overwritten blocks of this vCPU are also stopped in their middle (STALE records).
+ */
+import type { Decode } from '../../isa/decoder.ts';
+import { Decoded } from '../../isa/decoded.ts';
+import type { DecodeMode, Variant } from '../../isa/variants.ts';
+import { FIXED, type MachineMemory } from '../../memory/index.ts';
+import { BLOCK, BLOCK_BYTES, REC, RECORD_BYTES, SPECIAL } from '../regions.ts';
+import { packRecord } from './records.ts';
+
+const PAGE = 4096;
+const LONGEST = 15;
+const MAX_RECORDS = 64;
+const UD = 6;
+const GP = 13;
+
+/** Where code is decoded from and in which mode. */
+export interface CodeAddress {
+  /** Host address of the first byte. */
+  readonly host: number;
+  readonly modeKey: number;
+  readonly mode: DecodeMode;
+  /** Legacy modes: bit per segment that is flat. */
+  readonly flat: number;
+  /** Bytes from the first one to the end of the code segment, at least 1. */
+  readonly withinLimit: number;
+}
+
+export interface CodeCacheOptions {
+  readonly machine: MachineMemory;
+  readonly arena: { readonly base: number; readonly bytes: number };
+  readonly decode: Decode;
+  readonly handlerOf: (variant: Variant) => number;
+  readonly ends: readonly boolean[];
+  /** Host address of the page after the one that holds this byte, or -1 when it cannot be fetched (the fault is queued). */
+  readonly nextPage: () => number;
+  /** The page begins to hold code: no vCPU may keep a write entry for it. */
+  readonly protect: (hostPage: number) => void;
+}
+
+interface Block {
+  readonly at: number;
+  readonly records: number;
+}
+
+export class CodeCache {
+  readonly #o: CodeCacheOptions;
+  readonly #pages = new Map<number, Map<number, Block>>();
+  #next: number;
+  /** Times the arena was full and began anew. */
+  resets = 0;
+  decoded = 0;
+
+  constructor(options: CodeCacheOptions) {
+    this.#o = options;
+    this.#next = options.arena.base;
+  }
+
+  /** Block at an address; 0 when the arena began anew (look up again) or a fetch fault is queued. */
+  find(address: CodeAddress): number {
+    const page = address.host >>> 12;
+    const key = (address.host & 0xfff) | (address.modeKey << 12);
+    const known = this.#pages.get(page)?.get(key);
+    if (known && this.#isCurrent(known.at)) return known.at;
+    if (this.#next + BLOCK_BYTES + (MAX_RECORDS + 1) * RECORD_BYTES > this.#o.arena.base + this.#o.arena.bytes) {
+      this.reset();
+      return 0;
+    }
+    return this.#decode(address, page, key);
+  }
+
+  /** Forget everything: stop what runs, begin the arena anew. */
+  reset(): void {
+    for (const page of this.#pages.values()) for (const block of page.values()) this.#stop(block);
+    this.#pages.clear();
+    this.#next = this.#o.arena.base;
+    this.resets++;
+  }
+
+  /** Bytes in a host page were overwritten: its blocks of this vCPU end at the next instruction. */
+  invalidate(hostPage: number): void {
+    const blocks = this.#pages.get(hostPage);
+    if (!blocks) return;
+    for (const block of blocks.values()) this.#stop(block);
+    this.#pages.delete(hostPage);
+  }
+
+  #stop(block: Block): void {
+    const { dv } = this.#o.machine;
+    for (let i = 0; i < block.records; i++) dv.setUint16(block.at + BLOCK_BYTES + i * RECORD_BYTES + REC.op, SPECIAL.stale, true);
+  }
+
+  #isCurrent(at: number): boolean {
+    const { u32 } = this.#o.machine;
+    const word = (offset: number): number => u32[(at + offset) >>> 2] as number;
+    return (
+      u32[word(BLOCK.generationAt) >>> 2] === word(BLOCK.generation) && u32[word(BLOCK.generationAt2) >>> 2] === word(BLOCK.generation2)
+    );
+  }
+
+  #decode(address: CodeAddress, page: number, key: number): number {
+    const { u8 } = this.#o.machine;
+    const { host } = address;
+    const start = host & 0xfff;
+    const inPage = PAGE - start;
+    this.#beginProtection(host);
+    for (;;) {
+      // The copy is what is decoded; it counts only if memory still says the same once its granules are marked.
+      const copy = u8.slice(host, host + Math.min(inPage, MAX_RECORDS * LONGEST));
+      const block = this.#decodeCopy(address, copy);
+      if (block === undefined) return this.#crossing(address, page, key);
+      this.#mark(host, block.bytes);
+      if (!sameBytes(copy, u8, host, block.bytes)) continue;
+      this.#header(host, host);
+      return this.#remember({ page, key, records: block.records });
+    }
+  }
+
+  /** Decode into the arena what lies in this page; undefined when not even the first instruction does. */
+  #decodeCopy(address: CodeAddress, copy: Uint8Array): { records: number; bytes: number } | undefined {
+    const start = address.host & 0xfff;
+    const { withinLimit, mode } = address;
+    let record = this.#next + BLOCK_BYTES;
+    let at = 0;
+    for (let count = 0; count < MAX_RECORDS; count++) {
+      const available = Math.min(copy.length - at, withinLimit - at);
+      if (available <= 0 && count > 0) break;
+      const step = this.#o.decode(copy, at, available, mode);
+      if (step === 'need-more') {
+        if (count > 0) break;
+        if (available === withinLimit) {
+          this.#raise(record, start, GP);
+          return { records: 1, bytes: Math.max(1, available) };
+        }
+        return undefined;
+      }
+      const ended = this.#emit(record, step, start + at, address);
+      record += RECORD_BYTES;
+      at += typeof step === 'string' ? 1 : step.length;
+      if (ended) return { records: count + 1, bytes: at };
+    }
+    this.#fall(record, start + at);
+    return { records: (record - this.#next - BLOCK_BYTES) / RECORD_BYTES + 1, bytes: at };
+  }
+
+  /** One instruction that lies on two pages. */
+  #crossing(address: CodeAddress, page: number, key: number): number {
+    const { u8 } = this.#o.machine;
+    const { host } = address;
+    const offset = host & 0xfff;
+    const have = PAGE - offset;
+    const second = this.#o.nextPage();
+    if (second < 0) return 0;
+    this.#beginProtection(second);
+    this.#mark(host, have);
+    this.#mark(second, LONGEST);
+    const bytes = new Uint8Array(2 * LONGEST);
+    bytes.set(u8.subarray(host, host + have));
+    bytes.set(u8.subarray(second, second + LONGEST), have);
+    const step = this.#o.decode(bytes, 0, Math.min(have + LONGEST, address.withinLimit), address.mode);
+    const record = this.#next + BLOCK_BYTES;
+    const ended = this.#emit(record, step === 'need-more' ? 'too-long' : step, offset, address);
+    if (!ended) this.#fall(record + RECORD_BYTES, offset + (step as Decoded).length);
+    this.#header(host, second);
+    const records = ended ? 1 : 2;
+    const at = this.#remember({ page, key, records });
+    const others = this.#pages.get(second >>> 12) ?? new Map<number, Block>();
+    others.set(-key - 1, { at, records });
+    this.#pages.set(second >>> 12, others);
+    return at;
+  }
+
+  /** Returns whether the block ends here. */
+  #emit(at: number, decoded: Decoded | string, offset: number, address: CodeAddress): boolean {
+    this.decoded++;
+    if (!(decoded instanceof Decoded)) {
+      this.#raise(at, offset, decoded === 'undefined' ? UD : GP);
+      return true;
+    }
+    const handler = this.#o.handlerOf(decoded.variant);
+    packRecord(this.#o.machine.dv, decoded, { at, offset, handler, long: address.mode.code === 64, flat: address.flat });
+    return this.#o.ends[handler] === true;
+  }
+
+  #raise(at: number, offset: number, vector: number): void {
+    const { dv } = this.#o.machine;
+    dv.setUint16(at + REC.op, SPECIAL.raise, true);
+    dv.setUint8(at + REC.length, 0);
+    dv.setUint16(at + REC.nextIp, offset, true);
+    dv.setInt32(at + REC.immediate, vector, true);
+  }
+
+  #fall(at: number, offset: number): void {
+    const { dv } = this.#o.machine;
+    dv.setUint16(at + REC.op, SPECIAL.fall, true);
+    dv.setUint8(at + REC.length, 0);
+    dv.setUint16(at + REC.nextIp, offset, true);
+  }
+
+  #header(first: number, second: number): void {
+    const { u32 } = this.#o.machine;
+    const generationAt = (host: number): number => FIXED.pageInfo + (host >>> 12) * 16 + 8;
+    const word = this.#next >>> 2;
+    u32[word + (BLOCK.generationAt >>> 2)] = generationAt(first);
+    u32[word + (BLOCK.generation >>> 2)] = u32[generationAt(first) >>> 2] as number;
+    u32[word + (BLOCK.generationAt2 >>> 2)] = generationAt(second);
+    u32[word + (BLOCK.generation2 >>> 2)] = u32[generationAt(second) >>> 2] as number;
+    u32[word + (BLOCK.first >>> 2)] = first & 0xfff;
+    u32[word + (BLOCK.crossing >>> 2)] = first >>> 12 === second >>> 12 ? 0 : 1;
+  }
+
+  #remember(block: { page: number; key: number; records: number }): number {
+    const at = this.#next;
+    const blocks = this.#pages.get(block.page) ?? new Map<number, Block>();
+    blocks.set(block.key, { at, records: block.records });
+    this.#pages.set(block.page, blocks);
+    this.#next = at + BLOCK_BYTES + block.records * RECORD_BYTES;
+    return at;
+  }
+
+  /** Writes to this page are seen from now on, though none is a write to code before granules are marked. */
+  #beginProtection(host: number): void {
+    const { i32 } = this.#o.machine;
+    const info = (FIXED.pageInfo + (host >>> 12) * 16) >>> 2;
+    if (i32[info] !== 0 || i32[info + 1] !== 0) return;
+    this.#mark(host, 1);
+    this.#o.protect(host >>> 12);
+  }
+
+  #mark(host: number, bytes: number): void {
+    const { i32 } = this.#o.machine;
+    const info = (FIXED.pageInfo + (host >>> 12) * 16) >>> 2;
+    const last = Math.min((host & 0xfff) + bytes, PAGE) - 1;
+    for (let granule = (host & 0xfff) >>> 6; granule <= last >>> 6; granule++) {
+      const bit = 1 << (granule & 31);
+      const word = info + (granule >>> 5);
+      if (((i32[word] as number) & bit) === 0) Atomics.or(i32, word, bit);
+    }
+  }
+}
+
+function sameBytes(copy: Uint8Array, memory: Uint8Array, host: number, bytes: number): boolean {
+  for (let i = 0; i < bytes; i++) if (copy[i] !== memory[host + i]) return false;
+  return true;
+}

@@ -1,0 +1,118 @@
+/** The software x86-64 processor of one thread: generated code over the machine's memory, one core per vCPU. */
+import { createDecoder } from '../isa/decoder.ts';
+import { definitions } from '../isa/all.ts';
+import type { SlowName } from '../isa/fields.ts';
+import type { Definition } from '../isa/form.ts';
+import type { Variant } from '../isa/variants.ts';
+import type { MachineMemory } from '../memory/index.ts';
+import type { CpuHost, SlowRoutineBody, VcpuState } from './context.ts';
+import { floatRoutines } from './fpu/routines.ts';
+import { findHandler, type HandlerTree } from './interpreter/tracked-facts.ts';
+import type { ProcessorExports } from './linear-memory.ts';
+import type { CpuModel } from './model/model.ts';
+import { CPU_REGION_BYTES } from './regions.ts';
+import { vcpuState } from './state.ts';
+import { resetVcpu } from './system/reset.ts';
+import { systemRoutines } from './system/routines.ts';
+import { VcpuCore } from './vcpu.ts';
+
+export type { RunExit, RunReason } from './vcpu.ts';
+
+/** What `generateInterpreter` made, in a form that can be posted to threads. */
+export interface InterpreterImage {
+  readonly module: WebAssembly.Module;
+  readonly trees: readonly (readonly (HandlerTree | null | undefined)[])[];
+  readonly ends: readonly boolean[];
+  readonly stack: readonly boolean[];
+  readonly names: readonly string[];
+}
+
+export interface ProcessorOptions {
+  readonly machine: MachineMemory;
+  /** Logical processors of the machine; every thread passes the same number. */
+  readonly vcpus: number;
+  readonly model: CpuModel;
+  readonly host: CpuHost;
+  readonly interpreter: InterpreterImage;
+  /** Make all vCPUs but this one drop their write entries and wait until they have; absent: there is no other thread. */
+  readonly shootdown?: (vcpu: number) => void;
+}
+
+export interface Processor {
+  vcpu(index: number): VcpuCore;
+  state(index: number): VcpuState;
+  /** Address of a vCPU's request word in shared memory. */
+  requestWord(index: number): number;
+  /** Power-up state for every vCPU; called by one thread before any runs. */
+  reset(): void;
+}
+
+/** Decoded code of one vCPU, in bytes of address space. */
+export const CODE_ARENA_BYTES = 24 * 1024 * 1024;
+const routines: Readonly<Record<SlowName, SlowRoutineBody>> = { ...systemRoutines, ...floatRoutines };
+
+/** Create this thread's processor. Takes its regions from the machine's arena: every thread calls it at the same point. */
+export function createProcessor(options: ProcessorOptions): Processor {
+  const { machine, vcpus, interpreter } = options;
+  const decode = createDecoder(definitions);
+  const definitionIndex = new Map<Definition, number>(definitions.map((definition, i) => [definition, i]));
+  const handlerOf = (variant: Variant): number => {
+    if (variant.handler >= 0) return variant.handler;
+    const tree = interpreter.trees[definitionIndex.get(variant.form.definition) as number]?.[variant.form.index];
+    const handler = findHandler(tree ?? undefined, variant.facts);
+    if (handler === undefined) throw new RangeError(`the interpreter has no handler for ${variant.form.definition.name} ${variant.form.text}`);
+    variant.handler = handler;
+    return handler;
+  };
+  const bases = Array.from({ length: vcpus }, (_, i) => machine.arena.take(`vcpu${i}`, CPU_REGION_BYTES, 4096));
+  const arenas = Array.from({ length: vcpus }, (_, i) => machine.arena.take(`code${i}`, CODE_ARENA_BYTES, 4096));
+  const cores = bases.map((base, index) => {
+    return new VcpuCore({
+      s: vcpuState.bind(machine.memory, base),
+      index,
+      vcpus,
+      machine,
+      model: options.model,
+      host: options.host,
+      routines,
+      decode,
+      handlerOf,
+      ends: interpreter.ends,
+      stack: interpreter.stack,
+      arena: { base: arenas[index] as number, bytes: CODE_ARENA_BYTES },
+      shootdown: options.shootdown ?? (() => undefined),
+    });
+  });
+  const coreAt = new Map(cores.map((core) => [core.s.base, core]));
+  const exports = instantiate(options, (cpu) => coreAt.get(cpu) as VcpuCore);
+  for (const core of cores) core.attach(exports);
+  return {
+    vcpu: (index) => cores[index] as VcpuCore,
+    state: (index) => (cores[index] as VcpuCore).s,
+    requestWord: (index) => (bases[index] as number) + vcpuState.fields.request.offset,
+    reset: () => {
+      for (const [index, core] of cores.entries()) {
+        resetVcpu(core.s, options.model, index);
+        core.restored();
+      }
+    },
+  };
+}
+
+function instantiate(options: ProcessorOptions, core: (cpu: number) => VcpuCore): ProcessorExports {
+  const { host, machine, interpreter } = options;
+  const physical = (low: number, high: number): number => (low >>> 0) + (high >>> 0) * 2 ** 32;
+  const env = {
+    memory: machine.memory,
+    slow: (cpu: number, record: number, id: number) => core(cpu).slow(record, id),
+    lookup: (cpu: number) => core(cpu).lookup(),
+    mmioRead: (cpu: number, low: number, high: number, size: 1 | 2 | 4) => host.mmioRead(core(cpu).index, physical(low, high), size),
+    mmioWrite: (cpu: number, low: number, high: number, size: 1 | 2 | 4, value: number) => {
+      host.mmioWrite(core(cpu).index, physical(low, high), size, value >>> 0);
+      return 0;
+    },
+    codeWritten: (cpu: number, at: number, bytes: number) => core(cpu).codeWritten(at >>> 0, bytes),
+    watchHit: (cpu: number, low: number, high: number, shape: number) => core(cpu).watchHit(low, high, shape),
+  };
+  return new WebAssembly.Instance(interpreter.module, { env }).exports as unknown as ProcessorExports;
+}
