@@ -7,7 +7,7 @@ import { Decoded } from './decoded.ts';
 import type { AddressWidth, ConditionCode } from './emitter.ts';
 import type { Definition } from './form.ts';
 import { immediateBytes, readImmediates, signed16, signed32 } from './immediates.ts';
-import { buildTables, type Entry, LAYOUT, PREFIX, type Table } from './table.ts';
+import { buildTables, COLUMN, type Entry, LAYOUT, PREFIX, type Table } from './table.ts';
 import { type DecodeMode, operandSize } from './variants.ts';
 
 /** More bytes are needed; `undefined`: #UD; `too-long`: more than 15 bytes, #GP(0). */
@@ -103,7 +103,7 @@ function decodeOne(table: Table, bytes: Uint8Array, at: number, available: numbe
     modrm = bytes[i++]!;
     const group = slot.groups[column];
     entry = group === undefined ? slot.direct[column] : group[modrm];
-  } else if (slot.extended !== undefined && (prefixes & PREFIX.rexB) !== 0) entry = slot.extended;
+  } else if (slot.extended !== undefined && (prefixes & PREFIX.rexB) !== 0 && column !== COLUMN.F3) entry = slot.extended;
   else entry = slot.direct[column];
   if (entry === undefined) return 'undefined';
 

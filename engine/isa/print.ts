@@ -3,6 +3,7 @@
 import type { Decoded } from './decoded.ts';
 import type { Width } from './emitter.ts';
 import { generalName, mnemonic, registerName, SEGMENTS, sizeWord } from './names.ts';
+import { PREFIX } from './table.ts';
 import type { VariantOperand } from './variants.ts';
 
 const hex = (value: bigint): string => (value < 0n ? `-0x${(-value).toString(16)}` : `0x${value.toString(16)}`);
@@ -36,7 +37,7 @@ function immediateText(decoded: Decoded, operand: VariantOperand): string {
   const first = decoded.variant.operands.find((other) => other.spec.immediate !== 0);
   if (first !== operand) return hex(BigInt(decoded.immediate2));
   const value = wide(decoded.immediate, decoded.immediateHigh);
-  return hex(spec.signed ? value : BigInt.asUintN(operand.width || 64, value));
+  return hex(BigInt.asUintN(operand.width || 64, value));
 }
 
 function operandText(decoded: Decoded, operand: VariantOperand, ip: bigint): string {
@@ -59,8 +60,7 @@ export function print(decoded: Decoded, ip = 0n): string {
   if (facts.lock) prefixes.push('lock ');
   if (facts.rep !== 'none') prefixes.push(`${facts.rep} `);
   if (implied) {
-    const natural = facts.mode === 'long' ? 64 : undefined;
-    if (facts.addressWidth !== natural) prefixes.push(`a${facts.addressWidth} `);
+    if ((decoded.prefixes & PREFIX.addressSize) !== 0) prefixes.push(`a${facts.addressWidth} `);
     if (decoded.segmentOverride >= 0 && variant.operands.some((o) => o.spec.source === 'string-source'))
       prefixes.push(`${SEGMENTS[decoded.segmentOverride]!} `);
   }

@@ -92,7 +92,7 @@ export class Slot {
   /** By column; where `groups` has the column, the entry depends on ModRM. */
   readonly direct: (Entry | undefined)[] = [undefined, undefined, undefined, undefined];
   readonly groups: ((Entry | undefined)[] | undefined)[] = [undefined, undefined, undefined, undefined];
-  /** What the opcode is under REX.B, where that differs: 90 is NOP, but 41 90 exchanges r8. */
+  /** What the opcode is under REX.B, where that differs: 90 is NOP, but 41 90 exchanges r8 (not under F3: PAUSE). */
   extended: Entry | undefined;
 
   constructor(modrm: boolean) {

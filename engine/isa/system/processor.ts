@@ -138,9 +138,9 @@ const pause = defineInstruction({
 
 export const definitions: readonly Definition[] = [
   routine('syscall', '0F 05 long', 'syscall'),
-  sized('sysret{w}', '0F 07 long', 'sysret'),
+  sized('{sysret,sysret,sysretq}', '0F 07 long', 'sysret'),
   routine('sysenter', '0F 34 feature:sysenter', 'sysenter'),
-  sized('sysexit{w}', '0F 35 feature:sysenter', 'sysexit'),
+  sized('{sysexit,sysexit,sysexitq}', '0F 35 feature:sysenter', 'sysexit'),
   routine('rsm', '0F AA', 'rsm'),
   supervisor('hlt', 'F4', 'hlt'),
   supervisor('invd', '0F 08', 'flushAll'),
