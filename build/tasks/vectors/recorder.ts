@@ -71,7 +71,8 @@ function comparable(before: Uint8Array, after: Uint8Array): Uint8Array {
 
 /** The pushed image of RFLAGS holds the trap flag by which the recorder steps. */
 function withoutTrapFlag(input: VectorInput, rsp: bigint, window: Uint8Array): void {
-  if (!input.code.includes(0x9c) || input.code.at(-1) !== 0x9c) return;
+  const prefixes = input.code.subarray(0, -1);
+  if (input.code.at(-1) !== 0x9c || prefixes.some((byte) => byte !== 0x66 && (byte & 0xf0) !== 0x40)) return;
   const at = Number(rsp) - (input.mode === 2 ? SANDBOX.window - SANDBOX.data : SANDBOX.window) + 1;
   window[at] = (window[at] ?? 0) & 0xfe;
 }

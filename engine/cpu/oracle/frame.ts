@@ -6,12 +6,12 @@ import type { Decoded } from '../../isa/decoded.ts';
 import type { Operand } from '../../isa/emitter.ts';
 import type { SlowName } from '../../isa/fields.ts';
 import type { VariantOperand } from '../../isa/variants.ts';
+import type { MachineMemory } from '../../memory/index.ts';
 import type { CpuHost, LeaveReason, SlowContext, SlowRoutineBody, VcpuState } from '../context.ts';
 import { GuestFault } from '../context.ts';
 import type { CpuModel } from '../model/model.ts';
 import { vcpuState } from '../state.ts';
 import { OracleMemory } from './memory.ts';
-import type { MachineMemory } from '../../memory/index.ts';
 
 /** Where an operand's value is. */
 export type Binding =

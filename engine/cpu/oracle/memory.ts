@@ -21,6 +21,14 @@ interface Request {
   readonly aligned?: boolean;
 }
 
+interface LinearAccess {
+  readonly bytes: number;
+  readonly kind: WalkAccess['kind'];
+  readonly privilege: WalkAccess['privilege'];
+  /** Made by a routine for the processor itself. */
+  readonly own?: boolean;
+}
+
 export interface MemoryEnvironment {
   readonly s: VcpuState;
   readonly machine: MachineMemory;
@@ -146,13 +154,13 @@ export class OracleMemory implements LinearMemory {
     return Number(result.physical);
   }
 
-  /** One walk per page touched, lowest first. */
-  #translate(linear: bigint, access: { bytes: number; kind: WalkAccess['kind']; privilege: WalkAccess['privilege'] }): Places {
-    const long = (this.#environment.s.efer & 0x400n) !== 0n && this.longCode;
+  /** One walk per page touched, lowest first. Addresses wrap at 4 GiB except in 64-bit code and for the processor's own in IA-32e mode. */
+  #translate(linear: bigint, access: LinearAccess): Places {
+    const wrap = this.longCode || (access.own === true && (this.#environment.s.efer & 0x400n) !== 0n) ? 64 : 32;
     const places: number[] = [];
     let page = -1;
     for (let i = 0; i < access.bytes; i++) {
-      const address = BigInt.asUintN(long ? 64 : 32, linear + BigInt(i));
+      const address = BigInt.asUintN(wrap, linear + BigInt(i));
       const offset = Number(address & 0xfffn);
       if (page < 0 || offset === 0) page = this.#walk(address, access.kind, access.privilege) - offset;
       places.push(page + offset);
@@ -212,15 +220,15 @@ export class OracleMemory implements LinearMemory {
   }
 
   read(width: AccessWidth, address: bigint, access: Access): bigint {
-    return this.readPlaces(this.#translate(address, { bytes: width / 8, kind: 'read', privilege: access }));
+    return this.readPlaces(this.#translate(address, { bytes: width / 8, kind: 'read', privilege: access, own: true }));
   }
 
   write(width: AccessWidth, address: bigint, value: bigint, access: Access): void {
-    this.writePlaces(this.#translate(address, { bytes: width / 8, kind: 'write', privilege: access }), value);
+    this.writePlaces(this.#translate(address, { bytes: width / 8, kind: 'write', privilege: access, own: true }), value);
   }
 
   probe(address: bigint, bytes: number, access: Access, write: boolean): void {
-    this.#translate(address, { bytes, kind: write ? 'write' : 'read', privilege: access });
+    this.#translate(address, { bytes, kind: write ? 'write' : 'read', privilege: access, own: true });
   }
 
   translate(address: bigint, access: Access, write: boolean): number {

@@ -2,8 +2,9 @@
  * The oracle: a logical processor that evaluates definitions directly, one instruction at a time, without TLB, decode cache or lazy
  * binding. Slow (tens of microseconds per instruction) and meant to be obviously right; tests compare the generated tiers with it.
  */
-import type { Decode, DecodeFailure } from '../../isa/decoder.ts';
+
 import type { Decoded } from '../../isa/decoded.ts';
+import type { Decode, DecodeFailure } from '../../isa/decoder.ts';
 import type { DecodeMode } from '../../isa/variants.ts';
 import { GuestFault, type LeaveReason, type VcpuState } from '../context.ts';
 import { type CpuEvent, deliverEvent, faultEvent } from '../system/events.ts';

@@ -4,8 +4,8 @@
  */
 import { readFlags, writeFlags } from '../flags.ts';
 import { vcpuState } from '../state.ts';
-import { SANDBOX, SELECTORS, WINDOW_BYTES } from './vector-file.ts';
 import type { TierCpu } from './tiers.ts';
+import { SANDBOX, SELECTORS, WINDOW_BYTES } from './vector-file.ts';
 
 const KERNEL = 0xffff_8000_0000_0000n;
 /** Guest-physical placement. */
@@ -28,6 +28,13 @@ const TSS = 0x3000;
 const HANDLERS = 0x4000;
 const STACK_TOP = 0x8000;
 
+/** How the decoder sees the three kinds of code. */
+export const MODES = [
+  { code: 64, stack: 64, kind: 'long' },
+  { code: 32, stack: 32, kind: 'protected' },
+  { code: 16, stack: 16, kind: 'protected' },
+] as const;
+
 /** Attributes in VMCS form: flat 64-, 32-bit code and data at DPL 3, 16-bit code and data. */
 const CODE_ATTR = [0xa0fb, 0xc0fb, 0x00fb] as const;
 const DATA_ATTR = [0xc0f3, 0xc0f3, 0x00f3] as const;
@@ -35,6 +42,8 @@ const DATA_ATTR = [0xc0f3, 0xc0f3, 0x00f3] as const;
 export interface SandboxState {
   readonly mode: 0 | 1 | 2;
   readonly code: Uint8Array;
+  /** A repeated string instruction: executed to its end. */
+  readonly repeat: boolean;
   readonly gpr: readonly bigint[];
   /** RFLAGS without bit 1; IF is set in any case. */
   readonly flags: number;
@@ -73,6 +82,7 @@ export class Sandbox {
     this.#cpu = cpu;
     this.#buildTables();
     this.#enterLongMode();
+    cpu.changed();
   }
 
   #write(at: number, value: bigint): void {
@@ -109,6 +119,8 @@ export class Sandbox {
     this.#write(AT.kernel + LDT, descriptor(SANDBOX.code, 0xfff, CODE_ATTR[2]));
     this.#write(AT.kernel + LDT + 8, descriptor(SANDBOX.data, 0xfff, DATA_ATTR[2]));
     this.#write(AT.kernel + TSS + 4, KERNEL + BigInt(STACK_TOP));
+    // No permission map for ports: its offset lies beyond the segment's limit.
+    this.#write(AT.kernel + TSS + 0x60, 0xffffn << 48n);
   }
 
   #enterLongMode(): void {
@@ -210,8 +222,9 @@ export class Sandbox {
     s.activity = 0;
     s.debugTraps = 0;
     s.excPending = 0;
-    this.#cpu.changed();
-    for (let runs = 0; runs < 64 && s.rip === start && s.cpl === 3; runs++) this.#cpu.run(1);
+    this.#cpu.modeChanged();
+    const most = state.repeat ? 64 : 1;
+    for (let runs = 0; runs < most && s.rip === start && s.cpl === 3; runs++) this.#cpu.run(1);
     const window = machine.dma.read(AT.data + SANDBOX.window - SANDBOX.data, WINDOW_BYTES);
     const fx = this.#saveFx(state.fx);
     const gpr = [...s.gpr];

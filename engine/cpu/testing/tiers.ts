@@ -1,18 +1,24 @@
 /** The bindings every processor test runs on. A tier makes one processor over a test machine. */
 import { definitions } from '../../isa/all.ts';
-import { createDecoder } from '../../isa/decoder.ts';
+import { decode } from '../../isa/decode.ts';
 import type { MachineMemory } from '../../memory/index.ts';
 import type { VcpuState } from '../context.ts';
+import { floatRoutines } from '../fpu/routines.ts';
+import { generateInterpreter } from '../interpreter/generate.ts';
 import { Oracle } from '../oracle/oracle.ts';
-import { routines } from '../slow.ts';
+import { createProcessor, type InterpreterImage } from '../processor.ts';
 import { vcpuState } from '../state.ts';
+import { resetVcpu } from '../system/reset.ts';
+import { systemRoutines } from '../system/routines.ts';
 import { TestHost, testMachine } from './machine.ts';
 
 export interface TierCpu {
   readonly machine: MachineMemory;
   readonly host: TestHost;
   readonly s: VcpuState;
-  /** To be called after the test has written registers that select a mode. */
+  /** To be called after the test has written registers that select a mode or a privilege; translations are kept. */
+  modeChanged(): void;
+  /** The same, and all translations are forgotten. */
   changed(): void;
   /** Until `limit` instructions have completed. */
   run(limit: number): { readonly reason: string; readonly retired: number };
@@ -20,10 +26,9 @@ export interface TierCpu {
 
 export interface Tier {
   readonly name: 'oracle' | 'interpreter';
+  /** A processor after power-up. */
   create(): TierCpu;
 }
-
-const decode = createDecoder(definitions);
 
 const oracle: Tier = {
   name: 'oracle',
@@ -31,16 +36,41 @@ const oracle: Tier = {
     const { machine, model } = testMachine();
     const host = new TestHost();
     const s = vcpuState.bind(machine.memory, machine.arena.take('vcpu', vcpuState.size, 64));
-    vcpuState.reset(s);
+    resetVcpu(s, model, 0);
+    const routines = { ...systemRoutines, ...floatRoutines };
     const cpu = new Oracle({ s, machine, host, model, index: 0, routines, decode });
+    return { machine, host, s, modeChanged: () => undefined, changed: () => undefined, run: (limit) => cpu.run(limit) };
+  },
+};
+
+let image: InterpreterImage | undefined;
+
+/** Generated once per process, with every handler outside the loop: what is tested is each handler, not their arrangement. */
+function interpreterImage(): InterpreterImage {
+  if (image === undefined) {
+    const { wasm, ...rest } = generateInterpreter(definitions, []);
+    image = { ...rest, module: new WebAssembly.Module(wasm) };
+  }
+  return image;
+}
+
+const interpreter: Tier = {
+  name: 'interpreter',
+  create() {
+    const { machine, model } = testMachine();
+    const host = new TestHost();
+    const processor = createProcessor({ machine, vcpus: 1, model, host, interpreter: interpreterImage() });
+    processor.reset();
+    const cpu = processor.vcpu(0);
     return {
       machine,
       host,
-      s,
-      changed: () => undefined,
+      s: processor.state(0),
+      modeChanged: () => cpu.modeChanged(),
+      changed: () => cpu.restored(),
       run: (limit) => cpu.run(limit),
     };
   },
 };
 
-export const tiers: readonly Tier[] = [oracle];
+export const tiers: readonly Tier[] = [oracle, interpreter];
