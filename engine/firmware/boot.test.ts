@@ -77,7 +77,8 @@ function elf(wide: boolean, entry: number, parts: readonly Part[]): Buffer {
     const at = headerSize + i * entrySize;
     header.writeUInt32LE(type, at);
     const fields = wide ? [8, 16, 24, 32, 40] : [4, 8, 12, 16, 20];
-    [offset, gpa, gpa, bytes.length, memorySize ?? bytes.length].forEach((value, j) => word(at + (fields[j] ?? 0), value));
+    for (const [j, value] of [offset, gpa, gpa, bytes.length, memorySize ?? bytes.length].entries())
+      word(at + (fields[j] ?? 0), value);
     offset += bytes.length;
   });
   return Buffer.concat([header, ...parts.map((part) => part.bytes)]);
@@ -98,7 +99,7 @@ const multibootHeader = (flags: number, ...addresses: number[]): Buffer => {
   bytes.writeUInt32LE(0x1badb002, 0);
   bytes.writeUInt32LE(flags, 4);
   bytes.writeUInt32LE((0x100000000 - 0x1badb002 - flags) >>> 0, 8);
-  addresses.forEach((value, i) => bytes.writeUInt32LE(value, 12 + 4 * i));
+  for (const [i, value] of addresses.entries()) bytes.writeUInt32LE(value, 12 + 4 * i);
   return bytes;
 };
 const multibootElf = () =>
@@ -113,7 +114,7 @@ describe('memory map', () => {
       [0, 0x9fc00],
       [MIB, 512 * MIB],
     ]);
-    map.forEach((range, i) => expect(range.start).toBeGreaterThanOrEqual(map[i - 1]?.end ?? 0));
+    for (const [i, range] of map.entries()) expect(range.start).toBeGreaterThanOrEqual(map[i - 1]?.end ?? 0);
   });
   it('of a machine with 1 MiB has no memory above it', () => {
     const map = memoryMap(i440fxPlatform({ cpus: 1, ramBytes: MIB }));

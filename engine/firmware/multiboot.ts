@@ -7,7 +7,7 @@ import { alignUp, type GuestWriter, join, littleEndian } from './bytes.ts';
 import { CONVENTIONAL_END, memoryMap } from './e820.ts';
 import { defect, type ElfFile, isElf, parseElf } from './elf.ts';
 import type { FirmwareTables } from './leave-tables.ts';
-import { isUsable, loadSegments } from './placement.ts';
+import { isUsable, loadSegments, loads } from './placement.ts';
 import { lowRam, type Platform } from './platform.ts';
 import type { Module } from './pvh.ts';
 import { enter, type InitialRegisters } from './registers.ts';
@@ -91,7 +91,7 @@ export function loadMultiboot(boot: MultibootBoot): InitialRegisters {
   const elf = parse(boot);
   const modules = boot.modules ?? [];
   if (modules.length > MAX_MODULES) throw defect(file, `is given ${modules.length} modules`, `give at most ${MAX_MODULES}`);
-  if (!isUsable(platform, elf.entry, 1)) throw defect(file, 'has its entry point outside memory');
+  if (!loads(elf, elf.entry)) throw defect(file, 'has its entry point outside what it loads');
   const end = loadSegments(file, elf, boot);
 
   // A kernel that lies in conventional memory still gets its structures above 1 MiB when there is any.

@@ -22,6 +22,11 @@ export function clear(memory: GuestWriter, gpa: number, size: number): void {
   }
 }
 
+/** Does one of the executable's segments hold `gpa`? */
+export function loads(elf: ElfFile, gpa: number): boolean {
+  return elf.segments.some((segment) => gpa >= segment.gpa && gpa < segment.gpa + segment.memorySize);
+}
+
 /** Load all segments of an executable at their physical addresses; returns the first byte above them. */
 export function loadSegments(
   file: string,

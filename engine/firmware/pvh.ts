@@ -7,7 +7,7 @@ import { alignUp, type GuestWriter, join, littleEndian } from './bytes.ts';
 import { memoryMap } from './e820.ts';
 import { defect, type ElfFile, isElf, parseElf } from './elf.ts';
 import type { FirmwareTables } from './leave-tables.ts';
-import { isUsable, loadSegments, placeHigh } from './placement.ts';
+import { isUsable, loadSegments, loads, placeHigh } from './placement.ts';
 import type { Platform } from './platform.ts';
 import { enter, type InitialRegisters } from './registers.ts';
 
@@ -53,7 +53,7 @@ export function loadPvh(boot: PvhBoot): InitialRegisters {
   const elf = parseElf(file, boot.kernel);
   const entry = physicalEntry(elf);
   if (entry === undefined) throw defect(file, 'has no PVH entry point', 'name a kernel built with CONFIG_PVH, or a bzImage');
-  if (!isUsable(platform, entry, 1)) throw defect(file, 'has its PVH entry point outside memory');
+  if (!loads(elf, entry)) throw defect(file, 'has its PVH entry point outside what it loads');
   const modules = boot.modules ?? [];
   if (modules.length > MAX_MODULES) throw defect(file, `is given ${modules.length} modules`, `give at most ${MAX_MODULES}`);
   const text = [boot.commandLine, ...modules.map((module) => module.commandLine ?? '')].map((one) =>

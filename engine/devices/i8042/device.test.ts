@@ -66,7 +66,18 @@ describe('controller', () => {
     c.command(Command.Reset);
     c.command(Command.WriteOutput, 0xde);
     c.write(0, 1, 1, 'port92');
-    expect(c.happened).toEqual(['a20 open', 'a20 closed', 'a20 open', 'a20 open', 'a20 open', 'reset', 'a20 open', 'reset', 'a20 open', 'reset']);
+    expect(c.happened).toEqual([
+      'a20 open',
+      'a20 closed',
+      'a20 open',
+      'a20 open',
+      'a20 open',
+      'reset',
+      'a20 open',
+      'reset',
+      'a20 open',
+      'reset',
+    ]);
   });
 });
 
@@ -90,14 +101,14 @@ describe('keyboard', () => {
     const c = controller();
     c.device.api.key([0x1c, 0xf0, 0x1c]); // A pressed and released
     expect(c.drain()).toEqual([0x1c, 0xf0, 0x1c]);
-    c.device.api.initialize();
+    c.command(Command.WriteMode, Mode.KeyboardIrq | Mode.Translate);
     c.device.api.key([0x1c, 0xf0, 0x1c, 0xe0, 0x75, 0xe0, 0xf0, 0x75]);
     expect(c.drain()).toEqual([0x1e, 0x9e, 0xe0, 0x48, 0xe0, 0xc8]);
   });
 
   it('raises an edge for each byte read', () => {
     const c = controller();
-    c.device.api.initialize();
+    c.command(Command.WriteMode, Mode.KeyboardIrq | Mode.Translate);
     c.device.api.key([0x1c]);
     c.device.api.key([0x32]);
     expect([c.lines.keyboard, c.edges.keyboard]).toEqual([true, 1]);

@@ -9,7 +9,19 @@
 import { bool, fifo8, u8 } from '../../state/index.ts';
 import { defineDevice } from '../device.ts';
 import { a20Gate, machineSignals } from '../signals.ts';
-import { Answer, Command, Key, KEYBOARD_ID, Mode, Mouse, Output, Port92, SELF_TEST_PASSED, SET2_TO_SET1, Status } from './spec.ts';
+import {
+  Answer,
+  Command,
+  KEYBOARD_ID,
+  Key,
+  Mode,
+  Mouse,
+  Output,
+  Port92,
+  SELF_TEST_PASSED,
+  SET2_TO_SET1,
+  Status,
+} from './spec.ts';
 
 const QUEUE = 32;
 const NONE = 0;
@@ -327,11 +339,6 @@ export const i8042 = defineDevice({
           const taken = queue(state.mouse, [0x08 | state.buttons | (x < 0 ? 0x10 : 0) | (y < 0 ? 0x20 : 0), x & 0xff, y & 0xff]);
           settle();
           return taken;
-        },
-        /** What firmware leaves: self-test done, translation and keyboard interrupt on. */
-        initialize: () => {
-          state.mode = Mode.KeyboardIrq | Mode.System | Mode.Translate;
-          settle();
         },
       },
     };

@@ -32,7 +32,11 @@ export const mc146818 = defineDevice({
     cmos: bytes(256, { id: 6, doc: 'CMOS memory, both banks; bytes of time are not kept here' }),
     offset: i64({ id: 7, range: [-(2n ** 62n), 2n ** 62n], doc: 'Seconds between the guest clock and the calendar' }),
     held: array('u8', 8, { id: 8, doc: 'Registers of time while the guest sets them (B bit 7)' }),
-    seenSecond: i64({ id: 9, range: [-(2n ** 53n), 2n ** 53n], doc: 'Guest second up to which update and alarm flags are accounted' }),
+    seenSecond: i64({
+      id: 9,
+      range: [-(2n ** 53n), 2n ** 53n],
+      doc: 'Guest second up to which update and alarm flags are accounted',
+    }),
     seenTick: i64({ id: 10, reset: 0n, doc: 'Machine time in ns up to which periodic flags are accounted' }),
   },
   create({ state, irqs, timers, clock, calendar: civil }) {
@@ -112,7 +116,8 @@ export const mc146818 = defineDevice({
       drive();
     };
 
-    const readTime = (which: number): number => (setting() ? (state.held[which] ?? 0) : (toRegisters(dateSecond(), state.b)[which] ?? 0));
+    const readTime = (which: number): number =>
+      setting() ? (state.held[which] ?? 0) : (toRegisters(dateSecond(), state.b)[which] ?? 0);
     const adopt = (registers: readonly number[]) => {
       const wanted = fromRegisters(registers, state.b);
       state.offset = BigInt(Math.floor(wanted - civil.microseconds() / SECOND));
@@ -173,7 +178,8 @@ export const mc146818 = defineDevice({
       },
       write: (at, value) => {
         const byte = value & 0xff;
-        if (at === 0) state.index = byte & 0x7f; // bit 7 masks NMI, which nothing here raises
+        if (at === 0)
+          state.index = byte & 0x7f; // bit 7 masks NMI, which nothing here raises
         else if (at === 1) write(state.index, byte);
         else if (at === 2) state.upperIndex = byte & 0x7f;
         else state.cmos[0x80 + state.upperIndex] = byte;
@@ -181,12 +187,6 @@ export const mc146818 = defineDevice({
       timers: { event: settle },
       reset: startCounting,
       restored: drive, // what happened meanwhile is accounted at the next look
-      api: {
-        /** Fill a byte of CMOS as firmware leaves it. Registers of the clock cannot be reached this way. */
-        preset: (index: number, value: number) => {
-          if (!TIME_REGISTERS.includes(index) && (index < Index.A || index > Index.D)) state.cmos[index & 0xff] = value & 0xff;
-        },
-      },
     };
   },
 });

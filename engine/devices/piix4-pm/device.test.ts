@@ -22,7 +22,7 @@ deviceContract(piix4Pm, {
   disturb: ({ device }) => {
     device.api.config.write(0x40, 4, BASE);
     device.api.config.write(0x80, 1, 1);
-    device.api.initialize();
+    device.api.pressPowerButton();
   },
 });
 
@@ -48,7 +48,7 @@ describe('timer', () => {
 
   it('sets its status when the top bit changes, and raises the SCI when asked', () => {
     const p = pm();
-    p.api.initialize();
+    p.set(Reg.Control, Control.Sci);
     p.set(Reg.Enable, Pm1.Timer);
     expect(p.lines.sci).toBe(false);
     p.advance(2.4e9); // half a turn takes 2.34 s

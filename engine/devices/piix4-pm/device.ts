@@ -8,7 +8,7 @@
  */
 import { bytes, i64, u8, u16 } from '../../state/index.ts';
 import { defineDevice } from '../device.ts';
-import { Config, configImage, configSpace, type PciIdentity } from '../pci/config-space.ts';
+import { configImage, configSpace, type PciIdentity } from '../pci/config-space.ts';
 import { machineSignals } from '../signals.ts';
 import { BLOCK, Control, Pci, Pm1, Reg, SOFT_OFF, TIMER_BITS, TIMER_HZ } from './spec.ts';
 
@@ -156,12 +156,6 @@ export const piix4Pm = defineDevice({
         /** The person presses the power button. */
         pressPowerButton: () => {
           state.status |= Pm1.PowerButton;
-          settle();
-        },
-        /** What firmware without SMM leaves: events go to the SCI from the start, on interrupt line 9. */
-        initialize: () => {
-          state.config[Config.InterruptLine] = 9;
-          state.control = Control.Sci;
           settle();
         },
       },

@@ -2,6 +2,8 @@
  * The differentiated description of our PC: one PCI root, PIIX3 link devices, ISA devices, processors, sleep states.
  * Spec: ACPI 6.5 sections 5.2.11, 6.2.13 (_PRT) and 7.4; Intel 82371SB (PIIX3) section 2.2.8, PIRQRC registers.
  */
+
+import { join } from '../bytes.ts';
 import type { Platform } from '../platform.ts';
 import {
   type Aml,
@@ -30,7 +32,6 @@ import {
   text,
   when,
 } from './aml.ts';
-import { join } from '../bytes.ts';
 
 const LINKS = ['LNKA', 'LNKB', 'LNKC', 'LNKD'] as const;
 const ROUTES = ['PRQA', 'PRQB', 'PRQC', 'PRQD'] as const;

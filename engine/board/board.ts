@@ -1,0 +1,226 @@
+/**
+ * The i440FX PC: which devices there are, where they stand and how they are wired. Built in the same order by every thread of a machine;
+ * whatever can change is state in the machine's memory.
+ */
+import { EngineError } from '../base/index.ts';
+import { debugcon } from '../devices/debugcon/device.ts';
+import type { Device } from '../devices/device.ts';
+import { fwCfgItems } from '../devices/fw-cfg/content.ts';
+import { fwCfg } from '../devices/fw-cfg/device.ts';
+import { i440fx, shadowSegments } from '../devices/i440fx/device.ts';
+import { i8042 } from '../devices/i8042/device.ts';
+import { i8237 } from '../devices/i8237/device.ts';
+import { isaDebugExit } from '../devices/isa-debug-exit/device.ts';
+import { mc146818 } from '../devices/mc146818/device.ts';
+import { pcTestdev } from '../devices/pc-testdev/device.ts';
+import { PciBus } from '../devices/pci/bus.ts';
+import { pciTestdev } from '../devices/pci-testdev/device.ts';
+import { piix3 } from '../devices/piix3/device.ts';
+import { piix4Pm } from '../devices/piix4-pm/device.ts';
+import type { ByteLine } from '../devices/ports.ts';
+import type { Calendar, MachineSignals } from '../devices/signals.ts';
+import { uart16550 } from '../devices/uart16550/device.ts';
+import { type BootFiles, bootDirectly } from '../firmware/boot.ts';
+import { firmwareMsrs } from '../firmware/mtrr.ts';
+import { i440fxPlatform, type Platform } from '../firmware/platform.ts';
+import type { InitialRegisters } from '../firmware/registers.ts';
+import type { Irqchip } from '../hypervisor/index.ts';
+import type { MachineMemory } from '../memory/index.ts';
+import type { InspectedMember, SavedState } from '../state/index.ts';
+import { addShadowWindow, mapRam, mapShadow } from './guest-memory.ts';
+import { initializeHardware } from './power-on.ts';
+
+/** Where serial ports stand on every PC. */
+const SERIAL = [
+  { port: 0x3f8, irq: 4 },
+  { port: 0x2f8, irq: 3 },
+  { port: 0x3e8, irq: 4 },
+  { port: 0x2e8, irq: 3 },
+] as const;
+const RTC_IRQ = 8;
+const KEYBOARD_IRQ = 1;
+const MOUSE_IRQ = 12;
+const SCI = 9;
+const ISA_LINES = 16;
+
+export interface BoardConfig {
+  readonly cpus: number;
+  /** isa-debug-exit at F4h, pc-testdev and pci-testdev: for test guests. */
+  readonly testDevices?: boolean;
+  /** 16 bytes. */
+  readonly uuid?: Uint8Array;
+}
+
+/** What the board is connected to. */
+export interface BoardPorts {
+  /** COM1 to COM4; as many serial ports as there are entries, 1 to 4. */
+  readonly serial: readonly ByteLine[];
+  /** Port E9h; absent: bytes go nowhere. */
+  readonly debugConsole?: ByteLine;
+  readonly signals: MachineSignals;
+  readonly calendar: Calendar;
+}
+
+export interface BoardParts {
+  readonly memory: MachineMemory;
+  readonly irqchip: Irqchip;
+  readonly config: BoardConfig;
+  readonly ports: BoardPorts;
+}
+
+/** How the first processor starts after a direct boot, and MSRs that firmware would have set on it. */
+export interface BootState {
+  readonly registers: InitialRegisters;
+  readonly msrs: readonly (readonly [index: number, value: bigint])[];
+}
+
+/** Saved devices by name. */
+export type SavedBoard = Readonly<Record<string, SavedState>>;
+
+/** One thread's view of the board. Everything here runs under the machine lock. */
+export interface Board {
+  readonly platform: Platform;
+  /** Power-on of memory map and devices. vCPUs are stopped; the interrupt controllers are reset before. */
+  reset(): void;
+  /** After `reset`: bring the hardware into the state firmware leaves and load a kernel. Throws what `bootDirectly` throws. */
+  boot(files: BootFiles): BootState;
+  pressPowerButton(): void;
+  /** Key bytes of scan set 2; false when they were dropped. */
+  key(bytes: readonly number[]): boolean;
+  save(): SavedBoard;
+  /** Hostile input: refused with an `EngineError`, with nothing changed. */
+  restore(saved: SavedBoard): void;
+  inspect(): readonly { readonly name: string; readonly type: string; readonly members: readonly InspectedMember[] }[];
+}
+
+interface Attached {
+  readonly devices: readonly Pick<Device, 'name' | 'type' | 'reset' | 'save' | 'restore' | 'inspect'>[];
+  pressPowerButton(): void;
+  key(bytes: readonly number[]): boolean;
+}
+
+/** Attach every device in the fixed order. */
+function attachDevices({ memory, irqchip, config, ports }: BoardParts): Attached {
+  const { signals, calendar } = ports;
+  const line = (irq: number) => irqchip.line(irq);
+  /** One input of every ISA line, for a device that chooses among them. */
+  const allLines = () => {
+    const lines = Array.from({ length: ISA_LINES }, (_, irq) => line(irq));
+    return { set: (irq: number, active: boolean) => lines[irq]?.set(active) };
+  };
+  const bus = new PciBus();
+  const isaBridge = piix3.attach(memory, { name: 'piix3', irqs: {}, needs: { lines: allLines(), signals } });
+  const hostBridge = i440fx.attach(memory, {
+    name: 'i440fx',
+    at: { address: 0xcf8, data: 0xcfc },
+    irqs: {},
+    needs: { bus, shadow: { apply: (segments) => mapShadow(memory, segments) }, resetControl: isaBridge.api.resetControl },
+  });
+  addShadowWindow(memory, () => shadowSegments(hostBridge.state.config.slice(0x59, 0x60)));
+  const power = piix4Pm.attach(memory, { name: 'piix4-pm', at: { apm: 0xb2 }, irqs: { sci: line(SCI) }, needs: { signals } });
+  bus.plug(0, 0, hostBridge.api.config);
+  bus.plug(1, 0, isaBridge.api.config);
+  bus.plug(1, 3, power.api.config);
+
+  const clock = mc146818.attach(memory, { name: 'rtc', at: { regs: 0x70 }, irqs: { intr: line(RTC_IRQ) }, needs: { calendar } });
+  const keyboard = i8042.attach(memory, {
+    name: 'i8042',
+    at: { data: 0x60, control: 0x64, port92: 0x92 },
+    irqs: { keyboard: line(KEYBOARD_IRQ), mouse: line(MOUSE_IRQ) },
+    needs: { a20: { set: (open) => memory.slots.setA20(open) }, signals },
+  });
+  const dma = i8237.attach(memory, { name: 'i8237', at: { low: 0x00, high: 0xc0, pages: 0x80 }, irqs: {} });
+  const serial = SERIAL.slice(0, ports.serial.length).map(({ port, irq }, i) => {
+    const end = ports.serial[i];
+    return uart16550.attach(memory, {
+      name: `com${i + 1}`,
+      at: { regs: port },
+      irqs: { intr: line(irq) },
+      needs: end ? { line: end } : {},
+    });
+  });
+  const content = fwCfgItems({ cpus: config.cpus, ramBytes: memory.map.ramBytes, ...(config.uuid && { uuid: config.uuid }) });
+  const facts = fwCfg.attach(memory, { name: 'fw-cfg', at: { regs: 0x510 }, irqs: {}, needs: { content } });
+  const console = debugcon.attach(memory, {
+    name: 'debugcon',
+    at: { data: 0xe9 },
+    irqs: {},
+    needs: ports.debugConsole ? { line: ports.debugConsole } : {},
+  });
+
+  const testDevices = () => {
+    const exit = isaDebugExit.attach(memory, { name: 'debug-exit', at: { code: 0xf4 }, irqs: {}, needs: { signals } });
+    const tests = pcTestdev.attach(memory, {
+      name: 'pc-testdev',
+      at: { data: 0xe0, flush: 0xe4, irq: 0x2000, window: 0xff00_0000 },
+      irqs: {},
+      needs: { lines: allLines() },
+    });
+    const pciTests = pciTestdev.attach(memory, { name: 'pci-testdev', irqs: {} });
+    bus.plug(4, 0, pciTests.api.config);
+    return [exit, tests, pciTests];
+  };
+  return {
+    devices: [
+      isaBridge,
+      hostBridge,
+      power,
+      clock,
+      keyboard,
+      dma,
+      ...serial,
+      facts,
+      console,
+      ...(config.testDevices ? testDevices() : []),
+    ],
+    pressPowerButton: () => power.api.pressPowerButton(),
+    key: (bytes) => keyboard.api.key(bytes),
+  };
+}
+
+/** Build this thread's view of the board. State is not touched until `reset` or `restore`. */
+export function createBoard(parts: BoardParts): Board {
+  const { memory, irqchip, config, ports } = parts;
+  const serial = SERIAL.slice(0, ports.serial.length);
+  const platform = i440fxPlatform({
+    cpus: config.cpus,
+    ramBytes: memory.map.ramBytes,
+    serial,
+    ...(config.uuid && { uuid: config.uuid }),
+  });
+  const { devices, pressPowerButton, key } = attachDevices(parts);
+  const save = (): SavedBoard => Object.fromEntries(devices.map((device) => [device.name, device.save()]));
+  const restoreAll = (saved: SavedBoard) => {
+    for (const device of devices) device.restore(saved[device.name] ?? []);
+  };
+  return {
+    platform,
+    reset: () => {
+      mapRam(memory);
+      for (const device of devices) device.reset();
+    },
+    boot: (files) => {
+      initializeHardware(memory, irqchip, platform);
+      const registers = bootDirectly(files, { platform, memory: { write: (gpa, bytes) => memory.dma.write(gpa, bytes) } });
+      return { registers, msrs: firmwareMsrs() };
+    },
+    pressPowerButton,
+    key,
+    save,
+    restore: (saved) => {
+      const known = new Set(devices.map(({ name }) => name));
+      for (const name of Object.keys(saved)) {
+        if (!known.has(name)) throw new EngineError('state-unknown', { part: 'board', id: name });
+      }
+      const before = save();
+      mapRam(memory);
+      try {
+        restoreAll(saved);
+      } catch (error) {
+        restoreAll(before);
+        throw error;
+      }
+    },
+    inspect: () => devices.map((device) => ({ name: device.name, type: device.type, members: device.inspect() })),
+  };
+}
