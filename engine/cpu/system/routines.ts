@@ -48,7 +48,7 @@ export const systemRoutines: Readonly<Record<SystemSlowName, SlowRoutineBody>> =
   loadTr: act((c, selector) => loadTr(c, n(selector) & 0xffff)),
   loadGdt: act((c, limit, base) => loadGdt(c, n(limit) & 0xffff, base)),
   loadIdt: act((c, limit, base) => loadIdt(c, n(limit) & 0xffff, base)),
-  verify: (c, write, selector) => [verify(c, n(selector) & 0xffff, write !== 0n) ? 1n : 0n],
+  verify: (c, selector, write) => [verify(c, n(selector) & 0xffff, write !== 0n) ? 1n : 0n],
   accessRights: (c, selector) => found(accessRights(c, n(selector) & 0xffff)),
   segmentLimit: (c, selector) => found(segmentLimit(c, n(selector) & 0xffff)),
   readControl: (c, number) => [readControl(c, n(number))],

@@ -113,7 +113,7 @@ function queried(c: SlowContext, selector: number, types: number): Descriptor | 
 /** LAR: attributes where the instruction puts them, or `undefined`. */
 export function accessRights(c: SlowContext, selector: number): number | undefined {
   const d = queried(c, selector, isLongActive(c.s) ? LAR_TYPES_LONG : LAR_TYPES);
-  return d && (d.hi & 0x00f0ff00) >>> 0;
+  return d && (d.hi & 0x00ffff00) >>> 0;
 }
 
 /** LSL: limit in bytes, or `undefined`. */
