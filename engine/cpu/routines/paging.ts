@@ -95,13 +95,15 @@ function wideLevel(r: Routine, walk: Walk, level: 1 | 2 | 3 | 4): void {
   const shift = 12 + 9 * (level - 1);
   const index = r.and(r.shr(64, linear, r.const(shift - 3)), r.const(0xff8));
   const host = r.call('tableEntry', 'i32', r.cpu, r.or(r.get(walk.table), index));
-  const entryVar = r.var(r.const(0));
+  const entryVar = r.var(r.const(-1n)); // what is read where nothing answers
   r.if(r.truth(host), () => r.set(entryVar, r.hostLoad(64, host)));
   const entry = r.get(entryVar);
   r.if(r.none(entry, P), () => r.returns(r.callInt('pageFault', r.cpu, linear, access, r.const(0))));
   const beyond = r.and(ADDRESS_BITS(r), r.shl(64, r.const(-1n), r.state('physicalBits')));
   const nxReserved = r.select(r.any(r.state('walkFlags'), WALK.noExecute), r.const(0), r.const(1n << 63n));
-  const always = r.or(beyond, nxReserved);
+  // PAE has nothing in bits 62:52; 4-level paging leaves them to software (SDM vol. 3, 4.4.2 and 4.5).
+  const paeReserved = level > 2 ? r.const(0) : r.select(r.eq(r.state('paging'), r.const(2)), r.const(0x7ff0000000000000n), r.const(0));
+  const always = r.or(r.or(beyond, nxReserved), paeReserved);
   const large = level === 4 ? r.false() : level === 1 ? r.true() : r.any(entry, PS);
   const shape = level === 4 ? r.const(PS) : level === 1 ? r.const(0) : r.select(large, r.const(((1n << BigInt(shift)) - 1n) & ~0x1fffn), r.const(0));
   r.if(r.ne(r.and(entry, r.or(always, shape)), r.const(0)), () => r.returns(r.callInt('pageFault', r.cpu, linear, access, r.const(9))));
@@ -134,7 +136,7 @@ function narrowLevels(r: Routine, walk: Walk): void {
   const root = r.and(r.state('cr3'), r.const(0xfffff000));
   const read = (table: Int, index: Int): { host: Node; entry: Int } => {
     const host = r.call('tableEntry', 'i32', r.cpu, r.or(table, index));
-    const entry = r.var(r.const(0));
+    const entry = r.var(r.const(0xffffffff)); // what is read where nothing answers
     r.if(r.truth(host), () => r.set(entry, r.hostLoad(32, host)));
     return { host, entry: r.get(entry) };
   };
