@@ -17,6 +17,8 @@ export interface LoopOptions {
   readonly functionIndex: (name: string) => number;
   /** Type (i32 cpu, i32 record) → i32 of handler functions. */
   readonly handlerType: number;
+  /** Host address of an array of u32: executions by handler number are counted there. For profiles only. */
+  readonly profileAt?: number;
 }
 
 const CPU = 0;
@@ -115,6 +117,7 @@ class LoopWriter {
     const otherwise = code.block();
     const cases: Label[] = [];
     for (let i = count - 1; i >= 0; i--) cases[i] = code.block();
+    this.#profile();
     code.get(this.#record);
     code.memory('i32.load16_u', REC.op);
     code.brTable(cases, otherwise);
@@ -144,6 +147,24 @@ class LoopWriter {
     code.op('i32.add');
     code.set(this.#record);
     code.br(labels.next);
+  }
+
+  #profile(): void {
+    const { profileAt } = this.#options;
+    if (profileAt === undefined) return;
+    const code = this.#code;
+    const slot = (): void => {
+      code.get(this.#record);
+      code.memory('i32.load16_u', REC.op);
+      code.i32(2);
+      code.op('i32.shl');
+    };
+    slot();
+    slot();
+    code.memory('i32.load', profileAt);
+    code.i32(1);
+    code.op('i32.add');
+    code.memory('i32.store', profileAt);
   }
 
   /** Records that are no instruction: continue at their address through the lookup. */

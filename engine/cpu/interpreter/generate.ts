@@ -87,8 +87,13 @@ function buildHandler(handler: Handler, consulted: TrackedFact[] = []): Built {
   return { statements: emitter.ir.root, ends, stack: emitter.usesStack };
 }
 
+export interface GenerateOptions {
+  /** Host address of an array of u32 that counts executions by handler number; absent: nothing is counted. */
+  readonly profileAt?: number;
+}
+
 /** Generate; `hot` names handlers that stand in the loop itself, hottest first. */
-export function generateInterpreter(definitions: readonly Definition[], hot: readonly string[]): Interpreter {
+export function generateInterpreter(definitions: readonly Definition[], hot: readonly string[], options: GenerateOptions = {}): Interpreter {
   const { handlers, trees } = collectHandlers(definitions);
   const module = new ModuleBuilder();
   const index = new Map<string, number>();
@@ -125,6 +130,7 @@ export function generateInterpreter(definitions: readonly Definition[], hot: rea
     inline: inline.map((entry) => buildHandler(entry.handler).statements),
     functionIndex,
     handlerType: module.type(HANDLER),
+    ...options,
   });
   if (loop.size > LIMITS.loopBytes) throw new RangeError(`the dispatch loop has ${loop.size} bytes, more than ${LIMITS.loopBytes}`);
   module.define(run, loop);
