@@ -75,4 +75,4 @@ export function placeHigh(
   return at;
 }
 
-export const hex = (value: number): string => `0x${value.toString(16)}`;
+const hex = (value: number): string => `0x${value.toString(16)}`;

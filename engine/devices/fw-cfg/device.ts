@@ -11,7 +11,7 @@ import { definePort } from '../ports.ts';
 import type { FwCfgItems } from './content.ts';
 import { DMA_CONTROL_BYTES, DMA_SIGNATURE, Dma, Offset, PORTS, WRITE_CHANNEL } from './spec.ts';
 
-export const fwCfgContent = definePort<FwCfgItems>('fw-cfg-content', () => new Map());
+const fwCfgContent = definePort<FwCfgItems>('fw-cfg-content', () => new Map());
 
 const PIECE = 0x10000;
 const MOST_ZEROES = 0x100000;

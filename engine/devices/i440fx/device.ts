@@ -45,14 +45,14 @@ export interface ShadowSegment {
 export interface ShadowMap {
   apply(segments: readonly ShadowSegment[]): void;
 }
-export const shadowMap = definePort<ShadowMap>('shadow-map', () => ({ apply: () => undefined }));
+const shadowMap = definePort<ShadowMap>('shadow-map', () => ({ apply: () => undefined }));
 
 /** Port CF9h of the ISA bridge. */
 export interface ResetControl {
   read(): number;
   write(value: number): void;
 }
-export const resetControl = definePort<ResetControl>('reset-control', () => ({ read: () => 0xff, write: () => undefined }));
+const resetControl = definePort<ResetControl>('reset-control', () => ({ read: () => 0xff, write: () => undefined }));
 
 /** The thirteen segments in ascending order (290549, table 3-3). */
 export function shadowSegments(registers: Uint8Array): ShadowSegment[] {

@@ -78,6 +78,16 @@ describe('time', () => {
     ]);
   });
 
+  it('is the calendar of JavaScript for four centuries', () => {
+    for (let day = -40_000; day < 106_000; day += 13) {
+      const date = new Date(day * 86_400_000);
+      const [, , , weekday, of, month, year, century] = toRegisters(day * 86_400, B.Binary | B.Hours24);
+      const expected = [date.getUTCDay() + 1, date.getUTCDate(), date.getUTCMonth() + 1, date.getUTCFullYear() % 100];
+      expect([weekday, of, month, year], `day ${day}`).toEqual(expected);
+      expect(century).toBe(Number.parseInt(String(Math.floor(date.getUTCFullYear() / 100)), 16));
+    }
+  });
+
   it.each([0, B.Binary, B.Hours24, B.Binary | B.Hours24])('is the same read and written in format %i', (b) => {
     for (const at of [0, 951_782_400, 1_709_164_800 + 43_200, 4_102_444_799])
       expect(fromRegisters(toRegisters(at, b), b)).toBe(at);

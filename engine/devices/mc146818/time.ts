@@ -1,7 +1,7 @@
 /** Civil time in the clock's registers: binary or BCD, 12 or 24 hours. */
 import { B, Index, PM } from './spec.ts';
 
-export const bcd = (value: number): number => ((Math.floor(value / 10) % 10) << 4) | (value % 10);
+const bcd = (value: number): number => ((Math.floor(value / 10) % 10) << 4) | (value % 10);
 const fromBcd = (byte: number): number => (byte >>> 4) * 10 + (byte & 0x0f);
 
 /** Registers of time in the order they are packed while the clock is set. */
@@ -29,17 +29,43 @@ function decodeHours(byte: number, b: number): number {
   return (decode(byte & ~PM & 0xff, b) % 12) + (byte & PM ? 12 : 0);
 }
 
+const MONTHS = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] as const;
+const DAY = 86_400;
+/** Days from the first of January of year 1 to that of 1970, and the weekday of the former (Monday, with Sunday as 0). */
+const EPOCH = 719_162;
+const FIRST_WEEKDAY = 1;
+
+const isLeap = (year: number): boolean => year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);
+/** Days before the first of January of `year` in the Gregorian calendar, counted from year 1. */
+function daysBefore(year: number): number {
+  const past = year - 1;
+  return 365 * past + Math.floor(past / 4) - Math.floor(past / 100) + Math.floor(past / 400);
+}
+const daysIn = (month: number, year: number): number => (MONTHS[month] ?? 31) + (month === 1 && isLeap(year) ? 1 : 0);
+
+/** Year, month (0..11) and day of the month (1..31) of a day counted from the first of January of year 1. */
+function dateOf(day: number): readonly [year: number, month: number, day: number] {
+  let year = Math.floor(day / 365.2425) + 1;
+  if (daysBefore(year + 1) <= day) year++;
+  if (daysBefore(year) > day) year--;
+  let rest = day - daysBefore(year);
+  let month = 0;
+  while (rest >= daysIn(month, year)) rest -= daysIn(month++, year);
+  return [year, month, rest + 1];
+}
+
 /** The register bytes for `seconds` since 1970, in the order of `TIME_REGISTERS`. */
 export function toRegisters(seconds: number, b: number): number[] {
-  const date = new Date(seconds * 1000);
-  const year = date.getUTCFullYear();
+  const days = Math.floor(seconds / DAY);
+  const within = seconds - days * DAY;
+  const [year, month, day] = dateOf(days + EPOCH);
   return [
-    encode(date.getUTCSeconds(), b),
-    encode(date.getUTCMinutes(), b),
-    encodeHours(date.getUTCHours(), b),
-    encode(date.getUTCDay() + 1, b),
-    encode(date.getUTCDate(), b),
-    encode(date.getUTCMonth() + 1, b),
+    encode(within % 60, b),
+    encode(Math.floor(within / 60) % 60, b),
+    encodeHours(Math.floor(within / 3600), b),
+    encode(((days + EPOCH + FIRST_WEEKDAY) % 7) + 1, b),
+    encode(day, b),
+    encode(month + 1, b),
     encode(year % 100, b),
     bcd(Math.floor(year / 100) % 100), // firmware keeps the century, always in BCD
   ];
@@ -48,10 +74,10 @@ export function toRegisters(seconds: number, b: number): number[] {
 /** Seconds since 1970 for register bytes; values beyond a calendar's range carry over, as they would count on in the chip. */
 export function fromRegisters(registers: readonly number[], b: number): number {
   const at = (i: number) => registers[i] ?? 0;
-  const year = fromBcd(at(7)) * 100 + decode(at(6), b);
-  const time = Date.UTC(2000, decode(at(5), b) - 1, decode(at(4), b), decodeHours(at(2), b), decode(at(1), b), decode(at(0), b));
-  const date = new Date(time);
-  // Date.UTC would take a year below 100 for one of the last century.
-  date.setUTCFullYear(date.getUTCFullYear() + year - 2000);
-  return Math.floor(date.getTime() / 1000);
+  const months = decode(at(5), b) - 1;
+  const year = fromBcd(at(7)) * 100 + decode(at(6), b) + Math.floor(months / 12);
+  const month = ((months % 12) + 12) % 12;
+  let days = daysBefore(year) - EPOCH + decode(at(4), b) - 1;
+  for (let before = 0; before < month; before++) days += daysIn(before, year);
+  return ((days * 24 + decodeHours(at(2), b)) * 60 + decode(at(1), b)) * 60 + decode(at(0), b);
 }

@@ -4,7 +4,7 @@
  */
 import type { AccessSize, Placement } from '../../memory/index.ts';
 
-export const Config = {
+const Config = {
   Vendor: 0x00,
   Device: 0x02,
   Command: 0x04,
@@ -17,7 +17,7 @@ export const Config = {
   InterruptPin: 0x3d,
 } as const;
 
-export const CommandBit = { Io: 0x0001, Memory: 0x0002, Master: 0x0004, IntxOff: 0x0400 } as const;
+const CommandBit = { Io: 0x0001, Memory: 0x0002, Master: 0x0004, IntxOff: 0x0400 } as const;
 const COMMAND_WRITABLE = CommandBit.Io | CommandBit.Memory | CommandBit.Master | 0x0140 | CommandBit.IntxOff;
 const MULTIFUNCTION = 0x80;
 

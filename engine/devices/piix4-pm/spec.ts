@@ -23,6 +23,3 @@ export const SOFT_OFF = 0;
 /** ACPI's timer runs at 3.579545 MHz and has 24 bits; its status bit is set whenever the top bit changes. */
 export const TIMER_HZ = 3_579_545;
 export const TIMER_BITS = 24;
-
-/** The port through which software asks system management mode; without SMM it keeps what was written. */
-export const APM_PORT = 0xb2;

@@ -7,7 +7,7 @@
  * The other side of the line controls received bytes; never more than the FIFO holds are taken.
  * Restored values are bounded by masks; a wrong deadline only moves one interrupt.
  */
-import { u8, u16, i64, bool, fifo8 } from '../../state/index.ts';
+import { bool, fifo8, i64, u8, u16 } from '../../state/index.ts';
 import { defineDevice } from '../device.ts';
 import { byteLine } from '../ports.ts';
 import { BASE_BAUD, Fcr, FIFO_DEPTH, Ier, Iir, Lcr, Lsr, Mcr, Msr, Reg, TIMEOUT_CHARACTERS, TRIGGER } from './spec.ts';
@@ -41,7 +41,12 @@ export const uart16550 = defineDevice({
     const modemLines = (): number => {
       if (!looped()) return Msr.Cts | Msr.Dsr | Msr.Dcd; // the other side is always there and ready
       const { mcr } = state;
-      return (mcr & Mcr.Rts ? Msr.Cts : 0) | (mcr & Mcr.Dtr ? Msr.Dsr : 0) | (mcr & Mcr.Out1 ? Msr.Ri : 0) | (mcr & Mcr.Out2 ? Msr.Dcd : 0);
+      return (
+        (mcr & Mcr.Rts ? Msr.Cts : 0) |
+        (mcr & Mcr.Dtr ? Msr.Dsr : 0) |
+        (mcr & Mcr.Out1 ? Msr.Ri : 0) |
+        (mcr & Mcr.Out2 ? Msr.Dcd : 0)
+      );
     };
 
     /** The interrupt with the highest priority. */

@@ -67,7 +67,7 @@ export const name = (at: string, value: Aml): Aml => join(op(0x08), path(at), va
 export const scope = (at: string, ...body: readonly Aml[]): Aml => packaged(op(0x10), path(at), ...body);
 export const device = (at: string, ...body: readonly Aml[]): Aml => packaged(op(0x5b, 0x82), path(at), ...body);
 export const list = (...elements: readonly Aml[]): Aml => packaged(op(0x12), op(elements.length), ...elements);
-export const buffer = (bytes: Uint8Array): Aml => packaged(op(0x11), integer(bytes.length), bytes);
+const buffer = (bytes: Uint8Array): Aml => packaged(op(0x11), integer(bytes.length), bytes);
 
 /** A control method of `args` arguments (0 to 7) that is entered by one caller at a time. */
 export const method = (at: string, args: number, ...body: readonly Aml[]): Aml =>

@@ -40,8 +40,8 @@ const FADT_FLAGS = (1 << 0) | (1 << 2) | (1 << 5) | (1 << 6) | (1 << 10);
 /** IA-PC boot flags (table 5.11): legacy devices, 8042, no VGA. */
 const BOOT_FLAGS = (1 << 0) | (1 << 1) | (1 << 2);
 /** The reset register is PIIX3's RCR: RCPU with SRST is a hard reset. */
-export const RESET_PORT = 0xcf9;
-export const RESET_VALUE = 0x06;
+const RESET_PORT = 0xcf9;
+const RESET_VALUE = 0x06;
 
 /** Register offsets in the PM block (Intel 82371AB section 7.2). */
 const PM1_EVENT = 0x00;
