@@ -42,7 +42,8 @@ function note(c: SlowContext, event: CpuEvent): void {
   const { s } = c;
   if (event.cr2 !== undefined) s.cr2 = event.cr2;
   if (event.vector === VECTOR.DB && event.kind !== 'software') {
-    s.dr6 |= BigInt(event.debug ?? 0);
+    // The breakpoint bits are of this exception only; the others accumulate (SDM vol. 3, 17.2.3).
+    s.dr6 = (s.dr6 & ~0xfn) | BigInt(event.debug ?? 0);
     s.dr7 &= ~DR7_GD;
   }
   if (event.kind === 'nmi') s.nmiBlocked = 1;

@@ -13,7 +13,7 @@ import {
   markAccessed,
 } from './descriptors.ts';
 import { enterCode, farReal, realLimit, requireTarget } from './far.ts';
-import { raiseGp, raiseNp, selectorCode, VECTOR } from './faults.ts';
+import { raiseGp, raiseNp, raiseSs, selectorCode, VECTOR } from './faults.ts';
 import {
   CS,
   cr4,
@@ -24,11 +24,13 @@ import {
   gpr,
   iopl,
   is64,
+  isCanonical,
   isLongActive,
   isProtected,
   isVm86,
   low32,
   nullSegment,
+  ownAccess,
   RSP,
   type SegmentValue,
   SS,
@@ -197,7 +199,10 @@ function iretProtected(c: SlowContext, width: ItemWidth): void {
     returnToLinkedTask(c);
     return;
   }
-  const from64 = is64(s);
+  if (is64(s)) {
+    iret64(c, width);
+    return;
+  }
   const stack = presentStack(c);
   const bytes = width >>> 3;
   stack.requireBytes(3 * bytes);
@@ -209,29 +214,63 @@ function iretProtected(c: SlowContext, width: ItemWidth): void {
     return;
   }
   const d = returnCode(c, selector);
-  const rpl = selector & 3;
-  const long = isLongActive(s) && isLongCode(d);
-  if (rpl === s.cpl && !from64) {
+  if ((selector & 3) === s.cpl) {
     requireTarget(c, d, ip);
     markAccessed(c, d);
     returnFlags(c, width, image);
     stack.commit(s);
-    enterCode(c, { selector, d, cpl: rpl, ip });
+    enterCode(c, { selector, d, cpl: s.cpl, ip });
     return;
   }
   stack.requireBytes(2 * bytes);
   const sp = stack.pop(width);
-  const ss = Number(stack.pop(width) & 0xffffn);
-  const stackDescriptor = returnStack(c, ss, { cpl: rpl, long });
-  requireTarget(c, d, ip);
+  returnOuter(c, { width, ip, selector, image, sp, ss: Number(stack.pop(width) & 0xffffn) }, d);
+}
+
+interface OuterFrame {
+  readonly width: ItemWidth;
+  readonly ip: bigint;
+  readonly selector: number;
+  readonly image: number;
+  readonly sp: bigint;
+  readonly ss: number;
+}
+
+/** The end of an IRET that takes SS:rSP from the frame: to an outer level, and always from 64-bit code. */
+function returnOuter(c: SlowContext, f: OuterFrame, d: Descriptor): void {
+  const { s } = c;
+  const cpl = f.selector & 3;
+  const long = isLongActive(s) && isLongCode(d);
+  const stackDescriptor = returnStack(c, f.ss, { cpl, long });
+  requireTarget(c, d, f.ip);
   markAccessed(c, d);
   if (stackDescriptor !== undefined) markAccessed(c, stackDescriptor);
-  returnFlags(c, width, image);
-  enterStack(c, { selector: ss, d: stackDescriptor, cpl: rpl, sp, long });
-  const outer = rpl > s.cpl;
-  s.cpl = rpl;
+  returnFlags(c, f.width, f.image);
+  enterStack(c, { selector: f.ss, d: stackDescriptor, cpl, sp: f.sp, long });
+  const outer = cpl > s.cpl;
+  s.cpl = cpl;
   if (outer) dropPrivilegedSegments(c);
-  enterCode(c, { selector, d, cpl: rpl, ip });
+  enterCode(c, { selector: f.selector, d, cpl, ip: f.ip });
+}
+
+/** From 64-bit code: five items whatever the levels are. Hot, so the frame is checked once and read in place. */
+function iret64(c: SlowContext, width: ItemWidth): void {
+  const { s, memory } = c;
+  const bytes = width >>> 3;
+  const top = gpr(s, RSP);
+  if (!isCanonical(top) || !isCanonical(BigInt.asUintN(64, top + BigInt(5 * bytes - 1)))) raiseSs();
+  const access = ownAccess(c);
+  const step = BigInt(bytes);
+  const ip = memory.read(width, top, access);
+  let at = top + step;
+  const selector = low32(memory.read(width, at, access)) & 0xffff;
+  at += step;
+  const image = low32(memory.read(width, at, access));
+  at += step;
+  const sp = memory.read(width, at, access);
+  at += step;
+  const ss = low32(memory.read(width, at, access)) & 0xffff;
+  returnOuter(c, { width, ip, selector, image, sp, ss }, returnCode(c, selector));
 }
 
 export function iret(c: SlowContext, width: ItemWidth): void {
