@@ -11,38 +11,47 @@ const DS = 3;
 export class Decoded {
   readonly variant: Variant;
   /** Bytes, 1 to 15. */
-  readonly length: number;
+  length: number;
   /** Bits of PREFIX. */
   readonly prefixes: number;
-  /** ModRM byte, 0 where the form has none. */
+  /** ModRM byte, C0 where the form has none. */
   readonly modrm: number;
   /** Last opcode byte. */
   readonly opcode: number;
   /** Segment override 0 ES … 5 GS (FS and GS only in 64-bit mode), -1 without. */
   readonly segmentOverride: number;
-  /** Memory operand: base and index register 0 to 15 or -1, shift of the index, displacement as signed 64-bit halves, effective segment. */
-  base = -1;
-  index = -1;
-  scale = 0;
-  displacement = 0;
-  displacementHigh = 0;
+  /** Memory operand: base and index register 0 to 15 or -1, shift of the index, displacement as signed 64-bit halves. */
+  base: number;
+  index: number;
+  scale: number;
+  displacement: number;
+  displacementHigh: number;
   /** Segment of the memory operand, or of the source of a string instruction and XLAT. */
   segment: number;
-  ripRelative = false;
+  ripRelative: boolean;
   /** First immediate, branch displacement or far offset, sign- or zero-extended by its form, as signed 32-bit halves. */
-  immediate = 0;
-  immediateHigh = 0;
+  immediate: number;
+  immediateHigh: number;
   /** Second immediate (ENTER) or far selector, zero-extended. */
-  immediate2 = 0;
+  immediate2: number;
 
-  constructor(variant: Variant, length: number, modrm: number, opcode: number, prefixes: number, segmentOverride: number) {
+  constructor(variant: Variant, modrm: number, opcode: number, prefixes: number, segmentOverride: number) {
     this.variant = variant;
-    this.length = length;
+    this.length = 0;
+    this.prefixes = prefixes;
     this.modrm = modrm;
     this.opcode = opcode;
-    this.prefixes = prefixes;
     this.segmentOverride = segmentOverride;
+    this.base = -1;
+    this.index = -1;
+    this.scale = 0;
+    this.displacement = 0;
+    this.displacementHigh = 0;
     this.segment = segmentOverride < 0 ? DS : segmentOverride;
+    this.ripRelative = false;
+    this.immediate = 0;
+    this.immediateHigh = 0;
+    this.immediate2 = 0;
   }
 
   /** Add 2, 4 or 8. */

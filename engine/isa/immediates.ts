@@ -1,6 +1,6 @@
 /** Immediates, displacements of branches and far pointers: lengths and values by layout. */
 import type { Decoded } from './decoded.ts';
-import { type Entry, LAYOUT } from './table.ts';
+import { LAYOUT } from './table.ts';
 
 export const signed32 = (b: Uint8Array, i: number): number => b[i]! | (b[i + 1]! << 8) | (b[i + 2]! << 16) | (b[i + 3]! << 24);
 export const signed16 = (b: Uint8Array, i: number): number => ((b[i]! << 16) | (b[i + 1]! << 24)) >> 16;
@@ -40,22 +40,28 @@ function setImmediate(d: Decoded, value: number, signed: boolean): void {
 /** Fill the immediates of `d` from the bytes at `i`; they are known to be there. */
 export function readImmediates(
   d: Decoded,
-  entry: Entry,
-  at: { bytes: Uint8Array; i: number; size: number; addressWidth: number },
+  layout: number,
+  at: {
+    readonly bytes: Uint8Array;
+    readonly i: number;
+    readonly size: number;
+    readonly addressWidth: number;
+    readonly signed: boolean;
+  },
 ): void {
-  const { bytes, i, size, addressWidth } = at;
-  switch (entry.layout) {
+  const { bytes, i, size, addressWidth, signed } = at;
+  switch (layout) {
     case LAYOUT.ib:
-      setImmediate(d, entry.signed ? (bytes[i]! << 24) >> 24 : bytes[i]!, entry.signed);
+      setImmediate(d, signed ? (bytes[i]! << 24) >> 24 : bytes[i]!, signed);
       break;
     case LAYOUT.iw:
       setImmediate(d, unsigned16(bytes, i), false);
       break;
     case LAYOUT.id:
-      setImmediate(d, signed32(bytes, i), entry.signed);
+      setImmediate(d, signed32(bytes, i), signed);
       break;
     case LAYOUT.iz:
-      setImmediate(d, size === 16 ? signed16(bytes, i) : signed32(bytes, i), entry.signed);
+      setImmediate(d, size === 16 ? signed16(bytes, i) : signed32(bytes, i), signed);
       break;
     case LAYOUT.iv:
       setImmediate(d, size === 16 ? unsigned16(bytes, i) : signed32(bytes, i), false);

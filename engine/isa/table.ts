@@ -1,6 +1,6 @@
 /** Decode tables, built from forms: opcode map, mandatory prefix, ModRM byte. */
 import type { Definition, Form } from './form.ts';
-import { makeVariant, type Variant, type VariantKey } from './variants.ts';
+import { operandSize, type Variant } from './variants.ts';
 
 /** Immediate layouts, resolved at build time to a small number the decoder switches on. */
 export const LAYOUT = { none: 0, ib: 1, iw: 2, iz: 3, iv: 4, far: 5, moffs: 6, iwib: 7, id: 8, ibib: 9 } as const;
@@ -19,6 +19,9 @@ export const PREFIX = {
   rexW: 512,
 } as const;
 
+/** Which fact besides sizes and memory distinguishes variants of a form. */
+export const DETAIL = { none: 0, cc: 1, lock: 2, rep: 3 } as const;
+
 /** A form with what the decoder needs about it as plain numbers. */
 export class Entry {
   readonly form: Form;
@@ -33,34 +36,38 @@ export class Entry {
   readonly impliedEs: boolean;
   /** Memory without ModRM: implied, or a memory offset. */
   readonly memory: boolean;
-  readonly variants: Variant[][] = [];
+  /** ModRM below C0 means memory. */
+  readonly takesMemory: boolean;
+  readonly features: number;
+  readonly protectedOnly: boolean;
+  readonly lock: boolean;
+  readonly popMemory: boolean;
+  readonly detail: number;
+  /** Operand size by 66 (bit 0), REX.W (bit 1) and code size (bits 3:2: 0 for 16, 1 for 32, 2 for 64). */
+  readonly sizes: readonly number[];
+  /** By mode, then by sizes, memory and detail; filled by the decoder. */
+  readonly variants: (Variant[] | undefined)[] = new Array<undefined>(16).fill(undefined);
 
   constructor(form: Form) {
+    const implied =
+      form.operands.find((o) => o.source === 'string-source') ?? form.operands.find((o) => o.source === 'string-destination');
     this.form = form;
     this.layout = layoutOf(form);
     this.signed = form.operands.some((o) => o.immediate !== 0 && o.signed);
     this.registers = registersOf(form);
-    const implied =
-      form.operands.find((o) => o.source === 'string-source') ?? form.operands.find((o) => o.source === 'string-destination');
+    this.rexR = form.operands.some((o) => o.kind === 'seg') ? 0 : PREFIX.rexR;
     this.implied = implied?.fixed ?? -1;
     this.impliedEs = implied?.source === 'string-destination';
     this.memory = implied !== undefined || this.layout === LAYOUT.moffs;
-    this.rexR = form.operands.some((o) => o.kind === 'seg') ? 0 : PREFIX.rexR;
-  }
-
-  /** `slot` must determine `key` together with `mode`. */
-  variant(mode: number, slot: number, key: () => VariantKey): Variant {
-    let list = this.variants[mode];
-    if (list === undefined) {
-      list = [];
-      this.variants[mode] = list;
-    }
-    let variant = list[slot];
-    if (variant === undefined) {
-      variant = makeVariant(this.form, key());
-      list[slot] = variant;
-    }
-    return variant;
+    this.takesMemory = form.hasModrm && !form.anyMod;
+    this.features = form.features;
+    this.protectedOnly = form.protectedOnly;
+    this.lock = form.lock;
+    this.popMemory = form.popMemory;
+    this.detail = form.opcodes === 16 ? DETAIL.cc : form.lock ? DETAIL.lock : form.rep ? DETAIL.rep : DETAIL.none;
+    this.sizes = Array.from({ length: 12 }, (_, i) =>
+      operandSize(form, ([16, 32, 64] as const)[i >> 2]!, (i & 1) !== 0, (i & 2) !== 0),
+    );
   }
 }
 
