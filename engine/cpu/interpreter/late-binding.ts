@@ -59,7 +59,10 @@ export function lateBinding(facts: Facts): (e: IrEmitter) => Binding {
       registerNumber: (op) => {
         if (isFixed(op)) return ir.const64(BigInt(fixedNumber(op)));
         const field = ir.numeric('i64.extend_i32_u', registerField(op));
-        return op.kind === 'reg' ? node(e.shr(64, int(field), e.const(3))) : field;
+        if (op.kind === 'reg') return node(e.shr(64, int(field), e.const(3)));
+        if (op.kind !== 'xmm' && op.kind !== 'mmx') return field;
+        const first = e.const(offsetOf(op.kind === 'xmm' ? 'xmm' : 'fpr'));
+        return node(e.shr(64, e.sub(64, int(field), first), e.const(4)));
       },
       immediate: (op) => {
         if (isFixed(op)) return ir.const64(BigInt(fixedNumber(op)));
