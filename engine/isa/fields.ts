@@ -83,7 +83,7 @@ export const SLOW = {
   loadTr: routine(1, 0, true, 'LTR: selector'),
   loadGdt: routine(2, 0, true, 'LGDT: limit, base'),
   loadIdt: routine(2, 0, true, 'LIDT: limit, base'),
-  verify: routine(2, 1, false, 'VERR (0) or VERW (1) of a selector: 1 when allowed'),
+  verify: routine(2, 1, false, 'VERR (0) or VERW (1): selector, which; 1 when allowed'),
   accessRights: routine(1, 2, false, 'LAR: [attributes as LAR returns them, 1 when loaded]'),
   segmentLimit: routine(1, 2, false, 'LSL: [limit in bytes, 1 when loaded]'),
   readControl: routine(1, 1, false, 'MOV from CRn: number'),
