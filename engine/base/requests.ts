@@ -49,6 +49,11 @@ export class Requests {
     this.#lock = new Lock(place.words, this.#at + LOCK);
   }
 
+  /** Byte addresses of all request words, for a thread that builds its own view without the processors. */
+  requestWords(): number[] {
+    return Array.from({ length: this.vcpus }, (_, vcpu) => this.#requestWord(vcpu));
+  }
+
   /** Raise `bits` for every vCPU in `mask` (bit i = vCPU i) and wake those that wait. Returns at once; callable from any thread. */
   raise(mask: number, bits: number): void {
     for (let vcpu = 0; vcpu < this.vcpus; vcpu++) if ((mask >>> vcpu) & 1) this.raiseOne(vcpu, bits);

@@ -32,7 +32,8 @@ export const maximumVcpus = 16;
 export const MachineSettings = z.strictObject({
   name: MachineName,
   kernel: z.string().min(1),
-  initrd: z.string().min(1).optional(),
+  /** Loaded beside the kernel: Linux takes one, its initial ramdisk; PVH and multiboot kernels are told `text` with each. */
+  modules: z.array(z.strictObject({ file: z.string().min(1), text: z.string() })).default([]),
   append: z.string().max(2047, 'must be at most 2047 characters').default(''),
   memoryKiB: MemoryKiB.default(512 * 1024),
   cpus: z.int().min(1).max(maximumVcpus).default(1),

@@ -3,8 +3,9 @@
  * never takes the machine lock and never touches guest memory: what it wants of a vCPU it requests, what it wants of the board it asks
  * the I/O thread for.
  */
-import { EngineError, type MachineClock, REQUEST, type Requests } from '../base/index.ts';
+import { EngineError, REQUEST, Requests } from '../base/index.ts';
 import type { MachineSettings, MachineStatus } from '../contract/settings.ts';
+import { FIXED, type MachineMemory } from '../memory/index.ts';
 import type { Gate } from './gate.ts';
 import {
   type FromIo,
@@ -43,8 +44,8 @@ export interface ThreadEvents<In> {
 export interface CoordinatorParts {
   readonly settings: MachineSettings;
   readonly gate: Gate;
-  readonly requests: Requests;
-  readonly clock: MachineClock;
+  /** The main thread's view: the clock and words of threads, nothing of the guest. */
+  readonly memory: MachineMemory;
   startIo(plan: ThreadPlan['role'], events: ThreadEvents<FromIo>): ThreadHandle<ToIo>;
   startVcpus(plan: ThreadPlan['role'], events: ThreadEvents<FromVcpus>): ThreadHandle<never>;
   /** Calls back once after so many milliseconds, unless the function it returns is called before. */
@@ -75,6 +76,8 @@ export class Coordinator {
   #parked = 0;
   #allParked = Promise.withResolvers<void>();
   #booted = settledLater<void>();
+  /** Known once a thread has built the vCPUs; before, none can run. */
+  #requests: Requests | undefined;
   #resetting = false;
 
   constructor(parts: CoordinatorParts) {
@@ -164,7 +167,7 @@ export class Coordinator {
     this.#parts.gate.wantReport(vcpu);
     const thread = this.#threads.find(({ vcpus }) => vcpus.includes(vcpu));
     // A thread that runs several vCPUs waits on the first one's word.
-    for (const one of new Set([vcpu, thread?.vcpus[0] ?? vcpu])) this.#parts.requests.raiseOne(one, REQUEST.sync);
+    for (const one of new Set([vcpu, thread?.vcpus[0] ?? vcpu])) this.#requests?.raiseOne(one, REQUEST.sync);
     return report.promise;
   }
 
@@ -177,12 +180,12 @@ export class Coordinator {
     this.#io.post({ kind: 'boot' });
     await this.#booted.promise;
     if (this.#status === 'stopping') return;
-    const { clock, gate } = this.#parts;
+    const { gate, memory } = this.#parts;
     this.#booted = settledLater();
     this.#parked = 0;
     this.#allParked = Promise.withResolvers();
     this.#status = 'running';
-    if (!clock.running) clock.start();
+    if (!memory.clock.running) memory.clock.start();
     gate.open();
   }
 
@@ -202,15 +205,15 @@ export class Coordinator {
 
   #closeGate(): void {
     this.#parts.gate.close();
-    this.#parts.requests.raise(-1, REQUEST.stop);
+    this.#requests?.raise(-1, REQUEST.stop);
   }
 
   async #stop(end: MachineEnd): Promise<void> {
     if (this.#status === 'stopping') return;
     this.#status = 'stopping';
-    const { gate, requests, clock } = this.#parts;
+    const { gate, memory } = this.#parts;
     gate.end();
-    requests.raise(-1, REQUEST.stop);
+    this.#requests?.raise(-1, REQUEST.stop);
     this.#allParked.resolve();
     this.#booted.resolve();
     await Promise.all(
@@ -218,7 +221,7 @@ export class Coordinator {
         if (!(await this.#within(exited.promise, PATIENCE))) await handle.terminate();
       }),
     );
-    clock.stop();
+    memory.clock.stop();
     for (const { reject } of this.#reports.values()) {
       reject(new EngineError('connection-closed', { name: this.#parts.settings.name }));
     }
@@ -280,8 +283,17 @@ export class Coordinator {
     }
   }
 
+  #built(words: readonly number[]): void {
+    const { memory } = this.#parts;
+    const requestWord = (vcpu: number): number => words[vcpu] as number;
+    this.#requests = new Requests({ words: memory.i32, block: FIXED.requests, vcpus: words.length, requestWord });
+  }
+
   #fromIo(message: FromIo): void {
     switch (message.kind) {
+      case 'built':
+        this.#built(message.requestWords);
+        return;
       case 'booted':
         this.#booted.resolve();
         return;

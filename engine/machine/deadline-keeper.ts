@@ -17,6 +17,8 @@ export interface DeadlineKeeper {
 
 export interface KeeperOptions {
   readonly memory: MachineMemory;
+  /** Byte address of the keeper's 8 bytes, zero at first. */
+  readonly place: number;
   readonly requests: Requests;
   /** Whether this thread runs vCPU 0. */
   readonly keeps: boolean;
@@ -24,9 +26,9 @@ export interface KeeperOptions {
   readonly roundRobin: boolean;
 }
 
-export function createDeadlineKeeper({ memory, requests, keeps, roundRobin }: KeeperOptions): DeadlineKeeper {
-  const { arena, views, deadlines, clock } = memory;
-  const until = new Float64Array(views.buffer as ArrayBuffer, arena.take('deadline-keeper', 8, 64), 1);
+export function createDeadlineKeeper({ memory, place, requests, keeps, roundRobin }: KeeperOptions): DeadlineKeeper {
+  const { views, deadlines, clock } = memory;
+  const until = new Float64Array(views.buffer as ArrayBuffer, place, 1);
   const nudge = (): void => {
     if (keeps) return;
     if (roundRobin || deadlines.next() < (until[0] as number)) requests.raiseOne(0, REQUEST.sync);

@@ -44,6 +44,7 @@ function start({ serial = 'stdio', room = 16, sink, boot }: Given = {}) {
     plan,
     machine: {
       rings,
+      requestWords: [4096],
       boot: () => boot?.(),
       pressPowerButton: () => received.push(-1),
       deliverInput: () => line.ready(),
@@ -115,7 +116,7 @@ describe('I/O thread', () => {
     io.tell({ kind: 'boot' });
     expect(io.opened).toEqual(['stdout']);
     expect(io.terminal.raw).toBe(true);
-    expect(io.messages).toEqual([{ kind: 'booted' }]);
+    expect(io.messages).toEqual([{ kind: 'built', requestWords: [4096] }, { kind: 'booted' }]);
     io.tell({ kind: 'finish' });
     await io.ended;
     expect(io.terminal.closed).toBe(true);
@@ -129,7 +130,10 @@ describe('I/O thread', () => {
       },
     });
     io.tell({ kind: 'boot' });
-    expect(io.messages).toEqual([{ kind: 'failed', failure: { code: 'file-missing', data: { what: 'kernel', path: 'k' } } }]);
+    expect(io.messages.at(-1)).toEqual({
+      kind: 'failed',
+      failure: { code: 'file-missing', data: { what: 'kernel', path: 'k' } },
+    });
     expect(io.opened).toEqual([]);
   });
 

@@ -14,6 +14,8 @@ const CHUNK = 32 * 1024;
 /** The machine as the I/O thread uses it. Every function takes the machine lock itself. */
 export interface IoMachine {
   readonly rings: SerialRings;
+  /** Byte address of each vCPU's request word. */
+  readonly requestWords: readonly number[];
   /** Reset the board, load the images, set up every vCPU. vCPUs are parked. */
   boot(readFile: (path: string, what: string) => Uint8Array): void;
   pressPowerButton(): void;
@@ -54,6 +56,7 @@ export async function runIoThread({ plan, machine, host, channel }: IoThreadOpti
     }
   };
 
+  channel.post({ kind: 'built', requestWords: machine.requestWords });
   await new Promise<void>((finished) => {
     const handle = (message: ToIo): void => {
       switch (message.kind) {

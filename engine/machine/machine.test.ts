@@ -7,6 +7,8 @@ import type { FromVcpus } from './messages.ts';
 import { createSerialLine, takeSerialRings } from './serial-line.ts';
 import { type RunnableVcpu, runVcpuThread, type Step } from './vcpu-thread.ts';
 
+const WAKE = REQUEST.interrupt | REQUEST.nmi | REQUEST.stop | REQUEST.sync;
+
 interface MachineOptions {
   readonly vcpus?: number;
   /** Host time in ns; `made.host.now` when absent. */
@@ -27,15 +29,20 @@ function machine({ vcpus = 1, hostNow, memory: known }: MachineOptions = {}) {
   });
   const words = memory.arena.take('request words', 4 * vcpus, 64);
   const requests = new Requests({ words: memory.i32, block: FIXED.requests, vcpus, requestWord: (vcpu) => words + 4 * vcpu });
+  const place = memory.arena.take('keeper', 8, 64);
   const rings = takeSerialRings(memory);
   const gate = new Gate(memory);
   if (known === undefined) memory.clock.start();
-  return { host, memory, requests, rings, gate };
+  return { host, memory, place, requests, rings, gate };
 }
 
 /** A vCPU that does what a list says, one entry for each run; the gate ends after the last. */
-function scripted(gate: Gate, script: (() => Step)[], id = 0): RunnableVcpu & { readonly limits: number[] } {
+function scripted(
+  { gate, requests }: ReturnType<typeof machine>,
+  script: (() => Step)[],
+): RunnableVcpu & { readonly limits: number[] } {
   const limits: number[] = [];
+  const id = 0;
   return {
     id,
     limits,
@@ -45,14 +52,15 @@ function scripted(gate: Gate, script: (() => Step)[], id = 0): RunnableVcpu & { 
       if (limits.length >= script.length) gate.end();
       return { step, retired: step === 'again' ? limit : 0 };
     },
+    wait: (milliseconds) => requests.wait(id, WAKE, milliseconds),
     report: () => ({ vcpu: id, activity: 'running', instructions: 1, registers: [] }),
   };
 }
 
 function runThread(made: ReturnType<typeof machine>, vcpus: readonly RunnableVcpu[]): FromVcpus[] {
-  const { memory, requests, rings, gate } = made;
+  const { memory, place, requests, rings, gate } = made;
   const messages: FromVcpus[] = [];
-  const keeper = createDeadlineKeeper({ memory, requests, keeps: true, roundRobin: vcpus.length > 1 });
+  const keeper = createDeadlineKeeper({ memory, place, requests, keeps: true, roundRobin: vcpus.length > 1 });
   const { clock, deadlines, lock } = memory;
   runVcpuThread({
     vcpus,
@@ -78,7 +86,7 @@ describe('vCPU thread', () => {
     });
     timer.at(40_000);
     made.gate.open();
-    const vcpu = scripted(made.gate, [
+    const vcpu = scripted(made, [
       () => {
         made.host.now = 50_000;
         return 'again';
@@ -95,7 +103,7 @@ describe('vCPU thread', () => {
   it('sleeps while halted until a request comes, and wakes for it', () => {
     const made = machine();
     made.gate.open();
-    const vcpu = scripted(made.gate, [
+    const vcpu = scripted(made, [
       () => {
         made.requests.raiseOne(0, REQUEST.interrupt);
         return 'halted';
@@ -124,6 +132,8 @@ describe('vCPU thread', () => {
         if ((made.requests.pending(0) & REQUEST.nmi) !== 0) made.gate.end();
         return { step: 'halted', retired: 0 };
       },
+      // Interrupts are off: this one is pending all the time and wakes nobody.
+      wait: (milliseconds) => made.requests.wait(0, REQUEST.nmi, milliseconds),
       report: () => ({ vcpu: 0, activity: 'halted', instructions: 0, registers: [] }),
     };
     runThread(made, [vcpu]);
@@ -135,14 +145,14 @@ describe('vCPU thread', () => {
     const made = machine();
     made.gate.open();
     made.gate.wantReport(0);
-    const messages = runThread(made, [scripted(made.gate, [() => 'again'])]);
+    const messages = runThread(made, [scripted(made, [() => 'again'])]);
     expect(messages).toEqual([{ kind: 'report', report: { vcpu: 0, activity: 'running', instructions: 1, registers: [] } }]);
   });
 
   it('closes the gate on a triple fault and says which vCPU it was', () => {
     const made = machine();
     made.gate.open();
-    const vcpu = scripted(made.gate, [() => 'shutdown']);
+    const vcpu = scripted(made, [() => 'shutdown']);
     expect(runThread(made, [vcpu])).toMatchObject([{ kind: 'event', event: { kind: 'triple-fault', report: { vcpu: 0 } } }]);
     expect(made.requests.pending(0) & REQUEST.stop).toBe(REQUEST.stop);
   });
@@ -158,6 +168,7 @@ describe('vCPU thread', () => {
         if (order.length === 5) made.gate.end();
         return { step, retired: 0 };
       },
+      wait: (milliseconds) => made.requests.wait(id, WAKE, milliseconds),
       report: () => ({ vcpu: id, activity: 'running', instructions: 0, registers: [] }),
     });
     runThread(made, [seat(0, 'again'), seat(1, 'waiting-for-sipi'), seat(2, 'again')]);
@@ -167,8 +178,8 @@ describe('vCPU thread', () => {
 
 describe('deadline keeper', () => {
   it('is woken for a deadline earlier than the one it sleeps for, and only then', () => {
-    const { memory, requests } = machine({ vcpus: 2 });
-    const keeper = createDeadlineKeeper({ memory, requests, keeps: true, roundRobin: false });
+    const { memory, place, requests } = machine({ vcpus: 2 });
+    const keeper = createDeadlineKeeper({ memory, place, requests, keeps: true, roundRobin: false });
     const elsewhere = machine({ vcpus: 2, memory: memory.memory });
     const other = createDeadlineKeeper({ ...elsewhere, keeps: false, roundRobin: false });
     const timer = memory.deadlines.timer(() => undefined);

@@ -1,6 +1,7 @@
 /** Messages between the threads of one machine. State they share stands in the machine's memory; these say what happened. */
 import { EngineError, type ErrorCode } from '../base/index.ts';
 import type { MachineSettings } from '../contract/settings.ts';
+import type { BareOptions } from '../hypervisor/bare/index.ts';
 
 /** Everything a thread needs to build its view of the machine. Cloned into it; memory and code stay shared. */
 export interface ThreadPlan {
@@ -8,7 +9,8 @@ export interface ThreadPlan {
   readonly memory: WebAssembly.Memory;
   /** The host's monotonic clock at the machine's zero, ns. */
   readonly clockOrigin: bigint;
-  readonly interpreter: WebAssembly.Module;
+  /** Generated code of the processor, which only the back end knows. */
+  readonly interpreter: BareOptions['interpreter'];
   readonly role: { readonly kind: 'io' } | { readonly kind: 'vcpus'; readonly vcpus: readonly number[] };
 }
 
@@ -51,6 +53,8 @@ export type ToIo =
   | { readonly kind: 'finish' };
 
 export type FromIo =
+  /** The thread's view of the machine is complete. Where each vCPU's request word is, as a byte address: the main thread has no vCPUs. */
+  | { readonly kind: 'built'; readonly requestWords: readonly number[] }
   | { readonly kind: 'booted' }
   | { readonly kind: 'failed'; readonly failure: Failure }
   | { readonly kind: 'event'; readonly event: MachineEvent }

@@ -27,6 +27,8 @@ export interface RunnableVcpu {
   readonly id: number;
   /** Run at most `limit` instructions. `retired` counts those that were. */
   run(limit: number): { readonly step: Step; readonly retired: number };
+  /** After `halted` and the like: sleep until there is something to do, at most `milliseconds`. True when there is. */
+  wait(milliseconds: number): boolean;
   report(): VcpuReport;
 }
 
@@ -51,22 +53,17 @@ const FOREVER = 60_000;
 /** How often a vCPU in MWAIT looks at its line when another vCPU could write it, in milliseconds. */
 const MONITOR = 1;
 
-const AWAKE = REQUEST.interrupt | REQUEST.nmi | REQUEST.init | REQUEST.sipi | REQUEST.stop | REQUEST.sync;
-const FOR_SIPI = REQUEST.init | REQUEST.sipi | REQUEST.stop | REQUEST.sync;
-
 interface Seat {
   readonly vcpu: RunnableVcpu;
   /** Host nanoseconds per instruction lately. */
   pace: number;
   step: Step;
-  /** Requests that end its sleep. */
-  wake: number;
 }
 
 /** Run until the machine ends. */
 export function runVcpuThread(options: VcpuThreadOptions): void {
   const { gate, requests, channel, rings } = options;
-  const seats = options.vcpus.map((vcpu): Seat => ({ vcpu, pace: 20, step: 'again', wake: AWAKE }));
+  const seats = options.vcpus.map((vcpu): Seat => ({ vcpu, pace: 20, step: 'again' }));
   for (;;) {
     const { state } = gate;
     if (state === 'ending') return;
@@ -83,7 +80,7 @@ export function runVcpuThread(options: VcpuThreadOptions): void {
     for (const seat of seats) {
       publish(seat, options);
       if (rings.output.length > OUTPUT_HIGH_WATER) rings.output.waitForRoom(100);
-      if (seat.step !== 'again' && (requests.pending(seat.vcpu.id) & seat.wake) === 0) continue;
+      if (seat.step !== 'again' && !seat.vcpu.wait(0)) continue;
       runOnce(seat, options);
       if (seat.step === 'shutdown') {
         gate.close();
@@ -103,10 +100,9 @@ function publish({ vcpu }: Seat, { gate, requests, channel }: VcpuThreadOptions)
   if (gate.takeReportWanted(vcpu.id)) channel.post({ kind: 'report', report: vcpu.report() });
 }
 
-function runOnce(seat: Seat, { requests, clock, deadlines, vcpus }: VcpuThreadOptions): void {
+function runOnce(seat: Seat, { clock, deadlines, vcpus }: VcpuThreadOptions): void {
   const { vcpu } = seat;
   const room = Math.min(SLICE / vcpus.length, clock.hostUntil(deadlines.next()));
-  const before = requests.pending(vcpu.id);
   const start = clock.now();
   const { step, retired } = vcpu.run(Math.max(LEAST, Math.floor(room / seat.pace)));
   if (retired > LEAST) {
@@ -114,9 +110,6 @@ function runOnce(seat: Seat, { requests, clock, deadlines, vcpus }: VcpuThreadOp
     seat.pace = Math.min(200, Math.max(0.3, seat.pace * 0.75 + pace * 0.25));
   }
   seat.step = step;
-  seat.wake = step === 'waiting-for-sipi' ? FOR_SIPI : AWAKE;
-  // It looked at this interrupt and did not take it: interrupts are off, and the same one is no reason to wake.
-  if (retired === 0 && step !== 'again') seat.wake &= ~(before & (REQUEST.interrupt | REQUEST.nmi));
 }
 
 /** Fire what is due. Any vCPU thread does so; a sleeping one is woken for it by the keeper's rules. */
@@ -130,8 +123,10 @@ function sleep(seats: readonly Seat[], { requests, keeper }: VcpuThreadOptions):
   if (first === undefined) return;
   const kept = keeper.beforeSleep();
   const watched = requests.vcpus > 1 && seats.some(({ step }) => step === 'monitoring') ? MONITOR : FOREVER;
-  const pending = seats.some(({ vcpu, wake }) => (requests.pending(vcpu.id) & wake) !== 0);
-  if (!pending) requests.wait(first.vcpu.id, first.wake | REQUEST.sync, Math.min(kept, watched));
+  const milliseconds = Math.min(kept, watched);
+  // Of several vCPUs on this thread the first one's word is watched: whoever wakes another raises `sync` there as well.
+  const ready = seats.some(({ vcpu }) => vcpu !== first.vcpu && vcpu.wait(0));
+  if (!ready) first.vcpu.wait(milliseconds);
   keeper.afterSleep();
   // What it monitors may have been written: only running tells.
   for (const seat of seats) if (seat.step === 'monitoring') seat.step = 'again';

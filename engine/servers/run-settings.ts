@@ -31,7 +31,7 @@ export function runSettings(words: RunWords): MachineSettings {
   const input: MachineSettingsInput = {
     name: words.name ?? `machine-${words.processId}`,
     kernel: words.kernel,
-    ...(words.initrd === undefined ? {} : { initrd: words.initrd }),
+    modules: words.initrd === undefined ? [] : moduleWords(words.initrd),
     append: words.append ?? '',
     memoryKiB: memoryKiB(words.memory),
     cpus: wholeNumber('--cpus', words.cpus, maximumVcpus),
@@ -54,21 +54,16 @@ export function runSettings(words: RunWords): MachineSettings {
     });
   }
   checkRegularFile(words.kernel, 'kernel');
-  if (words.initrd !== undefined) for (const file of moduleFiles(words.initrd)) checkRegularFile(file, 'initrd');
+  for (const { file } of parsed.data.modules) checkRegularFile(file, 'initrd');
   if (words.serial.startsWith('file:')) checkOutputFile(words.serial.slice('file:'.length), 'serial file');
   return parsed.data;
-}
-
-/** The files named by `--initrd`: one, or several for multiboot, each with what its module is told after a blank. */
-export function moduleFiles(initrd: string): string[] {
-  return moduleWords(initrd).map(({ file }) => file);
 }
 
 /**
  * The modules `--initrd` names, with the text that multiboot tells each. A file whose whole name this is counts as one; otherwise it is
  * `FILE ARGUMENTS,FILE ARGUMENTS`, as other machines' command lines have it.
  */
-export function moduleWords(initrd: string): { file: string; text: string }[] {
+function moduleWords(initrd: string): { file: string; text: string }[] {
   if (isRegularFile(initrd)) return [{ file: initrd, text: initrd }];
   return initrd.split(',').map((part) => {
     const blank = part.indexOf(' ');

@@ -1,0 +1,159 @@
+/**
+ * The command line. Composition root: it parses, checks, and hands over. Modules beyond option parsing are loaded by the command that
+ * needs them, so that `rootmode --help` answers at once.
+ */
+import type { Writable } from 'node:stream';
+import { Command, CommanderError, Option } from 'commander';
+import manifest from '../package.json' with { type: 'json' };
+import { EngineError } from './base/errors.ts';
+
+/** Exit status of every refusal: the command was not carried out, and nothing was left behind. */
+const REFUSED = 2;
+
+interface RunOptions {
+  readonly kernel?: string;
+  readonly initrd?: string;
+  readonly append?: string;
+  readonly memory: string;
+  readonly cpus: string;
+  readonly cpu: string;
+  readonly accel: string;
+  readonly threads: string;
+  readonly serial: string;
+  readonly name?: string;
+  readonly reboot: boolean;
+  readonly debugExit?: boolean;
+}
+
+/** Carry out one command line (without the program's name). Returns the exit status; never rejects. */
+export async function main(words: readonly string[]): Promise<number> {
+  let status = 0;
+  const program = describe((then) => {
+    status = then;
+  });
+  try {
+    await program.parseAsync(words, { from: 'user' });
+    return status;
+  } catch (failure) {
+    if (failure instanceof CommanderError && failure.exitCode === 0) return 0;
+    await write(process.stderr, `rootmode: ${refusal(failure, words)}\n`);
+    return REFUSED;
+  }
+}
+
+function describe(finish: (status: number) => void): Command {
+  const program = new Command('rootmode')
+    .description('Runs virtual machines on a software x86-64 processor.')
+    .version(manifest.version)
+    .helpCommand(false)
+    .exitOverride()
+    // Mistakes are said in one sentence by `main`.
+    .configureOutput({ writeErr: () => undefined, outputError: () => undefined });
+
+  program
+    .command('run')
+    .description('boot a kernel with its serial port on this terminal; Ctrl-A x quits, Ctrl-A c opens the monitor')
+    .option('--kernel <file>', 'Linux bzImage, PVH ELF or multiboot image; required')
+    .option('--initrd <file>', 'initial ramdisk; for multiboot, modules as FILE[ ARGUMENTS][,FILE...]')
+    .option('--append <text>', 'kernel command line')
+    .option('--memory <MiB>', 'guest memory, 1 to 3584', '512')
+    .option('--cpus <number>', 'number of vCPUs', '1')
+    .option('--cpu <model>', 'processor model: x86-64-v2 or qemu64', 'x86-64-v2')
+    .option('--accel <name>', 'what runs the guest; see `rootmode capabilities`', 'bare')
+    .option('--threads <mode>', 'per-vcpu, or round-robin on one thread', 'per-vcpu')
+    .option('--serial <where>', 'stdio, file:PATH or none', 'stdio')
+    .option('--name <name>', 'name of the machine (default: machine- and the process id)')
+    .option('--no-reboot', 'end instead of resetting; after a triple fault with status 1 and a report')
+    .addOption(new Option('--debug-exit', 'a debug exit port at 0xf4: writing V ends with status (V << 1) | 1'))
+    .action(async (options: RunOptions) => finish(await run(options)));
+
+  program
+    .command('regs')
+    .description('show the registers of a running machine')
+    .argument('<name>', 'name of the machine')
+    .action(async (name: string) => finish(await regs(name)));
+
+  program
+    .command('capabilities')
+    .description('show what this host offers, and why not when not')
+    .action(async () => finish(await capabilities()));
+
+  for (const command of program.commands) command.helpOption('-h, --help', 'show this help').copyInheritedSettings(program);
+  program.helpOption('-h, --help', 'show this help');
+  // Without a command there is nothing to do: say so, as for every other mistake.
+  program.argument('[command]').action((word?: string) => {
+    const reason = word === undefined ? 'A command is missing' : `There is no command ${JSON.stringify(word)}`;
+    throw new EngineError('usage', { command: 'rootmode', reason });
+  });
+  return program;
+}
+
+async function run(options: RunOptions): Promise<number> {
+  const { kernel } = options;
+  // Not `requiredOption`: a mistyped option is the better thing to name first.
+  if (kernel === undefined) throw new EngineError('usage', { command: 'rootmode run', reason: 'The option --kernel is missing' });
+  const { runSettings } = await import('./servers/run-settings.ts');
+  const settings = runSettings({ ...options, kernel, processId: process.pid });
+  // A program of its own (see build/entries.ts): the threads of the machine start from the same file.
+  const program = new URL('./main.ts', import.meta.url);
+  const { runMachine } = (await import(program.href)) as typeof import('./main.ts');
+  return runMachine(settings);
+}
+
+async function regs(name: string): Promise<number> {
+  const [{ connectEngine }, { createClient }, { engineCommands }, { MachineName }, { registerText }] = await Promise.all([
+    import('./servers/engine-connection.ts'),
+    import('./contract/client.ts'),
+    import('./contract/commands.ts'),
+    import('./contract/settings.ts'),
+    import('./servers/register-text.ts'),
+  ]);
+  const parsed = MachineName.safeParse(name);
+  if (!parsed.success) {
+    const { firstProblem, printable } = await import('./contract/serve.ts');
+    throw new EngineError('setting-invalid', { setting: 'NAME', value: printable(name), reason: firstProblem(parsed.error) });
+  }
+  const connection = await connectEngine(parsed.data);
+  try {
+    await write(process.stdout, registerText(await createClient(engineCommands, connection).machineRegisters({})));
+  } finally {
+    connection.close();
+  }
+  return 0;
+}
+
+async function capabilities(): Promise<number> {
+  const [{ hostCapabilities }, { capabilityText }] = await Promise.all([
+    import('./manager/capabilities.ts'),
+    import('./servers/capability-text.ts'),
+  ]);
+  await write(process.stdout, capabilityText(hostCapabilities()));
+  return 0;
+}
+
+/** One sentence for whatever went wrong. */
+function refusal(failure: unknown, words: readonly string[]): string {
+  if (failure instanceof CommanderError) {
+    const verb =
+      words[0] !== undefined && ['run', 'regs', 'capabilities'].includes(words[0]) ? `rootmode ${words[0]}` : 'rootmode';
+    const reason = failure.message.replace(/^error: /, '').replace(/\.?(\s*\n.*)?$/s, '');
+    return new EngineError('usage', { command: verb, reason: sentenceCase(reason) }).message;
+  }
+  if (failure instanceof EngineError) return failure.message;
+  return new EngineError('internal', { reason: failure instanceof Error ? (failure.stack ?? failure.message) : String(failure) })
+    .message;
+}
+
+function sentenceCase(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+/** Resolves when the text is out, also into a pipe: ending the process earlier would lose it. */
+function write(stream: Writable, text: string): Promise<void> {
+  return new Promise((resolve) => {
+    stream.on('error', () => resolve());
+    stream.write(text, () => resolve());
+  });
+}
+
+process.exitCode = await main(process.argv.slice(2));

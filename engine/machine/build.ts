@@ -1,0 +1,123 @@
+/**
+ * One machine as each of its threads sees it. Every thread makes the same parts in the same order over the same memory, so that places in
+ * it agree; what a thread does not use it still makes.
+ */
+import { type HostNow, REQUEST } from '../base/index.ts';
+import { type Board, createBoard } from '../board/board.ts';
+import type { MachineSettings } from '../contract/settings.ts';
+import { createBareMachine } from '../hypervisor/bare/index.ts';
+import type { Machine } from '../hypervisor/index.ts';
+import { createMachineMemory, type MachineMemory } from '../memory/index.ts';
+import { powerOn, readBootFiles } from './boot.ts';
+import { createDeadlineKeeper, type DeadlineKeeper } from './deadline-keeper.ts';
+import { Gate } from './gate.ts';
+import type { IoMachine } from './io-thread.ts';
+import type { MachineEvent, ThreadPlan } from './messages.ts';
+import { runnableOf } from './runnable.ts';
+import { createSerialLine, type SerialLine, type SerialRings, takeSerialRings } from './serial-line.ts';
+import type { VcpuThreadOptions } from './vcpu-thread.ts';
+
+/** What a thread gives its view of the machine. */
+export interface ThreadPorts {
+  readonly hostNow: HostNow;
+  /** Civil time for the real-time clock, UTC. */
+  readonly calendar: { microseconds(): number };
+  /** Board events, on the thread that caused them. The machine is already being stopped then. */
+  onEvent(event: MachineEvent): void;
+}
+
+/** The main thread's part: memory, and the words by which it stops and starts the others. */
+export interface MachineControl {
+  readonly memory: MachineMemory;
+  readonly gate: Gate;
+}
+
+export function buildMachineControl(settings: MachineSettings, hostNow: HostNow): MachineControl {
+  const memory = createMachineMemory({ ramBytes: settings.memoryKiB * 1024, vcpus: settings.cpus, hostNow });
+  return { memory, gate: new Gate(memory) };
+}
+
+interface Parts {
+  readonly memory: MachineMemory;
+  readonly gate: Gate;
+  readonly rings: SerialRings;
+  readonly keeper: DeadlineKeeper;
+  readonly machine: Machine;
+  readonly line: SerialLine;
+  readonly board: Board;
+}
+
+function build({ settings, memory: shared, interpreter, role }: ThreadPlan, ports: ThreadPorts): Parts {
+  const { memoryKiB, cpus, cpu, threads, debugExit } = settings;
+  const memory = createMachineMemory({ ramBytes: memoryKiB * 1024, vcpus: cpus, memory: shared, hostNow: ports.hostNow });
+  const gate = new Gate(memory);
+  const rings = takeSerialRings(memory);
+  const line = createSerialLine(rings);
+  const keeperPlace = memory.arena.take('deadline-keeper', 8, 64);
+  const machine = createBareMachine({ memory, model: cpu, interpreter });
+  const keeper = createDeadlineKeeper({
+    memory,
+    place: keeperPlace,
+    requests: machine.requests,
+    keeps: role.kind === 'vcpus' && role.vcpus.includes(0),
+    roundRobin: threads === 'round-robin',
+  });
+  /** No vCPU goes on after the access that ended or restarted the machine. */
+  const end = (event: MachineEvent): void => {
+    gate.close();
+    machine.requests.raise(-1, REQUEST.stop);
+    ports.onEvent(event);
+  };
+  const board = createBoard({
+    memory,
+    irqchip: machine.irqchip,
+    config: { cpus, testDevices: debugExit },
+    ports: {
+      serial: [line, { send: () => undefined, onByte: () => undefined, ready: () => undefined }],
+      calendar: ports.calendar,
+      signals: {
+        powerOff: () => end({ kind: 'poweroff' }),
+        reset: () => end({ kind: 'reset' }),
+        debugExit: (value) => end({ kind: 'debug-exit', value }),
+      },
+    },
+  });
+  return { memory, gate, rings, keeper, machine, line, board };
+}
+
+/** The I/O thread's machine. */
+export function buildIoMachine(plan: ThreadPlan, ports: ThreadPorts): IoMachine {
+  const { memory, rings, keeper, machine, line, board } = build(plan, ports);
+  const deviceWork = (work: () => void): void => {
+    memory.lock.run(work);
+    keeper.nudge();
+  };
+  return {
+    rings,
+    requestWords: machine.requests.requestWords(),
+    boot: (readFile) => {
+      const files = readBootFiles(plan.settings, readFile);
+      memory.lock.run(() => powerOn({ machine, board, files }));
+    },
+    pressPowerButton: () => deviceWork(() => board.pressPowerButton()),
+    deliverInput: () => deviceWork(() => line.ready()),
+  };
+}
+
+/** A vCPU thread's machine. */
+export function buildVcpuThread(plan: ThreadPlan, ports: ThreadPorts): Omit<VcpuThreadOptions, 'channel'> {
+  const { memory, gate, rings, keeper, machine } = build(plan, ports);
+  const { role } = plan;
+  const ids = role.kind === 'vcpus' ? role.vcpus : [];
+  const { clock, deadlines, lock } = memory;
+  return {
+    vcpus: ids.map((id) => runnableOf(machine, id)),
+    gate,
+    requests: machine.requests,
+    clock,
+    deadlines,
+    keeper,
+    lock,
+    rings,
+  };
+}

@@ -1,0 +1,155 @@
+/**
+ * The engine process of one machine: its main thread, and (the same file started as a thread) its I/O and vCPU threads. Composition
+ * root: it gives the machine the host's ports.
+ */
+import { setTimeout as startTimer } from 'node:timers';
+import { fileURLToPath } from 'node:url';
+import manifest from '../package.json' with { type: 'json' };
+import { EngineError } from './base/index.ts';
+import type { MachineSettings } from './contract/settings.ts';
+import { monotonicOrigin, monotonicSince, wallClockMilliseconds } from './host/clock.ts';
+import { readRegularFile } from './host/files.ts';
+import { onSignals, setProcessTitle } from './host/process.ts';
+import { openOutputFile, openStandardInput, openStandardOutput } from './host/streams.ts';
+import { parent, startThread, threadData } from './host/threads.ts';
+import { buildIoMachine, buildMachineControl, buildVcpuThread } from './machine/build.ts';
+import { Coordinator, type MachineEnd } from './machine/coordinator.ts';
+import { runIoThread } from './machine/io-thread.ts';
+import type { FromIo, FromVcpus, ThreadPlan, ToIo } from './machine/messages.ts';
+import { runVcpuThread } from './machine/vcpu-thread.ts';
+import { serveCommandSocket } from './servers/command-socket.ts';
+import { createEngineDispatcher } from './servers/engine-commands.ts';
+import { createMonitorConsole } from './servers/monitor-console.ts';
+import { registerText } from './servers/register-text.ts';
+
+/** How long after the power button a machine that was told to terminate is stopped, in milliseconds. */
+const POWER_BUTTON_PATIENCE = 10_000;
+
+const SIGNAL_STATUS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
+
+/**
+ * Run one machine until it ends. Resolves to the exit status of the process; rejects with `EngineError` when the machine cannot be made
+ * or its images cannot be loaded, and then nothing is left behind.
+ */
+export async function runMachine(settings: MachineSettings): Promise<number> {
+  setProcessTitle(`rootmode ${settings.name}`);
+  const clockOrigin = monotonicOrigin();
+  const interpreter = readInterpreter();
+  const control = buildMachineControl(settings, monotonicSince(clockOrigin));
+
+  const start = <Out, In>(name: string) => {
+    return (role: ThreadPlan['role'], events: { onMessage(message: In): void; onFailure(why: string): void; onExit(): void }) => {
+      const plan: ThreadPlan = { settings, memory: control.memory.memory, clockOrigin, interpreter, role };
+      const words = role.kind === 'vcpus' ? `${name} ${role.vcpus.join(',')}` : name;
+      return startThread<Out, In>({ entry: new URL('./main.ts', import.meta.url), name: words, data: plan, ...events });
+    };
+  };
+  let machine: Coordinator | undefined;
+  const dispatcher = createEngineDispatcher({ settings, control, machine: () => machine });
+  const socket = await serveCommandSocket({ name: settings.name, version: manifest.version, dispatcher });
+  const monitor = createMonitorConsole({
+    dispatcher,
+    print: (text) => process.stderr.write(text),
+    leave: (rest) => machine?.leaveMonitor(rest),
+  });
+  const stopHearing = hearSignals(() => machine);
+  try {
+    machine = new Coordinator({
+      settings,
+      gate: control.gate,
+      memory: control.memory,
+      startIo: start<ToIo, FromIo>('I/O'),
+      startVcpus: start<never, FromVcpus>('vCPU'),
+      after: (milliseconds, callback) => {
+        const timer = startTimer(callback, milliseconds);
+        return () => clearTimeout(timer);
+      },
+      onMonitor: (bytes, entered) => monitor.feed(bytes, entered),
+    });
+    await machine.start();
+    return exitStatus(await machine.ended, settings);
+  } finally {
+    stopHearing();
+    await socket.close();
+  }
+}
+
+/** SIGINT ends the machine; SIGTERM and SIGHUP press the power button and end it when the guest has not after a while, or when repeated. */
+function hearSignals(machine: () => Coordinator | undefined): () => void {
+  let timer: NodeJS.Timeout | undefined;
+  const unhook = onSignals(['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGCONT'], (signal) => {
+    const coordinator = machine();
+    if (signal === 'SIGCONT') coordinator?.continued();
+    else if (coordinator === undefined) process.exit(SIGNAL_STATUS[signal]);
+    else if (signal === 'SIGINT' || timer !== undefined || coordinator.status !== 'running') coordinator.stop(signal);
+    else {
+      coordinator.powerButton();
+      timer = startTimer(() => coordinator.stop(signal), POWER_BUTTON_PATIENCE);
+    }
+  });
+  return () => {
+    clearTimeout(timer);
+    unhook();
+  };
+}
+
+function exitStatus(end: MachineEnd, { name }: MachineSettings): number {
+  switch (end.kind) {
+    case 'poweroff':
+    case 'reset':
+      return 0;
+    case 'debug-exit':
+      return ((end.value << 1) | 1) & 0xff;
+    case 'triple-fault':
+      process.stderr.write(
+        `\nrootmode: ${name}: triple fault on vCPU ${end.report.vcpu} after ${end.report.instructions} instructions\n${registerText({ vcpus: [end.report] })}`,
+      );
+      return 1;
+    case 'stopped':
+      return end.why in SIGNAL_STATUS ? SIGNAL_STATUS[end.why as keyof typeof SIGNAL_STATUS] : 0;
+    case 'failed':
+      process.stderr.write(`\nrootmode: ${end.failure.message}\n`);
+      return 1;
+  }
+}
+
+/** The generated processor, compiled once for all threads. */
+function readInterpreter(): ThreadPlan['interpreter'] {
+  const wasm = readBuilt(new URL('../.out/interpreter.wasm', import.meta.url));
+  const facts = readBuilt(new URL('../.out/interpreter.json', import.meta.url));
+  return { module: new WebAssembly.Module(wasm), ...JSON.parse(new TextDecoder().decode(facts)) };
+}
+
+function readBuilt(file: URL): Uint8Array<ArrayBuffer> {
+  const path = fileURLToPath(file);
+  try {
+    return readRegularFile(path, 'program file');
+  } catch (cause) {
+    throw new EngineError('build-missing', { file: path }, { cause });
+  }
+}
+
+async function runThread(plan: ThreadPlan): Promise<void> {
+  const hostNow = monotonicSince(plan.clockOrigin);
+  const calendar = { microseconds: () => wallClockMilliseconds() * 1000 };
+  if (plan.role.kind === 'vcpus') {
+    const channel = parent<FromVcpus, never>();
+    runVcpuThread({
+      ...buildVcpuThread(plan, { hostNow, calendar, onEvent: (event) => channel.post({ kind: 'event', event }) }),
+      channel,
+    });
+    return;
+  }
+  const channel = parent<FromIo, ToIo>();
+  const machine = buildIoMachine(plan, { hostNow, calendar, onEvent: (event) => channel.post({ kind: 'event', event }) });
+  const host = { readFile: readRegularFile, openStandardOutput, openOutputFile, openStandardInput };
+  await runIoThread({ plan, machine, host, channel });
+  channel.close();
+}
+
+const data = threadData();
+if (isPlan(data)) await runThread(data);
+
+function isPlan(value: unknown): value is ThreadPlan {
+  return typeof value === 'object' && value !== null && 'role' in value && 'clockOrigin' in value;
+}

@@ -1,0 +1,73 @@
+/** The commands of an engine process, carried out. */
+import {
+  commandList,
+  engineCommands,
+  machinePowerButton,
+  machineQuit,
+  machineRegisters,
+  machineReset,
+  machineStatus,
+} from '../contract/commands.ts';
+import { EngineError } from '../contract/errors.ts';
+import { createDispatcher, type Dispatcher, describeCommand, serve } from '../contract/serve.ts';
+import type { MachineSettings, MachineStatus } from '../contract/settings.ts';
+import { processCpuMicroseconds, processId, residentBytes } from '../host/process.ts';
+import type { MachineControl } from '../machine/build.ts';
+import type { Coordinator } from '../machine/coordinator.ts';
+
+export interface EngineContext {
+  readonly settings: MachineSettings;
+  readonly control: MachineControl;
+  /** `undefined` before the machine is made. */
+  machine(): Coordinator | undefined;
+}
+
+export function createEngineDispatcher(context: EngineContext): Dispatcher {
+  const { settings, control } = context;
+  const running = (): Coordinator => {
+    const machine = context.machine();
+    if (machine === undefined) throw new EngineError('command-not-allowed', { command: 'this command', status: 'starting' });
+    return machine;
+  };
+  const status = (): MachineStatus => context.machine()?.status ?? 'starting';
+  return createDispatcher({
+    context: undefined,
+    status,
+    served: [
+      serve(machineStatus, async () => {
+        // A machine that starts or ends has no vCPU to ask.
+        const vcpus = status() === 'running' ? await running().reports() : [];
+        return {
+          name: settings.name,
+          status: status(),
+          pid: processId,
+          accel: settings.accel,
+          cpu: settings.cpu,
+          memoryKiB: settings.memoryKiB,
+          guestNanoseconds: Math.floor(control.memory.clock.now()),
+          hostCpuMicroseconds: processCpuMicroseconds(),
+          residentBytes: residentBytes(),
+          vcpus: vcpus.map(({ vcpu, activity, instructions }) => ({ vcpu, activity, instructions })),
+        };
+      }),
+      serve(machineRegisters, async ({ vcpu }) => {
+        const reports = vcpu === undefined ? await running().reports() : [await running().report(vcpu)];
+        return { vcpus: reports.map((report) => ({ vcpu: report.vcpu, registers: [...report.registers] })) };
+      }),
+      serve(machinePowerButton, () => {
+        running().powerButton();
+        return {};
+      }),
+      serve(machineReset, () => {
+        running().reset();
+        return {};
+      }),
+      serve(machineQuit, () => {
+        // The answer goes out before the socket closes.
+        setTimeout(() => running().stop('quit'), 0);
+        return {};
+      }),
+      serve(commandList, () => ({ commands: engineCommands.map(describeCommand) })),
+    ],
+  });
+}
