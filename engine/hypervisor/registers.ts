@@ -126,7 +126,7 @@ export type RegisterGroup = keyof RegisterGroups;
 
 /**
  * The order in which a complete state is set: APIC_BASE (sregs) decides how the APIC page reads, EFER and CR0 decide what segments mean,
- * mp_state goes last.
+ * the APIC page says whether IA32_TSC_DEADLINE can be set, mp_state goes last.
  */
 export const GROUP_ORDER: readonly RegisterGroup[] = [
   'sregs',
@@ -134,8 +134,8 @@ export const GROUP_ORDER: readonly RegisterGroup[] = [
   'fpu',
   'xcrs',
   'debugregs',
-  'msrs',
   'lapic',
+  'msrs',
   'vcpu_events',
   'mp_state',
 ];

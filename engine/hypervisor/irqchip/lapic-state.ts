@@ -38,7 +38,7 @@ export const APIC_BASE = { bsp: 1n << 8n, x2apic: 1n << 10n, enabled: 1n << 11n 
 export const APIC_DEFAULT = 0xfee0_0000n;
 export const LVT_MASKED = 1 << 16;
 /** Version 14h with six LVT entries. */
-const VERSION = 0x0005_0014;
+export const VERSION = 0x0005_0014;
 
 const page = Array<number>(256).fill(0);
 page[REG.version >>> 2] = VERSION;

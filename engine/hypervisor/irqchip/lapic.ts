@@ -5,7 +5,7 @@
  * Threats: a guest writes any register; vectors are 8 bits, register numbers are masked to the page, timer periods have a floor.
  */
 import { type MachineClock, REQUEST, type Timer } from '../../base/index.ts';
-import { APIC_BASE, APIC_DEFAULT, type LapicState, LVT_MASKED, lapicState, MODE, REG } from './lapic-state.ts';
+import { APIC_BASE, APIC_DEFAULT, type LapicState, LVT_MASKED, lapicState, MODE, REG, VERSION } from './lapic-state.ts';
 
 /** Errors of the error status register (SDM 10.5.3). */
 const ERROR = { sendVector: 1 << 5, receiveVector: 1 << 6, register: 1 << 7 } as const;
@@ -364,18 +364,52 @@ export class Lapic {
     this.accept(lvt & 0xff, false);
   }
 
+  /** The register page, 1024 bytes, with what is computed on read in its place (KVM_GET_LAPIC). */
+  page(): Uint8Array {
+    const words = Uint32Array.from(this.state.regs);
+    for (const at of [REG.id, REG.ldr, REG.ppr, REG.currentCount]) words[at >>> 2] = this.read(at) ?? 0;
+    return new Uint8Array(words.buffer);
+  }
+
+  /** Replace the register page (KVM_SET_LAPIC); the timer goes on from the current count in it. */
+  setPage(bytes: Uint8Array): void {
+    const words = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    for (let at = 0; at < 0x400; at += 4) this.set(at, words.getUint32(at, true));
+    for (const entry of LVT_ENTRIES) this.set(entry, this.reg(entry) & (LVT_WRITABLE[entry] as number));
+    if (this.x2apic) this.set(REG.id, (this.id << 24) >>> 0);
+    this.set(REG.version, VERSION);
+    const count = this.reg(REG.currentCount);
+    this.set(REG.currentCount, 0);
+    this.set(REG.ppr, 0);
+    if (this.#timerMode === TIMER_MODE.deadline || count === 0) this.#disarm();
+    else this.#arm(this.#host.clock.now() + count * this.#divisor);
+    this.restored();
+  }
+
+  /** The interrupt in service came from a level: its end concerns the I/O APIC. */
+  get servesLevel(): boolean {
+    const vector = this.inService;
+    return vector >= 0 && ((this.reg(REG.tmr + (vector >>> 5) * 16) >>> (vector & 31)) & 1) === 1;
+  }
+
   // Life cycle.
 
   /** IA32_APIC_BASE; false for a transition or bit that raises #GP (SDM 10.12.5). */
   writeBase(value: bigint, physicalBits: number): boolean {
-    const reserved = ~(((1n << BigInt(physicalBits)) - 1n) & ~0xfffn) & ~(APIC_BASE.bsp | APIC_BASE.x2apic | APIC_BASE.enabled);
-    if ((BigInt.asUintN(64, reserved) & value) !== 0n) return false;
+    if ((value & reservedBits(physicalBits)) !== 0n) return false;
     const [before, after] = [modeOf(this.state.apicBase), modeOf(value)];
     if (after === 'invalid' || (before === 'x2apic' && after === 'xapic') || (before === 'disabled' && after === 'x2apic'))
       return false;
     this.state.apicBase = value;
     if (after === 'disabled' && before !== 'disabled') this.#clear();
     if (after === 'x2apic' && before !== 'x2apic') this.set(REG.icr2, 0);
+    return true;
+  }
+
+  /** IA32_APIC_BASE from outside, whatever it was before; false for what can never be. */
+  restoreBase(value: bigint, physicalBits: number): boolean {
+    if ((value & reservedBits(physicalBits)) !== 0n || modeOf(value) === 'invalid') return false;
+    this.state.apicBase = value;
     return true;
   }
 
@@ -411,6 +445,11 @@ export class Lapic {
     else this.#timer.at(Number(this.state.due));
     this.#signalIfDeliverable();
   }
+}
+
+function reservedBits(physicalBits: number): bigint {
+  const address = ((1n << BigInt(physicalBits)) - 1n) & ~0xfffn;
+  return BigInt.asUintN(64, ~(address | APIC_BASE.bsp | APIC_BASE.x2apic | APIC_BASE.enabled));
 }
 
 function modeOf(base: bigint): 'disabled' | 'xapic' | 'x2apic' | 'invalid' {

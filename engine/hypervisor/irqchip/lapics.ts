@@ -120,6 +120,11 @@ export class Lapics {
     );
   }
 
+  /** A write to this register concerns its own vCPU alone: task priority, and the end of an interrupt that was no level. */
+  isPrivate(vcpu: number, at: number): boolean {
+    return at === REG.tpr || (at === REG.eoi && !this.of(vcpu).servesLevel);
+  }
+
   /** xAPIC read. Registers are 32 bits at multiples of 16; other bytes read as zero. */
   mmioRead(vcpu: number, pa: number, size: number): number {
     const at = pa % 4096;

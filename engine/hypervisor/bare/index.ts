@@ -1,0 +1,1 @@
+export { type BareOptions, bareCapabilities, createBareMachine } from './machine.ts';

@@ -1,0 +1,198 @@
+/** The back end `bare`: a machine straight on the software processor. */
+import { EngineError, REQUEST, Requests, type Requests as RequestsType } from '../../base/index.ts';
+import type { CpuHost } from '../../cpu/context.ts';
+import { CPU_MODEL_NAMES, cpuModel } from '../../cpu/model/models.ts';
+import { createProcessor, type InterpreterImage, type Processor } from '../../cpu/processor.ts';
+import { FIXED, type MachineMemory, RAM_BYTES, SLOTS } from '../../memory/index.ts';
+import {
+  type Capabilities,
+  GROUP_ORDER,
+  IoEvents,
+  Irqchip,
+  type Machine,
+  type MachineOptions,
+  type SavedMachine,
+} from '../index.ts';
+import { BareVcpu } from './vcpu.ts';
+
+/** The local APIC's bus clock: one tick per ns. */
+const APIC_HZ = 1_000_000_000;
+const DEFAULT_TSC_HZ = 1_000_000_000;
+const MAX_VCPUS = 16;
+
+/** What this back end offers; it needs nothing of the host but V8. */
+export function bareCapabilities(): Capabilities {
+  return {
+    backend: 'bare',
+    available: true,
+    maxVcpus: MAX_VCPUS,
+    maxRamBytes: RAM_BYTES.maximum,
+    slots: SLOTS,
+    models: CPU_MODEL_NAMES,
+    groups: GROUP_ORDER,
+    dirtyLog: true,
+    readonlySlots: true,
+    x2apic: true,
+    ioEvents: true,
+    roundRobin: true,
+    exactPositions: true,
+  };
+}
+
+export interface BareOptions extends MachineOptions {
+  readonly interpreter: InterpreterImage;
+}
+
+/** Make this thread's view of a machine. The first thread then calls `reset` once. Refuses a model or a number of vCPUs it does not offer. */
+export function createBareMachine(options: BareOptions): Machine {
+  const { memory } = options;
+  if (memory.vcpus > MAX_VCPUS)
+    throw new EngineError('capability-missing', { capability: `${memory.vcpus} vCPUs`, backend: 'bare' });
+  const tscHz = options.tscHz ?? DEFAULT_TSC_HZ;
+  const model = cpuModel(options.model, { tscHz, apicHz: APIC_HZ });
+  if (model === undefined)
+    throw new EngineError('capability-missing', { capability: `the model ${options.model}`, backend: 'bare' });
+  // Each needs the other: the processor calls the host only while it runs.
+  const host = new Host(memory, tscHz);
+  const processor = createProcessor({
+    machine: memory,
+    vcpus: memory.vcpus,
+    model,
+    host: host.cpuHost,
+    interpreter: options.interpreter,
+    shootdown: (vcpu) => host.requests.synchronize(-1, REQUEST.flushTlb, vcpu),
+  });
+  host.connect(processor, model.physicalBits);
+  const { requests, irqchip } = host;
+  const vcpus = Array.from({ length: memory.vcpus }, (_, id) => new BareVcpu({ core: processor.vcpu(id), requests, irqchip }));
+  // Whoever changes the map stands at a safe point itself: in a host call, or outside of run().
+  memory.slots.mapChange = (change) => requests.exclusive(-1, REQUEST.flushTlb, change);
+  memory.dirtyLog.flushWrites = () => requests.synchronize(-1, REQUEST.flushTlb);
+  return {
+    backend: 'bare',
+    memory,
+    requests,
+    irqchip,
+    ioEvents: new IoEvents(memory, irqchip),
+    vcpus,
+    setSlot: (slot) => memory.slots.setSlot(slot),
+    dirtyLog: (slot) => memory.dirtyLog.collect(slot),
+    reset: () => {
+      processor.reset();
+      irqchip.reset();
+    },
+    save: () => ({ irqchip: irqchip.save(), vcpus: vcpus.map((vcpu) => vcpu.save()) }),
+    restore: (saved) => restore(saved, { irqchip, vcpus }),
+  };
+}
+
+function restore(saved: SavedMachine, { irqchip, vcpus }: { irqchip: Irqchip; vcpus: readonly BareVcpu[] }): void {
+  if (
+    !Array.isArray(saved?.vcpus) ||
+    saved.vcpus.length !== vcpus.length ||
+    typeof saved.irqchip !== 'object' ||
+    saved.irqchip === null
+  ) {
+    throw new EngineError('state-malformed', { part: 'machine', reason: `it is not a machine with ${vcpus.length} vCPUs` });
+  }
+  const before = { irqchip: irqchip.save(), vcpus: vcpus.map((vcpu) => vcpu.save()) };
+  const apply = (state: SavedMachine) => {
+    irqchip.restore(state.irqchip);
+    for (const vcpu of vcpus) vcpu.restore(state.vcpus[vcpu.id]);
+  };
+  try {
+    apply(saved);
+  } catch (error) {
+    apply(before);
+    throw error;
+  }
+}
+
+/** What the processor calls while it runs: bus and interrupt controllers, at a safe point and under the machine lock. */
+class Host {
+  requests!: RequestsType;
+  irqchip!: Irqchip;
+  readonly cpuHost: CpuHost;
+  readonly #memory: MachineMemory;
+  readonly #tscHz: number;
+  #processor!: Processor;
+
+  constructor(memory: MachineMemory, tscHz: number) {
+    this.#memory = memory;
+    this.#tscHz = tscHz;
+    this.cpuHost = this.#cpuHost();
+  }
+
+  connect(processor: Processor, physicalBits: number): void {
+    const memory = this.#memory;
+    this.#processor = processor;
+    this.requests = new Requests({
+      words: memory.i32,
+      block: FIXED.requests,
+      vcpus: memory.vcpus,
+      requestWord: (vcpu) => processor.requestWord(vcpu),
+    });
+    this.irqchip = new Irqchip(memory, {
+      signal: (vcpu, bits) => this.requests.raiseOne(vcpu, bits),
+      guestTsc: (vcpu) => BigInt.asUintN(64, this.#tsc() + processor.state(vcpu).tscOffset),
+      tscHz: this.#tscHz,
+      physicalBits,
+    });
+  }
+
+  #tsc(): bigint {
+    return BigInt(Math.floor((this.#memory.clock.now() * this.#tscHz) / 1e9));
+  }
+
+  /**
+   * A host call is a safe point: others may change the map or take the dirty log meanwhile, and count on it that no entry they wanted
+   * flushed is used afterwards, so entries go before the instruction does.
+   */
+  #call<T>(vcpu: number, body: () => T): T {
+    const { requests } = this;
+    const { lock } = this.#memory;
+    requests.leaveRun(vcpu);
+    lock.acquire();
+    try {
+      return body();
+    } finally {
+      lock.release();
+      requests.enterRun(vcpu);
+      if ((requests.pending(vcpu) & REQUEST.flushTlb) !== 0) this.#processor.vcpu(vcpu).flushTlb('all');
+    }
+  }
+
+  #cpuHost(): CpuHost {
+    const { bus } = this.#memory;
+    const lapics = () => this.irqchip.lapics;
+    return {
+      mmioRead: (vcpu, pa, size) => {
+        if (lapics().decodes(vcpu, pa)) return lapics().mmioRead(vcpu, pa, size);
+        return this.#call(vcpu, () => bus.mmioRead(vcpu, pa, size));
+      },
+      mmioWrite: (vcpu, pa, size, value) => {
+        if (!lapics().decodes(vcpu, pa)) this.#call(vcpu, () => bus.mmioWrite(vcpu, pa, size, value));
+        else if (lapics().isPrivate(vcpu, pa % 4096)) lapics().mmioWrite(vcpu, pa, size, value);
+        else this.#call(vcpu, () => lapics().mmioWrite(vcpu, pa, size, value));
+      },
+      portRead: (vcpu, port, size) => this.#call(vcpu, () => bus.portRead(vcpu, port, size)),
+      portWrite: (vcpu, port, size, value) => this.#call(vcpu, () => bus.portWrite(vcpu, port, size, value)),
+      acknowledgeInterrupt: (vcpu) => {
+        const { irqchip } = this;
+        return irqchip.pendingFromPic(vcpu) ? this.#call(vcpu, () => irqchip.acknowledge(vcpu)) : irqchip.acknowledge(vcpu);
+      },
+      interruptPending: (vcpu) => this.irqchip.pending(vcpu),
+      readMsr: (vcpu, index) => {
+        const value = lapics().readMsr(vcpu, index);
+        return value === 'fault' ? undefined : value;
+      },
+      writeMsr: (vcpu, index, value) => {
+        if (index >= 0x800 && lapics().isPrivate(vcpu, (index - 0x800) * 16)) return lapics().writeMsr(vcpu, index, value);
+        return this.#call(vcpu, () => lapics().writeMsr(vcpu, index, value));
+      },
+      getTpr: (vcpu) => this.irqchip.getTpr(vcpu),
+      setTpr: (vcpu, cr8) => this.irqchip.setTpr(vcpu, cr8),
+      tsc: () => this.#tsc(),
+    };
+  }
+}

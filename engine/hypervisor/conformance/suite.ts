@@ -1,0 +1,444 @@
+/**
+ * What every back end must do, as tests over the interface alone: exits, the bus, slots and dirty log, interrupts, register groups,
+ * save and restore. A back end that does not offer something says so in its capabilities, and the test is skipped by name.
+ */
+import { describe, expect, test } from 'vitest';
+import { EngineError, REQUEST } from '../../base/index.ts';
+import { GROUP_ORDER, type RegisterGroup, type RegisterGroups } from '../index.ts';
+import { type Backend, bench, finish } from './bench.ts';
+
+export function hypervisorConformance(backend: Backend): void {
+  const capabilities = backend.capabilities();
+  const { groups } = capabilities;
+  const whereExact = capabilities.exactPositions ? test : test.skip;
+  const whereDirty = capabilities.dirtyLog ? test : test.skip;
+  const whereReadonly = capabilities.readonlySlots ? test : test.skip;
+  const whereEvents = capabilities.ioEvents ? test : test.skip;
+  const whereTurns = capabilities.roundRobin ? test : test.skip;
+
+  describe(`${capabilities.backend}: running`, () => {
+    test('says what it offers', () => {
+      expect(capabilities.available ? capabilities.reason : capabilities.reason?.length).not.toBe(0);
+      expect(capabilities.maxVcpus).toBeGreaterThanOrEqual(2);
+      expect(groups).toEqual(expect.arrayContaining(['regs', 'sregs', 'mp_state']));
+    });
+
+    whereExact('stops after exactly as many instructions as allowed', () => {
+      const { vcpu, real, regs } = bench(backend);
+      real(`top: inc ax\n inc bx\n jmp top`);
+      const position = (limit: number) => [vcpu.run(limit), regs().rax, regs().rbx];
+      expect(position(1)).toEqual([{ reason: 'limit', retired: 1 }, 1n, 0n]);
+      expect(position(1)).toEqual([{ reason: 'limit', retired: 1 }, 1n, 1n]);
+      expect(position(3001)).toEqual([{ reason: 'limit', retired: 3001 }, 1001n, 1001n]);
+      expect(vcpu.retired).toBe(3003n);
+    });
+
+    test('ports are served inside run, in each size', () => {
+      const { machine, vcpu, real, regs } = bench(backend);
+      const seen: string[] = [];
+      machine.memory.bus.addPorts({
+        port: 0x300,
+        count: 8,
+        read: (at, size, id) => {
+          seen.push(`r${size}@${at} v${id}`);
+          return 0x11223344;
+        },
+        write: (at, size, value) => {
+          seen.push(`w${size}@${at}=${value.toString(16)}`);
+        },
+      });
+      real(
+        'mov dx, 0x300\n mov eax, 0xa1b2c3d4\n out dx, al\n out dx, ax\n out dx, eax\n in eax, dx\n mov ebx, eax\n mov dx, 0x304\n in al, dx\n hlt',
+      );
+      expect(vcpu.run(100).reason).toBe('halt');
+      expect(seen).toEqual(['w1@0=d4', 'w2@0=c3d4', 'w4@0=a1b2c3d4', 'r4@0 v0', 'r1@4 v0']);
+      expect([regs().rbx, regs().rax]).toEqual([0x11223344n, 0x11223344n]);
+    });
+
+    test('memory without RAM is served by the bus; a hole reads as ones', () => {
+      const { machine, vcpu, flat, regs } = bench(backend);
+      const seen: string[] = [];
+      machine.memory.bus.addMmio({
+        gpa: 0xe000_0000,
+        size: 4096,
+        read: (at, size) => {
+          seen.push(`r${size}@${at}`);
+          return 0x55aa;
+        },
+        write: (at, size, value) => {
+          seen.push(`w${size}@${at}=${value.toString(16)}`);
+        },
+      });
+      flat(`mov dword [0xe0000010], 0x12345678
+        mov eax, [0xe0000020]
+        add word [0xe0000030], 1
+        mov ebx, [0xd0000000]
+        mov dword [0xd0000000], 7
+        hlt`);
+      expect(vcpu.run(100).reason).toBe('halt');
+      expect(seen).toEqual(['w4@16=12345678', 'r4@32', 'r2@48', 'w2@48=55ab']);
+      expect([regs().rax, regs().rbx]).toEqual([0x55aan, 0xffffffffn]);
+    });
+
+    test('a stop raised before or while it runs ends the run', () => {
+      const { machine, vcpu, real } = bench(backend);
+      machine.memory.bus.addPorts({
+        port: 0x300,
+        count: 1,
+        read: () => 0,
+        write: () => machine.requests.raiseOne(0, REQUEST.stop),
+      });
+      real('mov dx, 0x300\n out dx, al\n top: jmp top');
+      expect(vcpu.run(1_000_000).reason).toBe('request');
+      expect(vcpu.run(10)).toEqual({ reason: 'request', retired: 0 });
+      machine.requests.served(0, REQUEST.stop);
+      expect(vcpu.run(10).reason).toBe('limit');
+    });
+
+    test('a triple fault shuts the processor down, and reset starts it again', () => {
+      const { machine, vcpu, real, vcpuAt } = bench(backend);
+      real('ud2');
+      vcpu.set('sregs', { ...vcpu.get('sregs'), idt: { base: 0n, limit: 0 } });
+      expect(vcpu.run(100).reason).toBe('shutdown');
+      expect(vcpu.run(100).reason).toBe('shutdown');
+      machine.reset();
+      expect([vcpu.get('regs').rip, vcpu.get('sregs').cs.base, vcpu.get('mp_state').mp_state]).toEqual([0xfff0n, 0xffff0000n, 0]);
+      expect(vcpuAt(1).get('mp_state').mp_state).not.toBe(0);
+    });
+  });
+
+  describe(`${capabilities.backend}: memory`, () => {
+    whereReadonly('writes to a read-only slot go to the bus and change nothing', () => {
+      const { machine, vcpu, flat, regs } = bench(backend);
+      const { memory } = machine;
+      const rom = memory.arena.take('rom', 4096, 4096);
+      memory.u8.fill(0x5a, rom, rom + 4096);
+      machine.setSlot({ slot: 1, gpa: 0xfff0_0000, size: 4096, hva: rom, readonly: true });
+      const writes: number[] = [];
+      memory.bus.addMmio({ gpa: 0xfff0_0000, size: 4096, read: () => 0, write: (_at, _size, value) => writes.push(value) });
+      flat('mov al, [0xfff00000]\n mov byte [0xfff00000], 0x77\n mov ah, [0xfff00000]\n hlt');
+      finish(vcpu);
+      expect([regs().rax & 0xffffn, writes]).toEqual([0x5a5an, [0x77]]);
+    });
+
+    test('a slot that comes, moves and goes is seen by the next instruction that looks', () => {
+      const { machine, vcpu, flat, regs } = bench(backend);
+      const { memory } = machine;
+      const page = memory.arena.take('page', 4096, 4096);
+      memory.u32[page >>> 2] = 0xabcd;
+      memory.bus.addPorts({
+        port: 0x300,
+        count: 2,
+        read: () => 0,
+        write: (at) => machine.setSlot({ slot: 5, gpa: 0xd000_0000, size: at === 0 ? 4096 : 0, hva: page }),
+      });
+      flat(`mov ebx, [0xd0000000]
+        mov dx, 0x300
+        out dx, al
+        mov ecx, [0xd0000000]
+        inc dx
+        out dx, al
+        mov esi, [0xd0000000]
+        hlt`);
+      finish(vcpu);
+      expect([regs().rbx, regs().rcx, regs().rsi]).toEqual([0xffffffffn, 0xabcdn, 0xffffffffn]);
+    });
+
+    test('address bit 20 is held low while A20 is off', () => {
+      const { machine, vcpu, flat, regs } = bench(backend);
+      machine.memory.slots.setA20(false);
+      machine.memory.dma.write32(0x9000, 0x1111);
+      flat('mov eax, [0x109000]\n mov dword [0x10a000], 0x2222\n hlt');
+      finish(vcpu);
+      expect([regs().rax, machine.memory.dma.read32(0xa000)]).toEqual([0x1111n, 0x2222]);
+    });
+
+    test('code that a device overwrites runs as overwritten', () => {
+      const { machine, vcpu, flat, regs } = bench(backend);
+      const { dma, bus } = machine.memory;
+      bus.addPorts({
+        port: 0x300,
+        count: 1,
+        read: () => 0,
+        write: () => dma.write(0x3000, Uint8Array.of(0xb8, 9, 0, 0, 0, 0xc3)),
+      });
+      dma.write(0x3000, Uint8Array.of(0xb8, 5, 0, 0, 0, 0xc3)); // mov eax, 5; ret
+      flat('mov ebp, 0x3000\n call ebp\n mov ebx, eax\n mov dx, 0x300\n out dx, al\n call ebp\n hlt');
+      finish(vcpu);
+      expect([regs().rbx, regs().rax]).toEqual([5n, 9n]);
+    });
+
+    whereDirty('the dirty log names every page written since it was taken, by guest and devices', () => {
+      const { machine, vcpu, flat } = bench(backend);
+      const { memory } = machine;
+      const slot = { slot: 0, gpa: 0, size: memory.map.ramBytes, hva: memory.map.ramBase, log: true };
+      machine.setSlot(slot);
+      flat('top: mov dword [0x20000], 1\n mov byte [0x21fff], 1\n mov dword [0x23ffe], 1\n mov eax, [0x26000]\n hlt\n jmp top');
+      finish(vcpu);
+      memory.dma.write(0x2_8000, Uint8Array.of(1));
+      const named = () => {
+        const bits = machine.dirtyLog(0);
+        return Array.from({ length: 16 }, (_, i) => 0x20 + i).filter((page) => ((bits[page >>> 3] as number) >>> (page & 7)) & 1);
+      };
+      expect(named()).toEqual([0x20, 0x21, 0x23, 0x24, 0x28]);
+      expect(named()).toEqual([]);
+      vcpu.set('mp_state', { mp_state: 0 });
+      finish(vcpu);
+      expect(named()).toEqual([0x20, 0x21, 0x23, 0x24]);
+    });
+  });
+
+  describe(`${capabilities.backend}: interrupts`, () => {
+    /** Real mode with a handler for vector 40h that counts in BX and ends the interrupt. */
+    const handler = (b: ReturnType<typeof bench>) =>
+      b.isr(0x40, 'inc bx\n push eax\n mov eax, 0xb0\n mov dword [eax + 0xfee00000], 0\n pop eax\n iret');
+
+    test('HLT waits for an interrupt, which runs its handler once', () => {
+      const b = bench(backend);
+      const { machine, vcpu, regs } = b;
+      b.apicOn(0);
+      handler(b);
+      b.real('sti\n top: hlt\n inc cx\n jmp top');
+      expect(vcpu.run(100).reason).toBe('halt');
+      expect([vcpu.wait(0), vcpu.run(100).reason]).toEqual([false, 'halt']);
+      machine.irqchip.sendMsi(0xfee0_0000n, 0x40);
+      expect(vcpu.wait(0)).toBe(true);
+      expect(vcpu.run(100).reason).toBe('halt');
+      expect([regs().rbx, regs().rcx]).toEqual([1n, 1n]);
+    });
+
+    test('an interrupt waits for IF and for the instruction after STI', () => {
+      const b = bench(backend);
+      b.apicOn(0);
+      handler(b);
+      b.real('nop\n nop\n sti\n mov si, bx\n mov di, bx\n cli\n hlt');
+      b.machine.irqchip.sendMsi(0xfee0_0000n, 0x40);
+      expect(b.vcpu.run(100).reason).toBe('halt');
+      expect([b.regs().rsi, b.regs().rdi]).toEqual([0n, 1n]);
+      expect(b.vcpu.wait(0)).toBe(false); // halted for good: nothing it would take
+    });
+
+    test('the 8259 reaches vCPU 0 by virtual wire', () => {
+      const b = bench(backend);
+      b.isr(0x33, 'inc bx\n mov al, 0x20\n out 0x20, al\n iret');
+      b.real(`mov al, 0x11
+        out 0x20, al
+        mov al, 0x30
+        out 0x21, al
+        mov al, 4
+        out 0x21, al
+        mov al, 1
+        out 0x21, al
+        mov al, 0xf7
+        out 0x21, al
+        sti
+        top: hlt
+        jmp top`);
+      finish(b.vcpu);
+      for (let i = 0; i < 3; i++) {
+        b.machine.irqchip.pulse(3);
+        finish(b.vcpu);
+      }
+      expect(b.regs().rbx).toBe(3n);
+    });
+
+    test('the local timer fires in machine time', () => {
+      const b = bench(backend);
+      b.apicOn(0);
+      handler(b);
+      b.real(`mov edi, 0xfee00000
+        mov dword [edi + 0x320], 0x40
+        mov dword [edi + 0x3e0], 0xb
+        mov dword [edi + 0x380], 1000000
+        sti
+        top: hlt
+        jmp top`);
+      finish(b.vcpu);
+      b.advance(999_000);
+      expect(b.vcpu.wait(0)).toBe(false);
+      b.advance(2000);
+      expect([b.vcpu.wait(0), b.vcpu.run(100).reason, b.regs().rbx]).toEqual([true, 'halt', 1n]);
+    });
+
+    test('CR8 holds interrupts back', () => {
+      const b = bench(backend);
+      b.apicOn(0);
+      handler(b);
+      b.real('sti\n top: hlt\n jmp top');
+      b.vcpu.set('sregs', { ...b.vcpu.get('sregs'), cr8: 4n });
+      expect(b.vcpu.get('sregs').cr8).toBe(4n);
+      b.machine.irqchip.sendMsi(0xfee0_0000n, 0x40);
+      finish(b.vcpu);
+      expect(b.regs().rbx).toBe(0n);
+      b.vcpu.set('sregs', { ...b.vcpu.get('sregs'), cr8: 3n });
+      finish(b.vcpu);
+      expect(b.regs().rbx).toBe(1n);
+    });
+
+    test('INIT and start-up IPI bring a processor up where they say; an NMI reaches it', () => {
+      const b = bench(backend);
+      b.apicOn(0);
+      b.code(0x7000, 16, 'inc word [0x500]\n top: hlt\n jmp top');
+      b.isr(2, 'inc word [0x502]\n iret');
+      b.real(`mov edi, 0xfee00000
+        mov dword [edi + 0x310], 0x1000000
+        mov dword [edi + 0x300], 0x4500
+        hlt`);
+      const second = b.vcpuAt(1);
+      expect(second.run(100).reason).toBe('wait-for-sipi');
+      finish(b.vcpu);
+      expect(second.wait(0)).toBe(true);
+      second.run(100);
+      expect([second.run(100).reason, second.wait(0)]).toEqual(['wait-for-sipi', false]);
+      b.real('mov edi, 0xfee00000\n mov dword [edi + 0x300], 0x4607\n hlt');
+      finish(b.vcpu);
+      second.run(100);
+      expect(second.run(100).reason).toBe('halt');
+      expect(b.machine.memory.dma.read32(0x500) & 0xffff).toBe(1);
+      b.real('mov edi, 0xfee00000\n mov dword [edi + 0x300], 0x4400\n hlt');
+      finish(b.vcpu);
+      expect(second.wait(0)).toBe(true);
+      finish(second);
+      expect(b.machine.memory.dma.read32(0x500) >>> 16).toBe(1);
+    });
+
+    whereEvents('a guest write rings an event, an event raises an interrupt', () => {
+      const b = bench(backend);
+      const { ioEvents, irqchip } = b.machine;
+      const any = ioEvents.add({ name: 'any', space: 'port', address: 0x310, size: 2 });
+      const seven = ioEvents.add({ name: 'seven', space: 'mmio', address: 0xe000_0000, size: 4, match: 7 });
+      b.flat(
+        'mov dx, 0x310\n out dx, ax\n out dx, ax\n out dx, al\n mov dword [0xe0000000], 6\n mov dword [0xe0000000], 7\n hlt',
+      );
+      finish(b.vcpu);
+      expect([any.wait(0), any.take(), any.take(), seven.take(), any.wait(0)]).toEqual([true, 2, 0, 1, false]);
+      b.apicOn(0);
+      irqchip.routes.set([{ gsi: 40, msi: { address: 0xfee0_0000n, data: 0x41 } }]);
+      ioEvents.raise(40);
+      expect(irqchip.lapics.of(0).requested).toBe(0x41);
+    });
+  });
+
+  describe(`${capabilities.backend}: state`, () => {
+    const interesting: { readonly [G in RegisterGroup]?: (now: RegisterGroups[G]) => RegisterGroups[G] } = {
+      regs: (now) => ({ ...now, rax: 0x1122_3344_5566_7788n, r15: 0xffff_ffff_ffff_ffffn, rip: 0x1234n, rflags: 0x0cd7n }),
+      sregs: (now) => ({
+        ...now,
+        cr2: 0xdead_beefn,
+        gdt: { base: 0x5000n, limit: 0x77 },
+        fs: { ...now.fs, base: 0x1_0000_0000n },
+      }),
+      fpu: (now) => ({
+        ...now,
+        fcw: 0x27f,
+        fsw: 0x3800,
+        ftwx: 0x81,
+        mxcsr: 0x1fa0,
+        fpr: now.fpr.map((_, i) => Uint8Array.from({ length: 16 }, (_v, byte) => (byte < 10 ? i * 16 + byte : 0))),
+        xmm: now.xmm.map((_, i) => new Uint8Array(16).fill(i + 1)),
+      }),
+      xcrs: () => ({ xcr0: 3n }),
+      debugregs: (now) => ({ ...now, db: [1n, 2n, 3n, 0xffff_8000_0000_0000n] }),
+      vcpu_events: (now) => ({ ...now, nmi: { pending: 1, masked: 1 }, sipi_vector: 0x9a }),
+      mp_state: () => ({ mp_state: 3 }),
+      msrs: (now) => now.map(([index, value]) => [index, index === 0xc0000082 ? 0x7fff_0000n : index === 0x3b ? 5n : value]),
+    };
+
+    test.each(GROUP_ORDER.filter((group) => groups.includes(group)))(
+      '%s is read back as set, and moves to another machine',
+      (group) => {
+        const [one, two] = [bench(backend), bench(backend)];
+        const change = interesting[group] as ((now: unknown) => RegisterGroups[typeof group]) | undefined;
+        const value = change ? change(one.vcpu.get(group)) : one.vcpu.get(group);
+        one.vcpu.set(group, value);
+        expect(one.vcpu.get(group)).toEqual(value);
+        two.vcpu.set(group, one.vcpu.get(group));
+        expect(two.vcpu.get(group)).toEqual(value);
+      },
+    );
+
+    test.each<[string, RegisterGroup, (now: never) => unknown]>([
+      ['paging without protection', 'sregs', (now: RegisterGroups['sregs']) => ({ ...now, cr0: 0x8000_0010n })],
+      ['a bit CR4 does not have', 'sregs', (now: RegisterGroups['sregs']) => ({ ...now, cr4: 1n << 40n })],
+      ['long mode that is not', 'sregs', (now: RegisterGroups['sregs']) => ({ ...now, efer: 0x400n })],
+      ['an impossible APIC base', 'sregs', (now: RegisterGroups['sregs']) => ({ ...now, apic_base: 0x400n })],
+      ['reserved MXCSR bits', 'fpu', (now: RegisterGroups['fpu']) => ({ ...now, mxcsr: 0x1_0000 })],
+      ['XCR0 without x87', 'xcrs', () => ({ xcr0: 2n })],
+      [
+        'a vector that is no exception',
+        'vcpu_events',
+        (now: RegisterGroups['vcpu_events']) => ({ ...now, exception: { ...now.exception, injected: 1, nr: 64 } }),
+      ],
+      ['a short register page', 'lapic', () => ({ regs: new Uint8Array(100) })],
+      ['a non-canonical LSTAR', 'msrs', () => [[0xc0000082, 1n << 60n]]],
+      ['an MSR that is not there', 'msrs', () => [[0x12345678, 1n]]],
+    ])('%s is refused and changes nothing', (_name, group, wrong) => {
+      const { vcpu } = bench(backend);
+      const before = vcpu.get(group);
+      expect(() => vcpu.set(group, wrong(before as never) as never)).toThrow(expect.objectContaining({ code: 'register-value' }));
+      expect(vcpu.get(group)).toEqual(before);
+    });
+
+    test('a machine saved between two instructions goes on as if nothing had happened', () => {
+      const program = 'mov cx, 500\n top: add ax, cx\n rol ax, 3\n xor bx, ax\n mov [0x600], bx\n loop top\n hlt';
+      const [whole, first, second] = [bench(backend), bench(backend), bench(backend)];
+      for (const b of [whole, first, second]) b.real(program);
+      whole.vcpu.run(100_000);
+      first.vcpu.run(777);
+      second.machine.restore(first.machine.save());
+      second.machine.memory.dma.write(0, first.machine.memory.dma.read(0, 0x1_0000));
+      expect(second.machine.save()).toEqual(first.machine.save());
+      second.vcpu.run(100_000);
+      expect(second.regs()).toEqual(whole.regs());
+      expect(second.vcpu.retired).toBe(whole.vcpu.retired);
+    });
+
+    test('a damaged save is refused and changes nothing', () => {
+      const { machine, real, vcpu } = bench(backend);
+      real('top: inc ax\n jmp top');
+      vcpu.run(10);
+      const saved = machine.save();
+      const [one, two] = saved.vcpus;
+      const wrong: unknown[] = [
+        { ...saved, vcpus: [one] },
+        { ...saved, vcpus: undefined },
+        { vcpus: saved.vcpus },
+        { ...saved, vcpus: [[...(one ?? []), [9999, 1]], two] },
+        { ...saved, vcpus: [one, [[1, 'x']]] },
+        { ...saved, vcpus: [[...(one ?? []).filter(([id]) => id !== 50), [50, 0x8000_0010n]], two] },
+        { ...saved, irqchip: { ...saved.irqchip, pic: [[1, 5]] } },
+        undefined,
+      ];
+      for (const state of wrong) {
+        expect(() => machine.restore(state as never)).toThrow(EngineError);
+        expect(machine.save()).toEqual(saved);
+      }
+      expect(vcpu.run(10).retired).toBe(10);
+    });
+  });
+
+  describe(`${capabilities.backend}: several vCPUs`, () => {
+    whereTurns('two vCPUs in turn on one thread share a lock and lose nothing', () => {
+      const b = bench(backend);
+      const program = `mov cx, 1000
+        top: mov al, 1
+        spin: xchg [0x500], al
+        test al, al
+        jz taken
+        pause
+        jmp spin
+        taken: inc word [0x502]
+        mov byte [0x500], 0
+        loop top
+        hlt`;
+      b.real(program);
+      b.real(program, 1);
+      const second = b.vcpuAt(1);
+      const ended = [false, false];
+      for (let turn = 0; turn < 10_000 && ended.includes(false); turn++) {
+        for (const [i, vcpu] of [b.vcpu, second].entries()) ended[i] ||= vcpu.run(37 + i).reason === 'halt';
+      }
+      expect([ended, b.machine.memory.dma.read32(0x500) >>> 16]).toEqual([[true, true], 2000]);
+    });
+  });
+}
