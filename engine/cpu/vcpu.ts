@@ -219,7 +219,11 @@ export class VcpuCore implements SlowContext {
     s.excCanonical = 0;
     const { u8, u16 } = this.#o.machine;
     const record = s.faultRecord;
-    if (u8[record + REC.segment] === SS || this.#o.stack[u16[(record + REC.op) >>> 1] as number] === true) s.excVector = 12;
+    const sp = s.gpr[4] as bigint;
+    const outside = (address: bigint): boolean => BigInt.asUintN(64, BigInt.asIntN(48, address)) !== BigInt.asUintN(64, address);
+    // PUSH and POP of memory may have met the fault at their other operand: then rSP itself is canonical.
+    const byStack = this.#o.stack[u16[(record + REC.op) >>> 1] as number] === true && (outside(sp - 8n) || outside(sp + 15n));
+    if (u8[record + REC.segment] === SS || byStack) s.excVector = 12;
   }
 
   #wakeUp(): boolean {

@@ -134,16 +134,19 @@ const scas = defineInstruction({
   },
 });
 
-/** Permission and the destination are checked before the port is read: a device must not lose a byte to a page fault. */
+/**
+ * Permission and the destination are checked before the port is read: a device must not lose a byte to a page fault. Intel processors
+ * check the permission even when rCX is 0.
+ */
 const ins = defineInstruction({
   name: 'ins{w}',
   flags: { reads: 'D' },
   forms: ['6C Yb,DX rep', '6D Yz,DX rep'],
   run(e, f) {
     const size = e.const(f.width);
+    const port = e.reg(16, 2);
+    e.slow('checkPort', port, size);
     repeated(e, f, () => {
-      const port = e.reg(16, 2);
-      e.slow('checkPort', port, size);
       e.probeWrite(f.dst, f.width / 8);
       const [value] = e.slow('portIn', port, size);
       e.write(f.dst, value);
@@ -159,9 +162,9 @@ const outs = defineInstruction({
   forms: ['6E DX,Xb rep', '6F DX,Xz rep'],
   run(e, f) {
     const size = e.const(f.width);
+    const port = e.reg(16, 2);
+    e.slow('checkPort', port, size);
     repeated(e, f, () => {
-      const port = e.reg(16, 2);
-      e.slow('checkPort', port, size);
       const value = e.load(f.width, 'source', offset(e, f, SI));
       e.slow('portOut', port, size, value);
       advance(e, f, SI);
