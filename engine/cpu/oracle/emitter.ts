@@ -317,13 +317,15 @@ export class OracleEmitter implements Emitter {
   readVec(op: Operand, aligned: boolean): Vec {
     const binding = this.#frame.bindingOf(op);
     if (binding.at === 'value') throw new Error('a constant is no vector');
+    if (op.kind === 'mmx') return vec(big(this.read(op)));
     if (binding.at === 'register') return vec(this.#frame.readXmm(binding.number));
     return vec(this.#frame.memory.load(128, binding.segment, this.#frame.offsetOf(binding), aligned));
   }
   writeVec(op: Operand, value: Vec, aligned: boolean): void {
     const binding = this.#frame.bindingOf(op);
     if (binding.at === 'value') throw new Error('a constant cannot be written');
-    if (binding.at === 'register') this.#frame.writeXmm(binding.number, wide(value));
+    if (op.kind === 'mmx') this.write(op, cut(64, wide(value)));
+    else if (binding.at === 'register') this.#frame.writeXmm(binding.number, wide(value));
     else this.#frame.memory.store(128, binding.segment, { offset: this.#frame.offsetOf(binding), value: wide(value), aligned });
   }
   registerNumber(op: Operand): Int {

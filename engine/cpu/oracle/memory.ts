@@ -104,17 +104,19 @@ export class OracleMemory implements LinearMemory {
     return linear;
   }
 
-  #checkAlignment(linear: bigint, bytes: number, aligned: boolean): void {
+  /** #AC: only for data accesses at CPL 3 with CR0.AM and EFLAGS.AC. */
+  #checkAlignment(linear: bigint, bytes: number): void {
     const { s } = this.#environment;
-    if (aligned && linear % 16n !== 0n) throw new GuestFault(13, 0);
     const checked = s.cpl === 3 && (s.cr0 & 0x40000n) !== 0n && (s.sysFlags & 0x40000) !== 0;
     if (checked && linear % BigInt(Math.min(bytes, 8)) !== 0n) throw new GuestFault(17, 0);
   }
 
   /** Check and translate an access through a segment. Nothing has been read or written yet. */
   place(bytes: number, segment: number, request: Request): Places {
+    // Processors look at the alignment an instruction demands before they look at segment limits and canonical form.
+    if (request.aligned === true && this.linear(segment, request.offset) % 16n !== 0n) throw new GuestFault(13, 0);
     const linear = this.#checked(bytes, segment, request);
-    this.#checkAlignment(linear, bytes, request.aligned === true);
+    this.#checkAlignment(linear, bytes);
     return this.#translate(linear, { bytes, kind: request.kind === 'read' ? 'read' : 'write', privilege: this.#privilege() });
   }
 

@@ -29,6 +29,8 @@ interface Vendor {
   readonly error?: number;
   /** Memory is not compared when the instruction faults. */
   readonly faultLeavesMemory?: boolean;
+  /** #SS where the recording processor reports #GP. */
+  readonly stackFaultFirst?: boolean;
   readonly reason: string;
 }
 
@@ -39,6 +41,11 @@ export const VENDOR_DIFFERENCES: readonly Vendor[] = [
     forms: /^call (E8 .*16-bit|FF\/2)/,
     faultLeavesMemory: true,
     reason: 'the return address is stored before the target meets the limit',
+  },
+  {
+    forms: / V[a-z]+,W.* (16|32)-bit/,
+    stackFaultFirst: true,
+    reason: 'the interpreter meets the limit of SS before it looks at the alignment to 16 bytes',
   },
 ];
 
@@ -52,6 +59,7 @@ export interface Tolerance {
   readonly flags: number;
   readonly error: number;
   readonly faultLeavesMemory: boolean;
+  readonly stackFaultFirst: boolean;
   readonly transcendental: boolean;
   readonly approximate: boolean;
 }
@@ -62,6 +70,7 @@ export function toleranceOf(name: string, form: string): Tolerance {
     flags: UNDEFINED_FLAGS.reduce((mask, { forms, flags }) => (forms.test(`${name} ${form}`) ? mask & ~flags : mask), ~0),
     error: vendor.reduce((mask, { error = 0 }) => mask & ~error, ~0),
     faultLeavesMemory: vendor.some(({ faultLeavesMemory }) => faultLeavesMemory === true),
+    stackFaultFirst: vendor.some(({ stackFaultFirst }) => stackFaultFirst === true),
     transcendental: TRANSCENDENTAL.test(name),
     approximate: APPROXIMATE.test(name),
   };
