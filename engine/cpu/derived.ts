@@ -67,13 +67,14 @@ function pagingMode(s: VcpuState): 0 | 1 | 2 | 3 {
 /** Everything derived but the TLB context. Returns a number that changes when rights of translations may have changed. */
 export function deriveMode(s: VcpuState): number {
   const long = is64(s);
-  const flat = deriveSegments(s);
+  // 64-bit code looks at no limits.
+  const flat = long ? 0 : deriveSegments(s);
   const kind = !isProtected(s) ? 0 : isVm86(s) ? 1 : long ? 3 : 2;
   const code = long ? 2 : (s.csAttr & ATTR.DB) !== 0 && kind !== 1 ? 1 : 0;
   const stack = long ? 2 : (s.ssAttr & ATTR.DB) !== 0 && kind !== 1 ? 1 : 0;
   s.longMode = long ? 1 : 0;
   s.fetchBase = long ? 0n : s.csBase;
-  s.modeKey = code | (stack << 2) | (kind << 4) | ((long ? 0 : flat) << 6);
+  s.modeKey = code | (stack << 2) | (kind << 4) | (flat << 6);
   s.paging = pagingMode(s);
   const control = cr4(s);
   s.walkFlags =
