@@ -23,8 +23,9 @@ function stepOf(reason: ExitReason): Step {
   switch (reason) {
     case 'limit':
     case 'request':
-    case 'pause':
       return 'again';
+    case 'pause':
+      return 'spinning';
     case 'halt':
       return 'halted';
     case 'mwait':

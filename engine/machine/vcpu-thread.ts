@@ -11,8 +11,10 @@ import { OUTPUT_HIGH_WATER, type SerialRings } from './serial-line.ts';
 
 /** Why a vCPU stopped running, as this loop sees it. */
 export type Step =
-  /** Its budget is used up, a request is to be looked at, or it spins and others should run. */
+  /** Its budget is used up, or a request is to be looked at. */
   | 'again'
+  /** It waits in a loop for another vCPU, which should get the host's processor. */
+  | 'spinning'
   /** Halted until an interrupt. */
   | 'halted'
   /** In MWAIT: an interrupt or a store to the monitored line wakes it. */
@@ -48,6 +50,8 @@ export interface VcpuThreadOptions {
 const SLICE = 500_000;
 /** Fewest instructions worth a run. */
 const LEAST = 200;
+/** How long a vCPU that spins gives its processor away, in milliseconds: about what the other one's turn is worth. */
+const YIELD = 0.05;
 /** A wait ends after this many milliseconds at the latest; nothing depends on it. */
 const FOREVER = 60_000;
 /** How often a vCPU in MWAIT looks at its line when another vCPU could write it, in milliseconds. */
@@ -87,6 +91,11 @@ export function runVcpuThread(options: VcpuThreadOptions): void {
         channel.post({ kind: 'event', event: { kind: 'triple-fault', report: seat.vcpu.report() } });
         requests.raise(-1, REQUEST.stop);
         break;
+      }
+      if (seat.step === 'spinning') {
+        // In turn with others of this thread, its turn is over anyway.
+        if (seats.length === 1) seat.vcpu.wait(YIELD);
+        seat.step = 'again';
       }
       busy ||= seat.step === 'again';
     }
