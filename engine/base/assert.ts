@@ -1,5 +1,5 @@
 /** A broken invariant of the engine: a defect of ours, never the answer to guest or host input. The machine stops with a report. */
-export class BrokenInvariant extends Error {
+class BrokenInvariant extends Error {
   override readonly name = 'BrokenInvariant';
 }
 

@@ -3,7 +3,7 @@ import type { MachineClock } from './clock.ts';
 import { Lock } from './lock.ts';
 
 /** How many timers one machine can have. Finding the next among so few costs less than keeping a heap in order across threads. */
-export const TIMERS = 128;
+const TIMERS = 128;
 /** Bytes of the block, 8-byte aligned. */
 export const DEADLINES_BYTES = 32 + TIMERS * 8;
 

@@ -1,9 +1,9 @@
-export { assert, assertNever, BrokenInvariant } from './assert.ts';
+export { assert, assertNever } from './assert.ts';
 export { CLOCK_BYTES, type HostNow, MachineClock } from './clock.ts';
 export { DEADLINES_BYTES, Deadlines, type Timer } from './deadlines.ts';
-export { Disposables, type Releasable } from './disposables.ts';
-export { EngineError, type ErrorCode, type ErrorData } from './errors.ts';
+export { Disposables } from './disposables.ts';
+export { EngineError, type ErrorCode } from './errors.ts';
 export { allOnes, high32, join64, low32 } from './integers.ts';
 export { Lock } from './lock.ts';
-export { REQUEST, Requests, type RequestsPlace, requestsBytes } from './requests.ts';
+export { REQUEST, Requests, requestsBytes } from './requests.ts';
 export { ByteRing, ringBytes } from './ring.ts';

@@ -1,5 +1,4 @@
 export type {
-  BackendName,
   Capabilities,
   ExitReason,
   Machine,
@@ -8,20 +7,16 @@ export type {
   Vcpu,
   VcpuExit,
 } from './interface.ts';
-export { type IoEvent, type IoEventOptions, IoEvents } from './io-events.ts';
-export { GSIS, type GsiLine, type GsiRoute, IOAPIC_BASE, Irqchip, type IrqchipHost, type SavedIrqchip } from './irqchip/index.ts';
+export { IoEvents } from './io-events.ts';
+export { Irqchip } from './irqchip/index.ts';
 export type {
   KvmDebugregs,
-  KvmDtable,
   KvmFpu,
-  KvmLapicState,
-  KvmMpState,
   KvmMsrs,
   KvmRegs,
   KvmSegment,
   KvmSregs,
   KvmVcpuEvents,
-  KvmXcrs,
   RegisterGroup,
   RegisterGroups,
 } from './registers.ts';

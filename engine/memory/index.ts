@@ -1,9 +1,6 @@
-export { Arena, type ArenaRegion } from './arena.ts';
-export type { AccessSize, BusCounters, MmioOptions, Placement, PortOptions, RegionRead, RegionWrite } from './bus.ts';
-export { Bus } from './bus.ts';
-export { DirtyLog, type FlushWrites } from './dirty-log.ts';
-export { Dma } from './dma.ts';
-export type { MachineMemory, MachineMemoryOptions } from './machine-memory.ts';
-export { createMachineMemory, defaultArenaBytes, memoryMap, RAM_BYTES } from './machine-memory.ts';
-export { FIXED, type MemoryMap, PAGE, PHYS, PHYSICAL_END, SLOTS } from './map.ts';
-export { type MapChange, type MemorySlot, Slots } from './slots.ts';
+export type { AccessSize, Placement } from './bus.ts';
+export type { Dma } from './dma.ts';
+export type { MachineMemory } from './machine-memory.ts';
+export { createMachineMemory, memoryMap, RAM_BYTES } from './machine-memory.ts';
+export { FIXED, PHYS, PHYSICAL_END, SLOTS } from './map.ts';
+export type { MemorySlot } from './slots.ts';

@@ -47,7 +47,7 @@ export interface MachineMemory {
 }
 
 /** Bytes of arena when the options do not say. */
-export function defaultArenaBytes(vcpus: number): number {
+function defaultArenaBytes(vcpus: number): number {
   return (96 + 32 * vcpus) * MEBI;
 }
 

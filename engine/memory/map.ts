@@ -1,4 +1,4 @@
-import { CLOCK_BYTES, DEADLINES_BYTES } from '../base/index.ts';
+import { CLOCK_BYTES, DEADLINES_BYTES, requestsBytes } from '../base/index.ts';
 
 /** Bytes of a page of guest and host memory. */
 export const PAGE = 4096;
@@ -56,7 +56,9 @@ export const FIXED = {
   arena: 0x10000 + 0x200_0000 + 0x2_0000,
 } as const;
 
-if (FIXED.deadlines + DEADLINES_BYTES > FIXED.requests) throw new RangeError('the deadlines do not fit before the requests');
+if (FIXED.deadlines + DEADLINES_BYTES > FIXED.requests || FIXED.requests + requestsBytes(32) > FIXED.slots) {
+  throw new RangeError('the fixed regions overlap');
+}
 
 /** Where the parts of one machine's memory lie, in bytes from its start. */
 export interface MemoryMap {

@@ -1,4 +1,1 @@
-export { IOAPIC_BASE } from './ioapic.ts';
-export { type GsiLine, Irqchip, type IrqchipHost, type SavedIrqchip } from './irqchip.ts';
-export { REG } from './lapic-state.ts';
-export { GSIS, type GsiRoute } from './routes.ts';
+export { Irqchip, type SavedIrqchip } from './irqchip.ts';

@@ -9,7 +9,7 @@ import { array, defineState, u8, u32, u64 } from '../../state/index.ts';
 
 /** Pins of the I/O APIC. */
 export const PINS = 24;
-export const IOAPIC_BASE = 0xfec0_0000;
+const IOAPIC_BASE = 0xfec0_0000;
 
 /** `Delivery status` (bit 12) always reads idle: delivery is immediate. */
 const MASKED = 1 << 16;

@@ -5,7 +5,7 @@ import { array, defineState } from '../../state/index.ts';
 import { PINS } from './ioapic.ts';
 
 /** Interrupt lines of a machine. */
-export const GSIS = 64;
+const GSIS = 64;
 /** Devices that can share one line. */
 export const SOURCES = 32;
 const NONE = 0xff;
