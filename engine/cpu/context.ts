@@ -95,6 +95,8 @@ export interface SlowContext {
   /** Only this segment's selector, base, limit or attributes changed (0 ES … 5 GS; not CS, not SS). Cheap. */
   segmentChanged(segment: number): void;
   leave(reason: LeaveReason): void;
+  /** This instruction is not followed by a single-step trap although EFLAGS.TF was set when it began (INT n; SYSCALL that masks TF). */
+  skipStep(): void;
   /** The guest's time-stamp counter: `host.tsc` + `tscOffset`, modulo 2^64. */
   tsc(): bigint;
 }

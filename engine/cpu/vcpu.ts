@@ -70,6 +70,8 @@ export class VcpuCore implements SlowContext {
   #between = true;
   #pauses = 0;
   #stepping = false;
+  #steps = true;
+  #debugRequested = false;
   #late = false;
 
   constructor(options: VcpuOptions) {
@@ -108,6 +110,8 @@ export class VcpuCore implements SlowContext {
     this.s.physTable = FIXED.physTable;
     this.s.pageInfo = FIXED.pageInfo;
     this.s.physicalBits = this.features.physicalBits;
+    Atomics.and(this.#o.machine.i32, this.#requestWord, ~REQUEST.debug);
+    this.#debugRequested = false;
     this.#tlb.clear();
     this.modeChanged();
   }
@@ -155,6 +159,8 @@ export class VcpuCore implements SlowContext {
     const held = this.#stepping || s.shadow !== 0;
     const budget = held ? 1 : limit;
     const single = (s.sysFlags & FLAG.T) !== 0;
+    const resumed = (s.sysFlags & FLAG.R) !== 0;
+    this.#steps = true;
     derivePollMask(s, held);
     s.shadowBudget = NO_SHADOW;
     s.budget = budget;
@@ -164,27 +170,35 @@ export class VcpuCore implements SlowContext {
     const done = budget - s.budget;
     if (done > 0) {
       s.shadow = s.shadowBudget === s.budget ? s.shadowKind : 0;
-      if (this.#stepping) s.sysFlags &= ~FLAG.R;
-      if (single && done === 1) s.debugTraps |= DR6.BS;
+      // RF that the instruction itself loaded (IRET) is for the next one.
+      if (resumed) s.sysFlags &= ~FLAG.R;
+      if (single && done === 1 && this.#steps) s.debugTraps |= DR6.BS;
     }
     derivePollMask(s, false);
     if (exit === EXIT.fault && s.excCanonical !== 0) this.#stackFault();
-    if (s.debugTraps !== 0 && done > 0 && s.excPending === 0) this.#debugTrap();
+    // MOV SS holds traps back until after the next instruction (SDM vol. 3, 6.8.3).
+    if (s.debugTraps !== 0 && done > 0 && s.excPending === 0 && s.shadow !== 2) this.#debugTrap();
     return done;
   }
 
-  /** Single step, breakpoints and RF are exact by running one instruction at a time. */
+  /**
+   * Single step, breakpoints and RF are exact by running one instruction at a time. Sets the request bit that makes generated code
+   * return, or clears it.
+   */
   #mustStep(): boolean {
     const { s } = this;
     const step = (s.sysFlags & (FLAG.T | FLAG.R)) !== 0 || breakpointsArmed(s, 'execute') || breakpointsArmed(s, 'data') || breakpointsArmed(s, 'io');
-    if (step) Atomics.or(this.#o.machine.i32, this.#requestWord, REQUEST.debug);
-    else Atomics.and(this.#o.machine.i32, this.#requestWord, ~REQUEST.debug);
+    if (step !== this.#debugRequested) {
+      if (step) Atomics.or(this.#o.machine.i32, this.#requestWord, REQUEST.debug);
+      else Atomics.and(this.#o.machine.i32, this.#requestWord, ~REQUEST.debug);
+      this.#debugRequested = step;
+    }
     return step;
   }
 
   #instructionBreakpoint(): boolean {
     const { s } = this;
-    if ((s.sysFlags & FLAG.R) !== 0) return false;
+    if ((s.sysFlags & FLAG.R) !== 0 || s.shadow === 2) return false;
     const hits = instructionBreakpoints(s, BigInt.asUintN(64, s.rip + s.fetchBase));
     if (hits === 0) return false;
     deliverEvent(this, { vector: 1, kind: 'fault', debug: hits });
@@ -417,6 +431,10 @@ export class VcpuCore implements SlowContext {
     return s.longMode !== 0 ? BigInt.asUintN(64, next) : next & ((s.modeKey & 3) === 0 ? 0xffffn : 0xffffffffn);
   }
 
+  skipStep(): void {
+    this.#steps = false;
+  }
+
   jumpTo(rip: bigint): void {
     this.s.rip = rip;
     this.#jumped = true;
@@ -428,6 +446,7 @@ export class VcpuCore implements SlowContext {
 
   modeChanged(): void {
     this.#tlb.select(deriveMode(this.s));
+    if (!this.#between) this.#mustStep();
   }
 
   segmentChanged(_segment: number): void {
@@ -440,7 +459,9 @@ export class VcpuCore implements SlowContext {
       this.#pauses = 0;
     }
     this.#left = reason;
-    if (!this.#between) Atomics.or(this.#o.machine.i32, this.#requestWord, REQUEST.debug);
+    if (this.#between) return;
+    Atomics.or(this.#o.machine.i32, this.#requestWord, REQUEST.debug);
+    this.#debugRequested = true;
   }
 
   tsc(): bigint {

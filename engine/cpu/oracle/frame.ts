@@ -45,6 +45,7 @@ export class Frame implements SlowContext {
   #next = 0n;
   #shadow: 0 | 1 | 2 = 0;
   #repeats = false;
+  #steps = true;
   left: LeaveReason | undefined;
 
   constructor(options: FrameOptions) {
@@ -64,6 +65,7 @@ export class Frame implements SlowContext {
     this.#next = decoded === undefined ? this.s.rip : this.#advance();
     this.#shadow = 0;
     this.#repeats = false;
+    this.#steps = true;
   }
 
   #advance(): bigint {
@@ -101,6 +103,9 @@ export class Frame implements SlowContext {
   leave(reason: LeaveReason): void {
     this.left = reason;
   }
+  skipStep(): void {
+    this.#steps = false;
+  }
   tsc(): bigint {
     return BigInt.asUintN(64, this.host.tsc(this.index) + this.s.tscOffset);
   }
@@ -111,6 +116,10 @@ export class Frame implements SlowContext {
   }
   get shadowAsked(): 0 | 1 | 2 {
     return this.#shadow;
+  }
+  /** Does a single-step trap follow where TF was set? */
+  get steps(): boolean {
+    return this.#steps;
   }
   get repeats(): boolean {
     return this.#repeats;

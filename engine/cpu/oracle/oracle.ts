@@ -81,9 +81,10 @@ export class Oracle {
       return false;
     }
     s.rip = frame.target;
+    const trapped = stepping && frame.steps;
     frame.begin(undefined);
     if (s.shadow === shadowed) s.shadow = 0;
-    this.#traps(stepping);
+    this.#traps(trapped);
     return completed;
   }
 
@@ -91,12 +92,14 @@ export class Oracle {
     const { s } = this;
     const frame = this.#frame;
     s.shadow = 0;
+    const resumed = (s.sysFlags & RESUME_FLAG) !== 0;
     try {
       decoded.definition.run(this.#emitter, decoded.facts);
     } catch (end) {
       if (!(end instanceof Finished)) throw end;
     }
-    if (!frame.repeats) s.sysFlags &= ~RESUME_FLAG;
+    // RF that the instruction itself loaded (IRET) is for the next one.
+    if (resumed && !frame.repeats) s.sysFlags &= ~RESUME_FLAG;
     if (frame.shadowAsked !== 0) s.shadow = frame.shadowAsked;
   }
 

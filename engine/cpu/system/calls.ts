@@ -40,6 +40,7 @@ export function syscall(c: SlowContext): void {
   s.gpr[RCX] = c.nextIp();
   s.gpr[R11] = BigInt(flags >>> 0);
   writeFlags(s, flags & ~(low32(s.sfmask) | FLAG.R));
+  if ((s.sysFlags & FLAG.T) === 0) c.skipStep();
   const selector = high32(s.star) & 0xfffc;
   flat(c, { selector, attr: CODE64 }, (selector + 8) & 0xffff, 0);
   c.jumpTo(s.lstar);

@@ -1,9 +1,12 @@
 /** Debug registers and breakpoints (SDM vol. 3, chapter 17.2 and 17.3). */
 import { GuestFault, type SlowContext, type VcpuState } from '../context.ts';
+import { FLAG } from '../flags.ts';
+import { vcpuState } from '../state.ts';
 import { raiseGp, raiseUd, requireRing0, VECTOR } from './faults.ts';
 import { cr4, high32, low32 } from './registers.ts';
 
 const CR4_DE = 8;
+const DR7_AT = vcpuState.fields.dr7.offset;
 export const DR6 = { BD: 0x2000, BS: 0x4000, BT: 0x8000 } as const;
 const DR6_FIXED = 0xffff0ff0;
 const DR6_WRITABLE = 0xe00f;
@@ -61,7 +64,7 @@ function touched(s: VcpuState, kinds: number, address: bigint, size: number): nu
 
 /** Is any breakpoint of the kind enabled? `data` covers both data kinds. */
 export function breakpointsArmed(s: VcpuState, kind: 'execute' | 'data' | 'io'): boolean {
-  const dr7 = low32(s.dr7);
+  const dr7 = s.views.u32[(s.base + DR7_AT) >>> 2] as number;
   if ((dr7 & 0xff) === 0) return false;
   for (let i = 0; i < 4; i++) {
     if ((dr7 & (3 << (2 * i))) === 0) continue;
@@ -91,3 +94,9 @@ export const dataBreakpoints = (
 /** DR6 bits of I/O breakpoints, with CR4.DE only: a trap after the instruction. */
 export const ioBreakpoints = (s: VcpuState, port: number, size: number): number =>
   (cr4(s) & CR4_DE) === 0 ? 0 : touched(s, 1 << KIND.io, BigInt(port), size);
+
+/**
+ * Flags as IRET and task switches load them: RF only stands where an instruction breakpoint could be armed. Without one nothing could
+ * tell, and every instruction that completes would have to clear it.
+ */
+export const resumeFlags = (s: VcpuState, flags: number): number => (breakpointsArmed(s, 'execute') ? flags : flags & ~FLAG.R);

@@ -96,14 +96,14 @@ function deliverReal(c: SlowContext, f: Frame): void {
 function deliverByTask(c: SlowContext, f: Frame, gate: Descriptor): void {
   const selector = gate.lo >>> 16;
   const descriptor = findTss(c, selector, { busy: false, vector: VECTOR.GP, ext: f.ext });
-  const { width } = switchTask(c, { kind: 'interrupt', selector, descriptor, returnIp: f.ip, flags: f.flags, ext: f.ext });
+  const task = switchTask(c, { kind: 'interrupt', selector, descriptor, returnIp: f.ip, flags: f.flags, ext: f.ext });
   const { errorCode } = f.event;
   if (errorCode !== undefined) {
     const stack = presentStack(c);
-    stack.push(width, BigInt(errorCode));
+    stack.push(task.width, BigInt(errorCode));
     stack.commit(c.s);
   }
-  finishSwitch(c, f.ext);
+  finishSwitch(c, task, f.ext);
 }
 
 /** The handler's code segment, checked. */

@@ -26,6 +26,7 @@ function redirect(c: SlowContext, vector: number): void {
   stack.commit(s);
   s.sysFlags &= ~(FLAG.T | FLAG.R | FLAG.N | (virtual ? FLAG.VIF : FLAG.I));
   setSegment(s, CS, vm86Segment(entry >>> 16));
+  c.skipStep();
   c.jumpTo(ip);
   c.modeChanged();
 }
@@ -43,6 +44,7 @@ export function softwareInterrupt(c: SlowContext, vector: number, which: number)
   }
   const kind: EventKind = which === 3 ? 'icebp' : 'software';
   deliver(c, { vector, kind, returnIp: c.nextIp() });
+  c.skipStep();
 }
 
 /** CLI (0) or STI (1) where CPL exceeds IOPL: VIF by VME in virtual-8086 mode or by PVI at CPL 3, else #GP(0). */

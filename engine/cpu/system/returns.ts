@@ -1,6 +1,7 @@
 /** Far RET and IRET (SDM vol. 2, RET and IRET; vol. 3, 20.2 and 20.3). */
 import type { SlowContext } from '../context.ts';
 import { FLAG, readFlags, writeFlags } from '../flags.ts';
+import { resumeFlags } from './debug.ts';
 import {
   type Descriptor,
   dpl,
@@ -131,7 +132,7 @@ function returnFlags(c: SlowContext, width: ItemWidth, image: number): void {
     mask |= FLAG.IOPL;
     if (width !== 16) mask |= FLAG.VIF | FLAG.VIP;
   }
-  writeFlags(s, (readFlags(s) & ~mask) | (image & mask));
+  writeFlags(s, resumeFlags(s, (readFlags(s) & ~mask) | (image & mask)));
 }
 
 function iretReal(c: SlowContext, width: ItemWidth): void {

@@ -1,6 +1,7 @@
 /** Hardware task switching (SDM vol. 3, chapter 7): by JMP, CALL, IRET and task gates; 16- and 32-bit TSS; not in IA-32e mode. */
 import { GuestFault, type SlowContext } from '../context.ts';
 import { FLAG, readFlags, writeFlags } from '../flags.ts';
+import { resumeFlags } from './debug.ts';
 import {
   attrOf,
   baseOf,
@@ -37,6 +38,12 @@ export interface SwitchRequest {
   readonly flags: number;
   /** EXT bit of error codes. */
   readonly ext: number;
+}
+
+/** Operand size and first EIP of the task switched to. */
+export interface SwitchedTask {
+  readonly width: 16 | 32;
+  readonly ip: bigint;
 }
 
 /** Byte offsets in a TSS, for one format. */
@@ -163,7 +170,7 @@ function setBusy(c: SlowContext, address: bigint, busy: boolean): void {
  * new task) are `late` and belong to the new one. The caller checks EIP against CS afterwards, and pushes an error code first where
  * there is one: `finishSwitch`.
  */
-export function switchTask(c: SlowContext, request: SwitchRequest): { readonly width: 16 | 32 } {
+export function switchTask(c: SlowContext, request: SwitchRequest): SwitchedTask {
   const { s } = c;
   const { descriptor, ext } = request;
   const big = (typeOf(descriptor) & 8) !== 0;
@@ -204,14 +211,14 @@ export function switchTask(c: SlowContext, request: SwitchRequest): { readonly w
     throw fault;
   }
   if (incoming.trap) s.debugTraps |= 0x8000;
-  return { width: layout.width };
+  return { width: layout.width, ip: incoming.ip };
 }
 
 /** Registers of the new task that need no checks; its segment registers hold selectors only. */
 function enterTask(c: SlowContext, incoming: Incoming, nested: boolean): void {
   const { s } = c;
   const all = incoming.layout.width === 32 ? incoming.flags : incoming.flags & 0xffff;
-  writeFlags(s, nested ? all | FLAG.N : all);
+  writeFlags(s, resumeFlags(s, nested ? all | FLAG.N : all));
   incoming.registers.forEach((value, i) => {
     setGpr32(s, i, value);
   });
@@ -274,8 +281,8 @@ function loadTaskSegments(c: SlowContext, incoming: Incoming, ext: number): void
 }
 
 /** The last check of a task switch: EIP inside CS, in the new task. */
-export function finishSwitch(c: SlowContext, ext: number): void {
-  if (c.s.rip > BigInt(c.s.csLimit)) {
+export function finishSwitch(c: SlowContext, task: SwitchedTask, ext: number): void {
+  if (task.ip > BigInt(c.s.csLimit)) {
     const fault = new GuestFault(VECTOR.GP, ext);
     fault.late = true;
     throw fault;
@@ -286,15 +293,15 @@ export function finishSwitch(c: SlowContext, ext: number): void {
 export function returnToLinkedTask(c: SlowContext): void {
   const link = Number(c.memory.read(16, c.s.trBase, 'implicit'));
   const descriptor = findTss(c, link, { busy: true, vector: VECTOR.TS, ext: 0 });
-  switchTask(c, { kind: 'iret', selector: link, descriptor, returnIp: c.nextIp(), flags: readFlags(c.s), ext: 0 });
-  finishSwitch(c, 0);
+  const task = switchTask(c, { kind: 'iret', selector: link, descriptor, returnIp: c.nextIp(), flags: readFlags(c.s), ext: 0 });
+  finishSwitch(c, task, 0);
 }
 
 /** JMP or CALL to a TSS (`gate` false) or through a task gate whose privilege and presence have been checked. */
 export function transferToTask(c: SlowContext, selector: number, kind: 'jump' | 'call'): void {
   const descriptor = findTss(c, selector, { busy: false, vector: VECTOR.GP, ext: 0 });
-  switchTask(c, { kind, selector, descriptor, returnIp: c.nextIp(), flags: readFlags(c.s), ext: 0 });
-  finishSwitch(c, 0);
+  const task = switchTask(c, { kind, selector, descriptor, returnIp: c.nextIp(), flags: readFlags(c.s), ext: 0 });
+  finishSwitch(c, task, 0);
 }
 
 /** A task gate's TSS must be in the GDT; null raises #GP(0). */

@@ -115,6 +115,7 @@ export class Bench implements SlowContext {
   readonly left: LeaveReason[] = [];
   readonly flushes: string[] = [];
   readonly ports: [port: number, size: number, value: number][] = [];
+  stepsSkipped = 0;
   tpr = 0;
   time = 1000n;
   pending = false;
@@ -170,6 +171,9 @@ export class Bench implements SlowContext {
   }
   flushTlb(kind: string, value?: bigint, pcid?: number): void {
     this.flushes.push([kind, value, pcid].filter((part) => part !== undefined).join(' '));
+  }
+  skipStep(): void {
+    this.stepsSkipped++;
   }
   modeChanged(): void {}
   segmentChanged(): void {}
