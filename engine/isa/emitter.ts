@@ -258,7 +258,10 @@ export interface Emitter {
   repeat(again: Bool): void;
   /** After this instruction leave the block: something it changed may affect how the next one is fetched or whether an interrupt is taken. */
   endBlock(): void;
-  /** Interrupts (and for MOV SS, debug traps) are held back until after the next instruction. Implies endBlock. */
+  /**
+   * Interrupts (and for MOV SS, debug traps) are held back until after the next instruction. Implies endBlock. Inside a branch, `finish`
+   * has to follow at once.
+   */
   interruptShadow(kind: 'sti' | 'movss'): void;
   /** Raise a fault; nothing after it is executed. `errorCode` for #DF #TS #NP #SS #GP #PF #AC. */
   raise(vector: number, errorCode?: Int): void;

@@ -1,6 +1,17 @@
 /** The Emitter over the IR. What an operand is bound to comes from a `Binding`: late (records) in the interpreter, early in the JIT. */
 import type {
-  AddressWidth, Bool, Emitter, Facts, FloatBinary, FloatConvert, FloatUnary, Int, Operand, Segment, Vec, Width,
+  AddressWidth,
+  Bool,
+  Emitter,
+  Facts,
+  FloatBinary,
+  FloatConvert,
+  FloatUnary,
+  Int,
+  Operand,
+  Segment,
+  Vec,
+  Width,
 } from '../../isa/emitter.ts';
 import { type Field, SLOW, type SlowName } from '../../isa/fields.ts';
 import type { MemoryOp } from '../../wasm/opcodes.ts';
@@ -38,7 +49,10 @@ const STORE: Record<Width, MemoryOp> = { 8: 'i64.store8', 16: 'i64.store16', 32:
 /** A 32-bit register write clears the upper half: values are zero-extended, so the whole register is stored. */
 const STORE_REGISTER: Record<Width, MemoryOp> = { ...STORE, 32: 'i64.store' };
 const COMPARE_EXCHANGE = {
-  8: 'i64.atomic.rmw8.cmpxchg_u', 16: 'i64.atomic.rmw16.cmpxchg_u', 32: 'i64.atomic.rmw32.cmpxchg_u', 64: 'i64.atomic.rmw.cmpxchg',
+  8: 'i64.atomic.rmw8.cmpxchg_u',
+  16: 'i64.atomic.rmw16.cmpxchg_u',
+  32: 'i64.atomic.rmw32.cmpxchg_u',
+  64: 'i64.atomic.rmw.cmpxchg',
 } as const;
 
 export class IrEmitter extends IrFlags implements Emitter {
@@ -68,6 +82,16 @@ export class IrEmitter extends IrFlags implements Emitter {
 
   finish(): void {
     this.ir.exit({ exit: this.#ending === 'finish' ? 'finish' : this.#ending === 'fall' ? 'fall' : 'shadow' });
+  }
+
+  /** What a branch that leaves by itself said about the end (a shadow, the block's end) does not hold for the paths that go on. */
+  override if(condition: Bool, then: () => void, otherwise?: () => void): void {
+    const branch = (body: () => void) => (): void => {
+      const before = this.#ending;
+      body();
+      if (this.ir.dead) this.#ending = before;
+    };
+    super.if(condition, branch(then), otherwise && branch(otherwise));
   }
 
   // ---- state ----
@@ -221,7 +245,8 @@ export class IrEmitter extends IrFlags implements Emitter {
     const swapAtomically = (): void =>
       this.while(
         () => this.ne(this.get(again), this.const(0)),
-        () => attempt((old, changed) => int(this.ir.atomic(COMPARE_EXCHANGE[width], 0, 'i64', reference, node(old), node(changed)))),
+        () =>
+          attempt((old, changed) => int(this.ir.atomic(COMPARE_EXCHANGE[width], 0, 'i64', reference, node(old), node(changed)))),
       );
     if (width === 8) swapAtomically();
     else {
@@ -428,7 +453,9 @@ export class IrEmitter extends IrFlags implements Emitter {
   }
 
   floatCompare(bits: 32 | 64, a: Int, b: Int, quiet: boolean): { less: Bool; equal: Bool; unordered: Bool } {
-    const order = int(this.#checked(this.ir.call(`compare${quiet ? '.quiet' : ''}${bits}`, 'i64', [this.cpu, node(a), node(b)], true)));
+    const order = int(
+      this.#checked(this.ir.call(`compare${quiet ? '.quiet' : ''}${bits}`, 'i64', [this.cpu, node(a), node(b)], true)),
+    );
     return { less: this.bit(order, 0), equal: this.bit(order, 1), unordered: this.bit(order, 2) };
   }
 
@@ -507,7 +534,10 @@ export class IrEmitter extends IrFlags implements Emitter {
   }
 
   #wrapLinear(linear: Int): Int {
-    return this.and(linear, this.select(this.ne(this.stateField('longMode'), this.const(0)), this.const(0xffffffffffffffffn), this.const(0xffffffff)));
+    return this.and(
+      linear,
+      this.select(this.ne(this.stateField('longMode'), this.const(0)), this.const(0xffffffffffffffffn), this.const(0xffffffff)),
+    );
   }
 
   #selector(number: Node): Int {

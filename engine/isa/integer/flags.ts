@@ -121,6 +121,7 @@ const sti = defineInstruction({
         e.if(e.notB(e.bit(e.systemFlags(), 9)), () => {
           setSystem(e, IF, true);
           e.interruptShadow('sti');
+          e.finish();
         });
       },
       () => {

@@ -32,7 +32,10 @@ const movTo = defineInstruction({
   run(e, f) {
     const number = e.registerNumber(f.dst);
     e.slow('loadSegment', number, e.read(f.src));
-    e.if(e.eq(number, e.const(SS)), () => e.interruptShadow('movss'));
+    e.if(e.eq(number, e.const(SS)), () => {
+      e.interruptShadow('movss');
+      e.finish();
+    });
     e.endBlock();
   },
 });
@@ -64,7 +67,7 @@ const pop = (number: number, form: string): Definition =>
       e.slow('loadSegment', e.const(number), selector);
       e.adjustSp(f.width / 8);
       if (number === SS) e.interruptShadow('movss');
-      e.endBlock();
+      else e.endBlock();
     },
   });
 
