@@ -16,8 +16,8 @@ export interface StressData {
   readonly shared: number;
 }
 
-/** Shared words of the test: threads inside a section, counted trouble, threads under the lock, request words. */
-export const SHARED = { section: 0, trouble: 1, locked: 2, requests: 8 } as const;
+/** Shared words of the test: threads inside a section, counted trouble, threads under the lock, threads that ended, request words. */
+export const SHARED = { section: 0, trouble: 1, locked: 2, done: 3, requests: 8 } as const;
 
 if (parentPort !== null) {
   const data = workerData as StressData;
@@ -110,5 +110,6 @@ if (parentPort !== null) {
     serve();
   }
   requests.leaveRun(vcpu);
-  parentPort.postMessage('done');
+  Atomics.add(i32, words + SHARED.done, 1);
+  Atomics.notify(i32, words + SHARED.done);
 }
