@@ -8,7 +8,7 @@ import { moves } from './move.ts';
 import { packedIntegers } from './packed.ts';
 import { stringCompares } from './strings.ts';
 
-export const sseDefinitions: readonly Definition[] = [
+export const definitions: readonly Definition[] = [
   ...moves,
   ...floatArithmetic,
   ...conversions,

@@ -19,7 +19,7 @@ export const X87_OPS = [
   // comparisons of ST0 into C0, C2, C3; a: source register or bits, b: format, c: registers to pop
   'com',
   'ucom',
-  // into ZF, PF, CF: returns [their RFLAGS bits, 1 when RFLAGS changes]; arguments as above
+  // into ZF, PF, CF: returns their RFLAGS bits; arguments as above
   'comi',
   'ucomi',
   'tst',
