@@ -54,7 +54,8 @@ export function locate(s: VcpuState, selector: number, bytes: 8 | 16 = 8): bigin
 }
 
 /** Linear addresses wrap at 4 GiB outside IA-32e mode. */
-export const linear = (s: VcpuState, address: bigint): bigint => BigInt.asUintN(isLongActive(s) ? 64 : 32, address);
+export const linear = (s: VcpuState, address: bigint): bigint =>
+  isLongActive(s) ? BigInt.asUintN(64, address) : BigInt.asUintN(32, address);
 
 export function readDescriptor(c: SlowContext, address: bigint): Descriptor {
   const raw = c.memory.read(64, address, 'implicit');

@@ -4,7 +4,7 @@ import { type CpuEvent, deliver } from './delivery.ts';
 import { VECTOR } from './faults.ts';
 import { ACTIVITY, wake } from './idle.ts';
 
-export type { CpuEvent, EventKind } from './delivery.ts';
+export type { CpuEvent } from './delivery.ts';
 
 /** Classes of table 6-4. */
 type FaultClass = 'benign' | 'contributory' | 'page' | 'double';

@@ -41,7 +41,6 @@ export const ATTR = {
   G: 0x8000,
   UNUSABLE: 0x10000,
 } as const;
-export const dplOf = (attr: number): number => (attr >>> 5) & 3;
 
 export const isProtected = (s: VcpuState): boolean => (cr0(s) & CR0.PE) !== 0;
 export const isVm86 = (s: VcpuState): boolean => (s.sysFlags & FLAG.VM) !== 0;
@@ -51,14 +50,12 @@ export const isLongActive = (s: VcpuState): boolean => (efer(s) & EFER.LMA) !== 
 export const is64 = (s: VcpuState): boolean => (efer(s) & EFER.LMA) !== 0 && (s.csAttr & ATTR.L) !== 0;
 export const iopl = (s: VcpuState): number => (s.sysFlags >>> 12) & 3;
 
-/** 64, 32 or 16: bits of the stack pointer in use. */
-export const stackWidth = (s: VcpuState): 16 | 32 | 64 => (is64(s) ? 64 : (s.ssAttr & ATTR.DB) !== 0 ? 32 : 16);
-
 /** 48-bit canonical (SDM vol. 1, 3.3.7.1). */
 export const isCanonical = (address: bigint): boolean => BigInt.asUintN(64, BigInt.asIntN(48, address)) === address;
 
-export const low32 = (value: bigint): number => Number(value & 0xffffffffn);
-export const high32 = (value: bigint): number => Number((value >> 32n) & 0xffffffffn);
+/** Constant widths of `asUintN` compile to machine words. */
+export const low32 = (value: bigint): number => Number(BigInt.asUintN(32, value));
+export const high32 = (value: bigint): number => Number(BigInt.asUintN(64, value) >> 32n);
 
 export const RAX = 0;
 export const RCX = 1;

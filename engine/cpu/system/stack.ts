@@ -7,11 +7,7 @@ import { ATTR, gpr, is64, isCanonical, low32, ownAccess, RSP, type SegmentValue 
 export type ItemWidth = 16 | 32 | 64;
 
 /** Does [offset, offset + bytes - 1] lie inside a data segment? (SDM vol. 3, 5.3.) */
-export function insideSegment(
-  segment: { readonly limit: number; readonly attr: number },
-  offset: number,
-  bytes: number,
-): boolean {
+function insideSegment(segment: { readonly limit: number; readonly attr: number }, offset: number, bytes: number): boolean {
   const last = offset + bytes - 1;
   const expandDown = (segment.attr & 0x1c) === 0x14;
   if (!expandDown) return last <= segment.limit;

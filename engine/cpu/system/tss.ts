@@ -1,17 +1,15 @@
 /** What the processor reads from the task-state segment besides task switches (SDM vol. 3, 7.2.1, 7.2.2, 7.7; vol. 1, 19.5). */
 import type { SlowContext } from '../context.ts';
-import { type Descriptor, isNull, loaded, markAccessed } from './descriptors.ts';
+import { type Descriptor, isNull, linear, loaded, markAccessed } from './descriptors.ts';
 import { raiseTs, selectorCode, VECTOR } from './faults.ts';
-import { ATTR, isLongActive, nullSegment, type SegmentValue } from './registers.ts';
+import { ATTR, nullSegment, type SegmentValue } from './registers.ts';
 import { checkStackDescriptor } from './segments.ts';
 
 /** Is TR a 32- or 64-bit TSS? (Types 9 and 11.) */
 export const isBigTss = (attr: number): boolean => (attr & 8) !== 0;
 
-const read = (c: SlowContext, width: 16 | 32 | 64, offset: number): bigint => {
-  const address = c.s.trBase + BigInt(offset);
-  return c.memory.read(width, BigInt.asUintN(isLongActive(c.s) ? 64 : 32, address), 'implicit');
-};
+const read = (c: SlowContext, width: 16 | 32 | 64, offset: number): bigint =>
+  c.memory.read(width, linear(c.s, c.s.trBase + BigInt(offset)), 'implicit');
 
 /** 64-bit TSS: RSP0 to RSP2 (0 to 2) or IST1 to IST7 (`ist`). #TS(TR) when beyond the limit. */
 export function longStackPointer(
@@ -52,7 +50,7 @@ export function longInnerStack(c: SlowContext, level: number, ext: number): Inne
 }
 
 /** Base address of the I/O permission map, `undefined` when this TSS has none. */
-export function ioMapBase(c: SlowContext): number | undefined {
+function ioMapBase(c: SlowContext): number | undefined {
   const { trAttr, trLimit } = c.s;
   if ((trAttr & ATTR.UNUSABLE) !== 0 || !isBigTss(trAttr) || trLimit < 103) return undefined;
   return Number(read(c, 16, 102));

@@ -22,7 +22,7 @@ const CLOCKS = { tscHz: 2_000_000_000, apicHz: 1_000_000_000 };
 const RAM = 0x100000;
 
 /** Guest memory: linear = physical, 1 MiB, wrapping; pages in `absent` fault. */
-export class FlatMemory implements LinearMemory {
+class FlatMemory implements LinearMemory {
   readonly bytes = new Uint8Array(RAM);
   readonly view = new DataView(this.bytes.buffer);
   readonly absent = new Set<number>();
