@@ -87,10 +87,10 @@ describe('hardware after a direct boot', () => {
     for (const pa of [0xa0000, 0xbf000, RAM, 0xfee00000]) expect(m.entry(pa), pa.toString(16)).toBe(0);
   });
 
-  it('masks the 8259 pair, starts the timer and tells CMOS the memory', () => {
+  it('leaves timer and keyboard unmasked, runs the timer and tells CMOS the memory', () => {
     const m = machine();
     m.start();
-    expect([m.inb(0x21), m.inb(0xa1), m.inb(0x4d1)]).toEqual([0xff, 0xff, 0x0e]);
+    expect([m.inb(0x21), m.inb(0xa1), m.inb(0x4d1)]).toEqual([0xf8, 0xff, 0x0e]);
     m.outb(0x70, 0x31);
     const high = m.inb(0x71);
     m.outb(0x70, 0x30);
@@ -156,7 +156,7 @@ describe('wiring', () => {
     const m = machine();
     m.start();
     m.outb(0x602, 0x100, 2);
-    m.outb(0x21, 0xfb);
+    m.outb(0x21, 0xfb); // the cascade only
     m.outb(0xa1, 0xfd);
     m.board.pressPowerButton();
     expect(m.irqchip.pic.acknowledge()).toBe(0x71);

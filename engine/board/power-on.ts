@@ -103,17 +103,17 @@ function startPowerManagement({ out, writeConfig }: Bus, { pmBase }: Platform): 
   out(pmBase + 4, 1, 2);
 }
 
-/** Both 8259 at the vectors of a PC, everything masked; the timer at 18.2 Hz; keyboard controller tested, translating. */
+/** Both 8259 at the vectors of a PC with timer, keyboard and cascade unmasked; the timer at 18.2 Hz; keyboard controller translating. */
 function startController({ in: input, out }: Bus): void {
-  for (const [port, vector, cascade] of [
-    [0x20, 0x08, 0x04],
-    [0xa0, 0x70, 0x02],
+  for (const [port, vector, cascade, mask] of [
+    [0x20, 0x08, 0x04, 0xf8],
+    [0xa0, 0x70, 0x02, 0xff],
   ] as const) {
     out(port, 0x11);
     out(port + 1, vector);
     out(port + 1, cascade);
     out(port + 1, 0x01);
-    out(port + 1, 0xff);
+    out(port + 1, mask);
   }
   out(0x43, 0x34);
   out(0x40, 0);

@@ -162,6 +162,31 @@ describe('tables in the F segment', () => {
   });
 });
 
+describe('real mode', () => {
+  const { ram, platform, memory } = machine(2 * MIB);
+  const { mpTable } = leaveTables(platform, memory);
+  const handler = (vector: number) => ram.readUInt16LE(vector * 4) + ram.readUInt16LE(vector * 4 + 2) * 16;
+
+  it('has a handler for every vector of a BIOS, behind the tables', () => {
+    for (let vector = 0; vector < 0x78; vector++) expect(handler(vector)).toBeGreaterThan(mpTable);
+    expect([ram[handler(0x10)], handler(0x78)]).toEqual([0xcf, 0]);
+  });
+
+  it('acknowledges where the interrupt came from, and counts ticks', () => {
+    const code = (vector: number) => ram.subarray(handler(vector), handler(vector) + 20);
+    const ends = (vector: number, port: number) =>
+      code(vector)
+        .subarray(0, code(vector).indexOf(0xcf) + 1)
+        .includes(Buffer.from([0xe6, port]));
+    expect([ends(0x0b, 0x20), ends(0x0b, 0xa0), ends(0x75, 0x20), ends(0x75, 0xa0)]).toEqual([true, false, true, true]);
+    expect(code(0x08).includes(Buffer.from([0x66, 0xff, 0x06, 0x6c, 0x04]))).toBe(true);
+  });
+
+  it('has a data area with the ports and the size of conventional memory', () => {
+    expect([ram.readUInt16LE(0x400), ram.readUInt16LE(0x413), ram.readUInt16LE(0x40e)]).toEqual([0x3f8, 639, 0x9fc0]);
+  });
+});
+
 describe('Linux bzImage', () => {
   it('starts in long mode with everything where the zero page says', () => {
     const { ram, boot } = machine(64 * MIB);

@@ -1,10 +1,11 @@
-/** Everything firmware leaves in the F segment, laid out once for a machine. */
+/** Everything firmware leaves in memory, laid out once for a machine: tables in the F segment, vectors and data areas below. */
 import { assert } from '../base/assert.ts';
 import { placeAcpiTables } from './acpi/tables.ts';
 import { alignUp, type GuestWriter } from './bytes.ts';
 import { FIRMWARE_END, FIRMWARE_START } from './e820.ts';
 import { mpTable } from './mptable.ts';
 import type { Platform } from './platform.ts';
+import { leaveRealMode } from './real-mode.ts';
 import { smbiosTables } from './smbios.ts';
 
 /** Guest-physical addresses of what was left. */
@@ -20,7 +21,7 @@ export interface FirmwareTables {
 /** Descriptors of the boot protocols need this many bytes above the tables. */
 const BOOT_ROOM = 0x200;
 
-/** Build the tables for `platform` and write them; 64 KiB hold them for every number of processors allowed. */
+/** Build tables and real-mode areas for `platform` and write them; 64 KiB hold them for every number of processors allowed. */
 export function leaveTables(platform: Platform, memory: GuestWriter): FirmwareTables {
   const acpi = placeAcpiTables(platform, FIRMWARE_START);
   for (const { gpa, bytes } of acpi.pieces) memory.write(gpa, bytes);
@@ -30,7 +31,7 @@ export function leaveTables(platform: Platform, memory: GuestWriter): FirmwareTa
   const mp = alignUp(smbios + smbiosBytes.length, 16);
   const mpBytes = mpTable(platform, mp);
   memory.write(mp, mpBytes);
-  const free = alignUp(mp + mpBytes.length, 16);
+  const free = leaveRealMode(platform, memory, alignUp(mp + mpBytes.length, 16));
   assert(free + BOOT_ROOM <= FIRMWARE_END, 'the firmware tables fit into the F segment');
   return { rsdp: acpi.rsdp, facs: acpi.facs, smbios, mpTable: mp, free };
 }
