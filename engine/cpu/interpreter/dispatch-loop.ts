@@ -267,6 +267,16 @@ class LoopWriter {
     code.memory('i64.load', 0);
     code.op('i64.and');
     code.set(this.#rip);
+    // A linked target is in this page: canonical like this instruction. Limits of legacy segments end anywhere.
+    code.get(this.#record);
+    code.memory('i32.load', REC.link);
+    code.tee(this.#found);
+    code.op('i32.eqz');
+    code.get(CPU);
+    code.memory('i32.load', offsetOf('longMode'));
+    code.op('i32.eqz');
+    code.op('i32.or');
+    code.if();
     code.get(CPU);
     code.get(this.#rip);
     code.call(this.#options.functionIndex('checkTarget'));
@@ -275,15 +285,14 @@ class LoopWriter {
     this.#currentIp();
     this.#leave(EXIT.fault);
     code.end();
-    code.get(this.#record);
-    code.memory('i32.load', REC.link);
-    code.tee(this.#found);
+    code.get(this.#found);
     code.op('i32.eqz');
     code.if();
     searchAndLink();
     code.end();
+    code.end();
     this.#pollAt(() => undefined);
-    this.#generationsFit(this.#found);
+    this.#generationFits(this.#found);
     code.op('i32.eqz');
     code.if();
     searchAndLink();
@@ -402,19 +411,21 @@ class LoopWriter {
     code.end();
   }
 
-  #generationsFit(block: number): void {
+  /** Is the block's first page as it was when the block was decoded? All there is to ask of blocks that are linked. */
+  #generationFits(block: number, at: number = BLOCK.generationAt, generation: number = BLOCK.generation): void {
     const code = this.#code;
-    const fits = (at: number, generation: number): void => {
-      code.get(block);
-      code.memory('i32.load', at);
-      code.memory('i32.load', 0);
-      code.get(block);
-      code.memory('i32.load', generation);
-      code.op('i32.eq');
-    };
-    fits(BLOCK.generationAt, BLOCK.generation);
-    fits(BLOCK.generationAt2, BLOCK.generation2);
-    code.op('i32.and');
+    code.get(block);
+    code.memory('i32.load', at);
+    code.memory('i32.load', 0);
+    code.get(block);
+    code.memory('i32.load', generation);
+    code.op('i32.eq');
+  }
+
+  #generationsFit(block: number): void {
+    this.#generationFits(block);
+    this.#generationFits(block, BLOCK.generationAt2, BLOCK.generation2);
+    this.#code.op('i32.and');
   }
 
   /** Leave when a request is pending; `place` sets RIP where it is not set yet. */
