@@ -73,7 +73,7 @@ function setTrigonometric(which: 'sin' | 'cos' | 'tan'): number {
     if (which === 'cos') setOne();
     else copyWide(R, A);
     if (A.kind === ZERO) return 0;
-    return R.exponent < EXTENDED.minExponent || R.denormal ? PE | UE : PE;
+    return R.exponent < EXTENDED.minExponent ? PE | UE : PE;
   }
   const { rest, multiple } = reduceByHalfPi(significand(A), A.exponent);
   const quadrant = Number(multiple & 3n);
