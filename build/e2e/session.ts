@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { root } from '../tasks/run.ts';
 
-export const command = join(root, 'build/cli/rootmode');
+const command = join(root, 'build/cli/rootmode');
 
 /** Why the program cannot be tested here, if so. */
 export const notBuilt = existsSync(join(root, '.out/cli.js')) ? undefined : "the program is not built; 'npm ci' builds it";

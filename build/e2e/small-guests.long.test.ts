@@ -1,9 +1,12 @@
 /** Guests of ours (assets/guests) on the built program: exit statuses, the proof of threads, hostile and unlucky files. */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { createClient } from '../../engine/contract/client.ts';
+import { engineCommands } from '../../engine/contract/commands.ts';
+import { connectEngine } from '../../engine/servers/engine-connection.ts';
 import { root } from '../tasks/run.ts';
 import { type Bench, createBench, notBuilt } from './session.ts';
 
@@ -75,13 +78,13 @@ describe.skipIf(notBuilt !== undefined)(`small guests${notBuilt === undefined ? 
   });
 });
 
-const terminal = spawnSync('script', ['--version']).status === 0;
+const terminal = spawnSync('sh', ['-c', 'script --version']).status === 0;
 const noTerminal = notBuilt ?? (terminal ? undefined : 'util-linux script, which gives a process a terminal, is not here');
 
 describe.skipIf(noTerminal !== undefined)(`on a terminal${noTerminal === undefined ? '' : ` (skipped: ${noTerminal})`}`, () => {
   /** Starts the command on a terminal of its own, and says afterwards how it left the terminal. */
   const start = (...words: string[]) =>
-    bench.start(words, { through: ['sh', '-c', 'script -qec "$*; echo status=$?; stty -a" /dev/null', 'sh'] });
+    bench.start(words, { through: ['sh', '-c', 'script -qec "$*; echo status=\\$?; stty -a" /dev/null', 'sh'] });
 
   it("keys are the guest's but for Ctrl-A, and the terminal is as before when it ends", async () => {
     const session = start('run', '--kernel', guest('triple-fault'), '--memory', '16');
@@ -102,7 +105,10 @@ describe.skipIf(noTerminal !== undefined)(`on a terminal${noTerminal === undefin
   it('it is taken again after the process was stopped and continued', async () => {
     const session = start('run', '--kernel', guest('triple-fault'), '--memory', '16', '--name', 'stopped');
     await session.see('About to triple-fault.');
-    const pid = Number(execFileSync('pgrep', ['-f', '^rootmode stopped'], { encoding: 'utf8' }).trim());
+    process.env.XDG_RUNTIME_DIR = bench.runtime;
+    const connection = await connectEngine('stopped');
+    const { pid } = await createClient(engineCommands, connection).machineStatus({});
+    connection.close();
     process.kill(pid, 'SIGSTOP');
     process.kill(pid, 'SIGCONT');
     await session.see('About to triple-fault.');

@@ -10,7 +10,7 @@ const nothing = z.strictObject({});
 /** A 64-bit or shorter value as the manuals print it: lower case hexadecimal with all its digits. */
 const Hexadecimal = z.string().regex(/^0x[0-9a-f]+$/);
 
-export const VcpuActivity = z.enum(['running', 'halted', 'waiting-for-sipi', 'stopped']);
+const VcpuActivity = z.enum(['running', 'halted', 'waiting-for-sipi', 'stopped']);
 
 export const machineStatus = command({
   name: 'machine-status',
@@ -115,5 +115,3 @@ export const engineCommands = [
   machineQuit,
   commandList,
 ] as const;
-
-export type EngineCommand = (typeof engineCommands)[number];

@@ -16,12 +16,12 @@ export const MachineStatus = z.enum(['starting', 'running', 'stopping']);
 export type MachineStatus = z.infer<typeof MachineStatus>;
 
 /** Guest memory in KiB: 1 MiB to 3.5 GiB. */
-export const MemoryKiB = z
+const MemoryKiB = z
   .int()
   .min(1024, 'must be at least 1 (MiB)')
   .max(3584 * 1024, 'must be at most 3584 (MiB)');
 
-export const SerialTarget = z.union([z.literal('stdio'), z.literal('none'), z.templateLiteral(['file:', z.string().min(1)])]);
+const SerialTarget = z.union([z.literal('stdio'), z.literal('none'), z.templateLiteral(['file:', z.string().min(1)])]);
 
 export const cpuModels = ['x86-64-v2', 'qemu64'] as const;
 export const accelerators = ['bare'] as const;

@@ -132,7 +132,7 @@ function close(server: Server): Promise<void> {
 }
 
 /** Whether a process listens at `path`. Anything but a refusal counts as alive: never take what might be in use. */
-export function isAlive(path: string): Promise<boolean> {
+function isAlive(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = netConnect(path);
     socket.on('connect', () => {

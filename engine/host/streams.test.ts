@@ -58,7 +58,7 @@ function talk(command: readonly string[], texts: readonly string[]): Promise<Res
       out += chunk;
       const next = left.shift();
       if (next !== undefined) child.stdin.write(next, 'latin1');
-      else if (!command.includes('-qec')) child.stdin.end();
+      else if (command[0] !== 'sh') child.stdin.end();
     });
     child.stderr.on('data', (chunk) => {
       err += chunk;
@@ -98,10 +98,10 @@ describe('standard streams in a thread', () => {
     expect(err).toContain('serial-closed');
   });
 
-  const terminal = spawnSync('script', ['--version']).status === 0;
+  const terminal = spawnSync('sh', ['-c', 'script --version']).status === 0;
   it.runIf(terminal)('put a terminal into raw mode, and back when they close', async () => {
     const inner = `${process.execPath} ${program}; stty -a | tr -d '\\n'`;
-    const { out } = await talk(['script', '-qec', inner, '/dev/null'], ['\x03', '\r', '\x04', 'q']);
+    const { out } = await talk(['sh', '-c', 'exec script -qec "$0" /dev/null', inner], ['\x03', '\r', '\x04', 'q']);
     // Ctrl-C, return and Ctrl-D arrive as bytes: nothing interprets them, nothing echoes them.
     expect(out).toMatch(/^terminal <03><0d><04><71>/);
     expect(out).toMatch(/[^-]icanon/);

@@ -26,7 +26,7 @@ export function serveCommandSocket(options: CommandSocketOptions): Promise<Owned
 }
 
 /** Requests of one peer are carried out in order, one after the other; peers do not wait for each other. */
-export function servePeer(connection: Connection, { name, version, dispatcher }: CommandSocketOptions): void {
+function servePeer(connection: Connection, { name, version, dispatcher }: CommandSocketOptions): void {
   let open = true;
   let pending = 0;
   let turn: Promise<void> = Promise.resolve();

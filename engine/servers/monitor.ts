@@ -5,7 +5,7 @@ import { EngineError } from '../contract/errors.ts';
 import { type Dispatcher, printable } from '../contract/serve.ts';
 import { registerText } from './register-text.ts';
 
-export const monitorPrompt = '(rootmode) ';
+const monitorPrompt = '(rootmode) ';
 
 /** Longest line that is read. */
 export const maximumMonitorLine = 1024;
