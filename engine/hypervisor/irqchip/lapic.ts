@@ -2,16 +2,14 @@
  * One local APIC: registers, priorities, timer. Source: SDM vol. 3, chapter 10 (xAPIC, x2APIC). Interrupts are accepted by atomic
  * operations on the request register by any thread; everything else runs on the vCPU's own thread or under the machine lock.
  *
- * Threats: a guest writes any register; vectors are 8 bits, register numbers are masked to the page, timer periods have a floor.
+ * Threats: a guest writes any register; vectors are 8 bits, register numbers are masked to the page.
  */
-import { type MachineClock, REQUEST, type Timer } from '../../base/index.ts';
+import { REQUEST, type Timer } from '../../base/index.ts';
 import { APIC_BASE, APIC_DEFAULT, type LapicState, LVT_MASKED, lapicState, MODE, REG, VERSION } from './lapic-state.ts';
+import { LapicTimer, type LapicTimerHost } from './lapic-timer.ts';
 
 /** Errors of the error status register (SDM 10.5.3). */
 const ERROR = { sendVector: 1 << 5, receiveVector: 1 << 6, register: 1 << 7 } as const;
-/** A periodic timer fires at most this often, in ns: a guest may program 1 ns. */
-const SHORTEST_PERIOD = 200_000;
-const TIMER_MODE = { oneShot: 0, periodic: 1, deadline: 2 } as const;
 const LVT_ENTRIES: readonly number[] = [REG.lvtTimer, REG.lvtThermal, REG.lvtCounter, REG.lvt0, REG.lvt1, REG.lvtError];
 /** Writable bits by LVT entry (SDM figure 10-8). */
 const LVT_WRITABLE: Readonly<Record<number, number>> = {
@@ -24,24 +22,20 @@ const LVT_WRITABLE: Readonly<Record<number, number>> = {
 };
 
 /** What a local APIC needs of the machine. */
-export interface LapicHost {
-  readonly clock: MachineClock;
+export interface LapicHost extends LapicTimerHost {
   /** Raise bits of `REQUEST` for this vCPU. */
   signal(bits: number): void;
   /** The I/O APICs hear of the end of a level-triggered interrupt. */
   broadcastEoi(vector: number): void;
   /** INTR of the 8259 as this APIC's LINT0 pin. */
   lint0(): boolean;
-  /** The guest's time-stamp counter, and its frequency in Hz. */
-  guestTsc(): bigint;
-  readonly tscHz: number;
 }
 
 export class Lapic {
   readonly id: number;
   readonly state: LapicState;
   readonly #host: LapicHost;
-  readonly #timer: Timer;
+  readonly timer: LapicTimer;
   readonly #irr: number;
   readonly #i32: Int32Array;
 
@@ -50,7 +44,7 @@ export class Lapic {
     this.id = id;
     this.state = state;
     this.#host = host;
-    this.#timer = timer;
+    this.timer = new LapicTimer(state, host, timer);
     this.#i32 = state.views.i32;
     this.#irr = (state.base + lapicState.fields.regs.offset + REG.irr) >>> 2;
   }
@@ -222,7 +216,7 @@ export class Lapic {
     if (at === REG.apr) return this.arbitrationPriority;
     if (at === REG.ppr) return this.processorPriority;
     if (at === REG.ldr) return this.x2apic ? this.logicalId : this.reg(REG.ldr);
-    if (at === REG.currentCount) return this.#currentCount();
+    if (at === REG.currentCount) return this.timer.currentCount;
     if (at >= REG.isr && at < REG.esr) return this.reg(at) >>> 0;
     return READABLE.has(at) ? this.reg(at) : undefined;
   }
@@ -238,8 +232,8 @@ export class Lapic {
     else if (at === REG.esr) {
       this.set(REG.esr, this.state.pendingErrors);
       this.state.pendingErrors = 0;
-    } else if (at === REG.initialCount) this.#writeInitialCount(value);
-    else if (at === REG.divide) this.#writeDivide(value);
+    } else if (at === REG.initialCount) this.timer.writeInitialCount(value);
+    else if (at === REG.divide) this.timer.writeDivide(value);
     else return false;
     return true;
   }
@@ -263,105 +257,15 @@ export class Lapic {
     const forced = (this.reg(REG.svr) & 0x100) === 0 ? LVT_MASKED : 0;
     const before = this.reg(at);
     this.set(at, (value & (LVT_WRITABLE[at] as number)) | forced);
-    // Changing into or out of deadline mode disarms (SDM 10.5.4.1).
-    if (at === REG.lvtTimer && ((before ^ value) & (TIMER_MODE.deadline << 17)) !== 0) {
-      this.state.tscDeadline = 0n;
-      this.set(REG.initialCount, 0);
-      this.#disarm();
-    }
+    if (at === REG.lvtTimer) this.timer.modeWritten(before);
     if (at === REG.lvt0 && this.acceptsPic && this.#host.lint0()) this.#host.signal(REQUEST.interrupt);
-  }
-
-  // Timer. One tick of the bus clock is 1 ns; due time is state, the count is computed from it.
-
-  get #timerMode(): number {
-    return (this.reg(REG.lvtTimer) >>> 17) & 3;
-  }
-
-  /** Ticks of the bus clock per count. */
-  get #divisor(): number {
-    const code = this.reg(REG.divide);
-    return 1 << ((((code & 3) | ((code >>> 1) & 4)) + 1) & 7);
-  }
-
-  #currentCount(): number {
-    if (this.#timerMode === TIMER_MODE.deadline || this.state.due < 0n) return 0;
-    const left = Number(this.state.due) - this.#host.clock.now();
-    const count = Math.ceil(left / this.#divisor);
-    const initial = this.reg(REG.initialCount);
-    if (count > 0) return Math.min(count, initial);
-    // Overdue and not yet served: a periodic timer already counts its next round.
-    return this.#timerMode === TIMER_MODE.periodic && initial > 0 ? initial - 1 - (-count % initial) : 0;
-  }
-
-  #writeInitialCount(value: number): void {
-    if (this.#timerMode === TIMER_MODE.deadline) return;
-    this.set(REG.initialCount, value);
-    if (value === 0) this.#disarm();
-    else this.#arm(this.#host.clock.now() + (value >>> 0) * this.#divisor);
-  }
-
-  /** The remaining counts go on at the new rate. */
-  #writeDivide(value: number): void {
-    const count = this.#currentCount();
-    this.set(REG.divide, value & 0x0b);
-    if (this.state.due >= 0n && this.#timerMode !== TIMER_MODE.deadline)
-      this.#arm(this.#host.clock.now() + count * this.#divisor);
-  }
-
-  /** IA32_TSC_DEADLINE; ignored in other modes (SDM 10.5.4.1). */
-  writeTscDeadline(value: bigint): void {
-    if (this.#timerMode !== TIMER_MODE.deadline) return;
-    this.state.tscDeadline = value;
-    if (value === 0n) this.#disarm();
-    else this.#armDeadline();
-  }
-
-  get tscDeadline(): bigint {
-    return this.#timerMode === TIMER_MODE.deadline ? this.state.tscDeadline : 0n;
-  }
-
-  #armDeadline(): void {
-    const ticks = Number(BigInt.asIntN(64, this.state.tscDeadline - this.#host.guestTsc()));
-    this.#arm(this.#host.clock.now() + Math.max(0, (ticks / this.#host.tscHz) * 1e9));
-  }
-
-  #arm(due: number): void {
-    const bounded = Math.min(Math.ceil(due), 2 ** 61);
-    this.state.due = BigInt(bounded);
-    this.#timer.at(bounded);
-  }
-
-  #disarm(): void {
-    this.state.due = -1n;
-    this.#timer.cancel();
   }
 
   /** The timer's deadline has come. */
   expire(due: number): void {
-    if (this.state.due < 0n) return;
-    const mode = this.#timerMode;
-    if (mode === TIMER_MODE.deadline) {
-      // The guest may have changed its counter since it armed.
-      if (BigInt.asIntN(64, this.state.tscDeadline - this.#host.guestTsc()) > 1000n) {
-        this.#armDeadline();
-        return;
-      }
-      this.state.tscDeadline = 0n;
-    }
-    const initial = this.reg(REG.initialCount);
-    if (mode === TIMER_MODE.periodic && initial !== 0) {
-      // Ticks that a busy host missed are dropped: the request register would merge them anyway.
-      const period = Math.max(SHORTEST_PERIOD, initial * this.#divisor);
-      const now = this.#host.clock.now();
-      const late = Math.max(0, Math.floor((now - due) / period));
-      this.#arm(due + (late + 1) * period);
-    } else {
-      this.#disarm();
-    }
+    if (!this.timer.expire(due)) return;
     const lvt = this.reg(REG.lvtTimer);
-    if ((lvt & LVT_MASKED) !== 0 || !this.active) return;
-    this.accept(lvt & 0xff, false);
+    if ((lvt & LVT_MASKED) === 0 && this.active) this.accept(lvt & 0xff, false);
   }
 
   /** The register page, 1024 bytes, with what is computed on read in its place (KVM_GET_LAPIC). */
@@ -381,8 +285,7 @@ export class Lapic {
     const count = this.reg(REG.currentCount);
     this.set(REG.currentCount, 0);
     this.set(REG.ppr, 0);
-    if (this.#timerMode === TIMER_MODE.deadline || count === 0) this.#disarm();
-    else this.#arm(this.#host.clock.now() + count * this.#divisor);
+    this.timer.resume(count);
     this.restored();
   }
 
@@ -435,14 +338,12 @@ export class Lapic {
     this.set(REG.id, (this.id << 24) >>> 0);
     // Virtual wire mode, as firmware leaves it: the 8259 reaches the first processor until the guest decides otherwise.
     if (this.id === 0) this.set(REG.lvt0, MODE.extInt << 8);
-    this.#disarm();
+    this.timer.disarm();
   }
 
   /** Deadlines and requests again from state. */
   restored(): void {
-    if (this.state.due < 0n) this.#timer.cancel();
-    else if (this.#timerMode === TIMER_MODE.deadline) this.#armDeadline();
-    else this.#timer.at(Number(this.state.due));
+    this.timer.restored();
     this.#signalIfDeliverable();
   }
 }

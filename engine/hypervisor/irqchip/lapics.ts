@@ -152,7 +152,7 @@ export class Lapics {
   readMsr(vcpu: number, index: number): bigint | 'fault' | undefined {
     const lapic = this.of(vcpu);
     if (index === 0x1b) return lapic.state.apicBase;
-    if (index === 0x6e0) return lapic.tscDeadline;
+    if (index === 0x6e0) return lapic.timer.deadline;
     if (index < X2APIC_MSR || index > 0x8ff) return undefined;
     if (!lapic.x2apic) return 'fault';
     if (index === ICR_MSR) return (BigInt(lapic.reg(REG.icr2)) << 32n) | BigInt(lapic.reg(REG.icr));
@@ -167,7 +167,7 @@ export class Lapics {
     const lapic = this.of(vcpu);
     if (index === 0x1b) return lapic.writeBase(value, this.#physicalBits);
     if (index === 0x6e0) {
-      lapic.writeTscDeadline(value);
+      lapic.timer.writeDeadline(value);
       return true;
     }
     if (index < X2APIC_MSR || index > 0x8ff) return undefined;
