@@ -241,7 +241,7 @@ export class OracleEmitter implements Emitter {
     if (binding.at === 'value') throw new Error('a constant operand cannot be written');
     if (binding.at === 'memory')
       frame.memory.store(op.width, binding.segment, { offset: frame.offsetOf(binding), value: big(value) });
-    else if (op.kind === 'mmx') frame.s.views.u64[(frame.s.base + frame.fprOffset + binding.number * 16) >>> 3] = big(value);
+    else if (op.kind === 'mmx') frame.writeMmx(binding.number, big(value));
     else if (op.kind === 'xmm') {
       const width = BigInt(op.width);
       frame.writeXmm(binding.number, ((frame.readXmm(binding.number) >> width) << width) | BigInt.asUintN(op.width, big(value)));

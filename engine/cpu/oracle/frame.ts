@@ -186,6 +186,14 @@ export class Frame implements SlowContext {
     views.u64[at + 1] = value >> 64n;
   }
 
+  /** An MMX register is the significand of an x87 register whose sign and exponent become all ones (SDM vol. 1, 9.6.2). */
+  writeMmx(number: number, value: bigint): void {
+    const { views, base } = this.s;
+    const at = base + this.fprOffset + number * 16;
+    views.u64[at >>> 3] = value;
+    views.u16[(at + 8) >>> 1] = 0xffff;
+  }
+
   slow(name: SlowName, args: readonly bigint[]): readonly bigint[] | undefined {
     const [a0 = 0n, a1 = 0n, a2 = 0n, a3 = 0n] = args;
     return this.#routines[name](this, a0, a1, a2, a3);

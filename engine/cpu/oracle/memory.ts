@@ -100,7 +100,10 @@ export class OracleMemory implements LinearMemory {
     if (typed && !code && (attr & 4) !== 0) {
       const top = (attr & 0x4000) !== 0 ? 0xffffffffn : 0xffffn;
       if (request.offset <= limit || end > top) throw fault();
-    } else if (end > limit) throw fault();
+    } else if (end > limit && limit !== 0xffffffffn) {
+      // A segment of 4 GiB may wrap around (SDM vol. 3, 5.3).
+      throw fault();
+    }
     return linear;
   }
 

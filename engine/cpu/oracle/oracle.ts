@@ -16,8 +16,14 @@ const INTERRUPT_FLAG = 0x200;
 const RESUME_FLAG = 0x10000;
 const SINGLE_STEP = 0x4000;
 
+/** Repetitions of string instructions one `run` does before it gives up: guests may ask for 2^64. */
+const PATIENCE = 20_000;
+
+/** Why `run` returns at once, by the state's `activity`. */
+const WAITING: readonly (LeaveReason | undefined)[] = [undefined, 'halt', 'shutdown', 'stop', 'mwait'];
+
 export interface OracleExit {
-  readonly reason: 'limit' | LeaveReason;
+  readonly reason: 'limit' | 'patience' | LeaveReason;
   /** Instructions completed. */
   readonly retired: number;
 }
@@ -31,6 +37,8 @@ export class Oracle {
   readonly #options: OracleOptions;
   readonly #frame: Frame;
   readonly #emitter: OracleEmitter;
+  /** The last step was one repetition of a string instruction that goes on. */
+  #repeated = false;
 
   constructor(options: OracleOptions) {
     this.#options = options;
@@ -44,16 +52,32 @@ export class Oracle {
     return this.#frame;
   }
 
-  /** Execute until `limit` instructions have completed or the processor leaves (halt, shutdown …). */
+  /**
+   * Execute until `limit` instructions have completed or the processor leaves (halt, shutdown …). A repeated string instruction counts
+   * once, at its end; `patience` means that one did not come to it.
+   */
   run(limit: number): OracleExit {
     let retired = 0;
+    let repetitions = 0;
     this.#frame.left = undefined;
     while (retired < limit) {
+      if (!this.#awake()) return { reason: WAITING[this.s.activity] ?? 'halt', retired };
       if (this.step()) retired++;
+      else if (this.#repeated && ++repetitions > PATIENCE) return { reason: 'patience', retired };
       const { left } = this.#frame;
       if (left !== undefined) return { reason: left, retired };
     }
     return { reason: 'limit', retired };
+  }
+
+  /** Running, or woken by an interrupt that may be taken. */
+  #awake(): boolean {
+    const { s } = this;
+    if (s.activity === 0) return true;
+    const { host, index } = this.#options;
+    const wakes = (s.activity === 1 || s.activity === 4) && (s.sysFlags & INTERRUPT_FLAG) !== 0 && host.interruptPending(index);
+    if (wakes) s.activity = 0;
+    return wakes;
   }
 
   /** One instruction, or the delivery of one event. True when an instruction completed. */
@@ -64,13 +88,13 @@ export class Oracle {
     if (this.#interrupt()) return false;
     const stepping = (s.sysFlags & TRAP_FLAG) !== 0;
     const shadowed = s.shadow;
-    let completed = false;
+    this.#repeated = false;
     try {
       this.#instructionBreakpoint();
       const decoded = this.#fetch();
       frame.begin(decoded);
       this.#execute(decoded);
-      completed = true;
+      this.#repeated = frame.repeats;
     } catch (fault) {
       if (!(fault instanceof GuestFault)) throw fault;
       if (!fault.late) s.debugTraps = 0;
@@ -85,7 +109,7 @@ export class Oracle {
     frame.begin(undefined);
     if (s.shadow === shadowed) s.shadow = 0;
     this.#traps(trapped);
-    return completed;
+    return !this.#repeated;
   }
 
   #execute(decoded: Decoded): void {

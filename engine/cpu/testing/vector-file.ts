@@ -203,7 +203,8 @@ export function encodeVectors(file: VectorFile): Uint8Array {
 
 /** Throws when the bytes are not such a file; they are our own, checked by the manifest's checksum before. */
 export function decodeVectors(bytes: Uint8Array): VectorFile {
-  const from = new Input(bytes);
+  // Node's Buffer shares memory where `slice` of plain arrays copies; cases must not change each other's environments.
+  const from = new Input(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length));
   const environments = from.list(() => ({
     gpr: Array.from({ length: 16 }, () => readLong(from.shape, from.data)),
     fx: from.data.bytes(416),
