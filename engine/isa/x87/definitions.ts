@@ -235,8 +235,10 @@ function onRegister(name: string, forms: readonly string[], what: { op: X87Op; s
 
 const registers = [
   onRegister('fst', ['DD D0+i STi'], { op: 'storeRegister', second: 0 }),
-  // D9 D8+i, DF D0+i and DF D8+i are further encodings of FSTP, DD C8+i and DF C8+i of FXCH.
-  onRegister('fstp', ['DD D8+i STi', 'D9 D8+i STi', 'DF D0+i STi', 'DF D8+i STi'], { op: 'storeRegister', second: 1 }),
+  // DF D0+i and DF D8+i are further encodings of FSTP, DD C8+i and DF C8+i of FXCH.
+  onRegister('fstp', ['DD D8+i STi', 'DF D0+i STi', 'DF D8+i STi'], { op: 'storeRegister', second: 1 }),
+  // An encoding of FSTP that does not care whether ST0 is empty (observed; the manual does not list it).
+  onRegister('fstpnce', ['D9 D8+i STi'], { op: 'storeRegister', second: 9 }),
   onRegister('fxch', ['D9 C8+i STi', 'DD C8+i STi', 'DF C8+i STi'], { op: 'exchange', second: 0 }),
   onRegister('ffree', ['DD C0+i STi'], { op: 'free', second: 0 }),
   onRegister('ffreep', ['DF C0+i STi'], { op: 'free', second: 1 }),

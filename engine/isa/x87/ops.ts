@@ -37,7 +37,7 @@ export const X87_OPS = [
   // a: registers to pop
   'store80',
   'storeBcd',
-  // a: register, b: registers to pop
+  // a: register, b: registers to pop | 8 when an empty ST0 is no stack fault
   'storeRegister',
   // a: register
   'exchange',

@@ -13,6 +13,13 @@ const CONTROL = new Set<X87Op>(['pending', 'storeEnvironment', 'loadEnvironment'
 /** Operations that leave C1 alone unless the stack faults (observed on an Intel processor; the manual calls it undefined or cleared). */
 const KEEPS_C1 = new Set<X87Op>(['nop', 'move', 'comi', 'ucomi']);
 
+const IMAGES = {
+  storeEnvironment: environment.storeEnvironment,
+  loadEnvironment: environment.loadEnvironment,
+  saveState: environment.saveState,
+  restoreState: environment.restoreState,
+} as const;
+
 type Result = readonly bigint[] | undefined;
 
 /** a, b and c of the operation; small ones are numbers. */
@@ -65,7 +72,7 @@ function run(c: SlowContext, op: X87Op, args: readonly [bigint, bigint, bigint])
     case 'storeBcd':
       return transfer.storeBcd(Number(a));
     case 'storeRegister':
-      transfer.storeRegister(Number(a), Number(b));
+      transfer.storeRegister(Number(a), Number(b) & 7, Number(b) > 7);
       return undefined;
     case 'exchange':
       transfer.exchange(Number(a));
@@ -86,7 +93,7 @@ function run(c: SlowContext, op: X87Op, args: readonly [bigint, bigint, bigint])
     case 'loadEnvironment':
     case 'saveState':
     case 'restoreState':
-      environment[op](c, a, b === 16n ? 16 : 32, third !== 0);
+      IMAGES[op](c, a, b === 16n ? 16 : 32, third !== 0);
       return undefined;
     default:
       calculate(op);

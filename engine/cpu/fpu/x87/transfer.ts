@@ -228,12 +228,13 @@ export function storeBcd(pops: number): readonly bigint[] {
   return [BigInt.asUintN(64, digits), (digits >> 64n) | sign | STORED80];
 }
 
-/** FST and FSTP to a register: the destination may be empty, the source may not. */
-export function storeRegister(i: number, pops: number): void {
-  if (unit.isEmpty(0)) {
+/** FST and FSTP to a register: the destination may be empty, the source may not; `unchecked`, an empty source is popped silently. */
+export function storeRegister(i: number, pops: number, unchecked: boolean): void {
+  if (!unit.isEmpty(0)) unit.copyRegister(0, i);
+  else if (!unchecked) {
     if (!unit.underflow()) return;
     unit.storeDefaultNaN(i);
-  } else unit.copyRegister(0, i);
+  }
   unit.pop(pops);
 }
 
