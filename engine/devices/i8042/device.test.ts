@@ -138,6 +138,13 @@ describe('keyboard', () => {
 });
 
 describe('mouse', () => {
+  it('is found by a byte that comes back, even while it is switched off', () => {
+    const c = controller();
+    c.command(Command.WriteMode, Mode.MouseOff | Mode.MouseIrq);
+    c.command(Command.LoopMouse, 0x5a);
+    expect([c.status() & Status.FromMouse, c.lines.mouse, ...c.drain()]).toEqual([Status.FromMouse, true, 0x5a]);
+  });
+
   it('answers on its own interrupt', () => {
     const c = controller();
     c.command(Command.WriteMode, Mode.MouseIrq);
