@@ -1,9 +1,8 @@
 /**
- * DAA, DAS, AAA, AAS, AAM, AAD (SDM vol. 2). Flags the manual leaves undefined: DAA, DAS, AAM and AAD clear O (and AAM, AAD clear A and
- * C); AAA and AAS set S, Z and P from AL and clear O.
+ * DAA, DAS, AAA, AAS, AAM, AAD (SDM vol. 2). Flags the manual leaves undefined: DAA and DAS clear O; AAA and AAS set S, Z and P from AL
+ * and clear O; AAM clears O, A and C; AAD shows those of its addition.
  */
 import { type Definition, defineInstruction } from '../define.ts';
-import type { Emitter } from '../emitter.ts';
 
 const ascii = (name: 'aaa' | 'aas', opcode: string): Definition =>
   defineInstruction({
@@ -38,11 +37,6 @@ const packed = (name: 'daa' | 'das', opcode: string): Definition =>
     },
   });
 
-const setAdjusted = (e: Emitter, ax: ReturnType<Emitter['reg']>): void => {
-  e.setReg(16, 0, ax);
-  e.flagsLogic(8, e.and(ax, e.const(0xff)));
-};
-
 const aam = defineInstruction({
   name: 'aam',
   flags: { writes: 'OSZAPC' },
@@ -53,7 +47,8 @@ const aam = defineInstruction({
     const al = e.reg(8, 0);
     const quotient = e.divU(al, base);
     const remainder = e.sub(8, al, e.mul(64, quotient, base));
-    setAdjusted(e, e.or(remainder, e.shl(16, quotient, e.const(8))));
+    e.setReg(16, 0, e.or(remainder, e.shl(16, quotient, e.const(8))));
+    e.flagsLogic(8, remainder);
   },
 });
 
@@ -62,8 +57,11 @@ const aad = defineInstruction({
   flags: { writes: 'OSZAPC' },
   forms: ['D5 Ib legacy'],
   run(e, f) {
-    const ah = e.shr(16, e.reg(16, 0), e.const(8));
-    setAdjusted(e, e.add(8, e.reg(8, 0), e.mul(8, ah, e.read(f.dst))));
+    const al = e.reg(8, 0);
+    const tens = e.mul(8, e.shr(16, e.reg(16, 0), e.const(8)), e.read(f.dst));
+    const sum = e.add(8, al, tens);
+    e.setReg(16, 0, sum);
+    e.flagsAdd(8, al, tens, sum);
   },
 });
 
