@@ -173,11 +173,11 @@ export class VcpuCore implements SlowContext {
       s.shadow = s.shadowBudget === s.budget ? s.shadowKind : 0;
       // RF that the instruction itself loaded (IRET) is for the next one.
       if (resumed) s.sysFlags &= ~FLAG.R;
-      if (single && done === 1 && this.#steps) s.debugTraps |= DR6.BS;
+      if (single && done === 1 && this.#steps && s.shadow !== 2) s.debugTraps |= DR6.BS;
     }
     derivePollMask(s, false);
     if (exit === EXIT.fault && s.excCanonical !== 0) this.#stackFault();
-    // MOV SS holds traps back until after the next instruction (SDM vol. 3, 6.8.3).
+    // MOV SS holds traps back until after the next instruction (SDM vol. 3, 6.8.3); its own single-step trap is lost.
     if (s.debugTraps !== 0 && done > 0 && s.excPending === 0 && s.shadow !== 2) this.#debugTrap();
     return done;
   }

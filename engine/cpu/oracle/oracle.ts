@@ -130,7 +130,7 @@ export class Oracle {
   /** Debug traps due after an instruction: data breakpoints, task switches, single step (SDM vol. 3, 18.3.1). */
   #traps(stepping: boolean): void {
     const { s } = this;
-    if (stepping) s.debugTraps |= SINGLE_STEP;
+    if (stepping && s.shadow !== 2) s.debugTraps |= SINGLE_STEP;
     if (s.debugTraps === 0 || s.shadow === 2) return;
     const debug = s.debugTraps;
     s.debugTraps = 0;

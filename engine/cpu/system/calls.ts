@@ -1,6 +1,7 @@
 /** SYSCALL, SYSRET, SYSENTER, SYSEXIT (SDM vol. 2; vol. 3, 5.8.7 and 5.8.8): fixed flat segments, no descriptor is read. */
 import type { SlowContext } from '../context.ts';
 import { FLAG, readFlags, writeFlags } from '../flags.ts';
+import { DR6 } from './debug.ts';
 import { raiseGp, raiseUd } from './faults.ts';
 import {
   CS,
@@ -33,6 +34,12 @@ function flat(c: SlowContext, code: { selector: number; attr: number }, stackSel
   s.cpl = cpl;
 }
 
+/** Unlike other instructions, SYSCALL and SYSRET are followed by a single-step trap when TF is set after them. */
+function stepByNewFlags(c: SlowContext): void {
+  c.skipStep();
+  if ((c.s.sysFlags & FLAG.T) !== 0) c.s.debugTraps |= DR6.BS;
+}
+
 export function syscall(c: SlowContext): void {
   const { s } = c;
   if (!is64(s) || (efer(s) & EFER.SCE) === 0) raiseUd();
@@ -40,7 +47,7 @@ export function syscall(c: SlowContext): void {
   s.gpr[RCX] = c.nextIp();
   s.gpr[R11] = BigInt(flags >>> 0);
   writeFlags(s, flags & ~(low32(s.sfmask) | FLAG.R));
-  if ((s.sysFlags & FLAG.T) === 0) c.skipStep();
+  stepByNewFlags(c);
   const selector = high32(s.star) & 0xfffc;
   flat(c, { selector, attr: CODE64 }, (selector + 8) & 0xffff, 0);
   c.jumpTo(s.lstar);
@@ -55,6 +62,7 @@ export function sysret(c: SlowContext, width: number): void {
   const rcx = gpr(s, RCX);
   if (wide && !isCanonical(rcx)) raiseGp();
   writeFlags(s, low32(gpr(s, R11)) & 0x3c7fd7);
+  stepByNewFlags(c);
   const base = high32(s.star) >>> 16;
   const selector = ((wide ? base + 16 : base) & 0xffff) | 3;
   flat(c, { selector, attr: wide ? CODE64 : CODE32 }, ((base + 8) & 0xffff) | 3, 3);

@@ -166,6 +166,16 @@ describe('fast system calls', () => {
     expect(b.run((c) => sysret(c, 32))).toBeUndefined();
     expect([b.s.csSelector, b.s.csAttr, b.s.rip]).toEqual([0x23, 0xc0fb, 0n]);
   });
+  test('TF after SYSRET traps at once, TF that SYSCALL masks does not trap', () => {
+    const b = ready(0);
+    b.s.gpr[11] = 0x302n;
+    b.run((c) => sysret(c, 64));
+    expect([b.s.debugTraps, b.stepsSkipped]).toEqual([0x4000, 1]);
+    const in3 = ready(3);
+    in3.flags = 0x302;
+    in3.run((c) => syscall(c));
+    expect([in3.s.debugTraps, in3.stepsSkipped]).toEqual([0, 1]);
+  });
   test('they need EFER.SCE and 64-bit code', () => {
     const b = ready(3);
     b.s.efer &= ~1n;

@@ -139,6 +139,7 @@ describe('RETF', () => {
   test('to an outer level: both stacks released, privileged segments dropped', () => {
     const b = frame(new Bench().standard(0), [0x7000, SEL.code3, 0xaa, STACK3 - 4, SEL.data3]);
     b.take('es', SEL.data3);
+    b.s.dsBase = 0x1234n;
     expect(b.run((c) => returnFar(c, 32, 4))).toBeUndefined();
     expect([b.s.cpl, b.s.gpr[4], b.s.dsSelector, b.s.dsAttr & 0x10000, b.s.esSelector]).toEqual([
       3,
@@ -147,6 +148,8 @@ describe('RETF', () => {
       0x10000,
       SEL.data3,
     ]);
+    // An unusable segment keeps its base: 64-bit code uses GS so.
+    expect(b.s.dsBase).toBe(0x1234n);
   });
   test.each([
     ['null CS', [0x7000, 0], 13, 0],

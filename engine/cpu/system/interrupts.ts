@@ -45,6 +45,8 @@ export function softwareInterrupt(c: SlowContext, vector: number, which: number)
   const kind: EventKind = which === 3 ? 'icebp' : 'software';
   deliver(c, { vector, kind, returnIp: c.nextIp() });
   c.skipStep();
+  // INT1 takes the place of debug traps that MOV SS held back.
+  if (which === 3) s.debugTraps = 0;
 }
 
 /** CLI (0) or STI (1) where CPL exceeds IOPL: VIF by VME in virtual-8086 mode or by PVI at CPL 3, else #GP(0). */

@@ -6,6 +6,7 @@ import { isRangeMsr, readRange, writeRange } from './ranges.ts';
 import { CR0, cr0, EFER, efer, gpr, gpr32, isCanonical, low32, RAX, RCX, RDX, setGpr32 } from './registers.ts';
 
 const U64 = 64;
+const ALL_ONES = (1n << 64n) - 1n;
 const APIC_BASE = 0x1b;
 const APIC_BASE_X2 = 0x400n;
 const TSC_DEADLINE = 0x6e0;
@@ -13,7 +14,8 @@ const isX2Apic = (index: number): boolean => index >= 0x800 && index <= 0x8ff;
 const MC_FIRST = 0x400;
 const MC_BANKS = 10;
 const isBank = (index: number): boolean => index >= MC_FIRST && index < MC_FIRST + 4 * MC_BANKS;
-const MISC_WRITABLE = (1n << 34n) | 0x450009n;
+/** Bits 7, 11, 12 and 23 tell of features; they are kept as written, as KVM does. */
+const MISC_WRITABLE = (1n << 34n) | 0xc51889n;
 const MISC_XD_DISABLE = 1n << 34n;
 /** Revision 1: what a processor reports once microcode was loaded. */
 const MICROCODE_REVISION = 1n << 32n;
@@ -108,11 +110,6 @@ function moveTsc(c: SlowContext, delta: bigint): void {
 function writeMisc(c: SlowContext, value: bigint): void {
   const { s } = c;
   s.miscEnable = (s.miscEnable & ~MISC_WRITABLE) | (value & MISC_WRITABLE);
-  if ((s.miscEnable & MISC_XD_DISABLE) !== 0n && (efer(s) & EFER.NXE) !== 0) {
-    s.efer &= ~BigInt(EFER.NXE);
-    c.flushTlb('all');
-    c.modeChanged();
-  }
 }
 
 const canonical = (value: bigint): bigint => (isCanonical(value) ? value : raiseGp());
@@ -194,8 +191,9 @@ function write(c: SlowContext, index: number, value: bigint): void {
   }
   if (isRangeMsr(index)) writeRange(c, index, value);
   else if (isBank(index)) {
-    // CTL takes anything; STATUS, ADDR and MISC can only be cleared.
-    if ((index & 3) !== 0 && value !== 0n) raiseGp();
+    // CTL takes all zeros or all ones, STATUS can only be cleared, ADDR and MISC take anything.
+    const allowed = (index & 3) === 0 ? value === 0n || value === ALL_ONES : (index & 3) !== 1 || value === 0n;
+    if (!allowed) raiseGp();
     s.mcBanks[index - MC_FIRST] = value;
   } else {
     if (!isHost(c, index) || (index === APIC_BASE && (value & APIC_BASE_X2) !== 0n && !claims.x2apic(features))) raiseGp();

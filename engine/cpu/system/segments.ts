@@ -151,13 +151,18 @@ export function checkStackDescriptor(
   return d;
 }
 
-/** After a return to a less privileged level, data segments that level may not use become null (SDM vol. 2, RET and IRET). */
+/**
+ * After a return to a less privileged level, data segments that level may not use become null (SDM vol. 2, RET and IRET). Their bases
+ * stay: 64-bit code goes on using FS and GS.
+ */
 export function dropPrivilegedSegments(c: SlowContext): void {
   const { s } = c;
   for (const segment of [0, 3, 4, 5]) {
-    const { attr } = getSegment(s, segment);
+    const value = getSegment(s, segment);
+    const { attr } = value;
     if ((attr & ATTR.UNUSABLE) !== 0) continue;
     const conformingCode = (attr & (ATTR.S | ATTR.CODE | ATTR.CONFORMING)) === (ATTR.S | ATTR.CODE | ATTR.CONFORMING);
-    if (!conformingCode && ((attr >>> 5) & 3) < s.cpl) setSegment(s, segment, nullSegment(0, 0));
+    if (!conformingCode && ((attr >>> 5) & 3) < s.cpl)
+      setSegment(s, segment, { ...value, selector: 0, attr: attr | ATTR.UNUSABLE });
   }
 }
