@@ -88,13 +88,13 @@ export function casesOf(form: Form, shape: Shape): number {
   switch (categoryOf(form)) {
     case 'integer':
       if (form.opcodes === 16) return shape.mode === 0 ? 100 : 40;
-      return shape.mode === 0 ? 52 : legacy ? 80 : shape.mode === 1 ? 16 : 12;
+      return shape.mode === 0 ? 56 : legacy ? 80 : shape.mode === 1 ? 16 : 12;
     case 'sse':
-      return shape.mode === 0 ? 64 : 4;
+      return shape.mode === 0 ? 72 : 6;
     case 'mmx':
-      return shape.mode === 0 ? 44 : 4;
+      return shape.mode === 0 ? 56 : 6;
     default:
-      return shape.mode === 0 ? (form.operands.length === 0 ? 200 : 110) : 6;
+      return shape.mode === 0 ? (form.operands.length === 0 ? 240 : 140) : 8;
   }
 }
 
