@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { plainLines, terminalPicture } from './tasks/picture.ts';
 
 it('keeps the text and drops what steers a terminal', () => {
-  expect(plainLines('\x1b[1;32mok\x1b[0m\r\n\x1b[6nguest# ls\x07\n\n')).toEqual(['ok', 'guest# ls']);
+  expect(plainLines('\x1b[1;32mok\x1b[0m\r\n\x1b[6nguest# ls\x07\na\t: b\n\n')).toEqual(['ok', 'guest# ls', 'a       : b']);
 });
 
 it('draws every line, escaped', () => {

@@ -16,8 +16,13 @@ function escaped(text: string): string {
 /** Printable text of the lines: no escape sequences, no other control characters. */
 export function plainLines(transcript: string): readonly string[] {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is removed
-  const visible = transcript.replace(/\x1b\[[0-9;?]*[ -/]*[@-~]/g, '').replace(/[\x00-\x09\x0b-\x1f\x7f]/g, '');
-  return visible.trimEnd().split('\n');
+  const visible = transcript.replace(/\x1b\[[0-9;?]*[ -/]*[@-~]/g, '').replace(/[\x00-\x08\x0b-\x1f\x7f]/g, '');
+  return visible.trimEnd().split('\n').map(withoutTabs);
+}
+
+/** Tabs as a terminal shows them: blanks up to the next multiple of eight. */
+function withoutTabs(line: string): string {
+  return line.split('\t').reduce((done, part) => `${done.padEnd((Math.floor(done.length / 8) + 1) * 8)}${part}`);
 }
 
 /** The picture, text in a system font of fixed width. A line that begins with `$ ` is what the user typed on the host. */
