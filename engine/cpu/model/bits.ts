@@ -46,7 +46,18 @@ export const EDX1 = {
   htt: bit(28),
 } as const;
 
-export const EBX7 = { fsgsbase: bit(0), tscAdjust: bit(1), smep: bit(7), erms: bit(9), invpcid: bit(10), smap: bit(20) } as const;
+export const EBX7 = {
+  fsgsbase: bit(0),
+  tscAdjust: bit(1),
+  /** The x87 data pointer changes with unmasked exceptions only. */
+  fdpExceptionsOnly: bit(6),
+  smep: bit(7),
+  erms: bit(9),
+  invpcid: bit(10),
+  /** The x87 unit keeps no selectors. */
+  noFpuSelectors: bit(13),
+  smap: bit(20),
+} as const;
 export const EDX7 = { specCtrl: bit(26), stibp: bit(27), archCapabilities: bit(29), ssbd: bit(31) } as const;
 export const ECX81 = { lahf: bit(0) } as const;
 export const EDX81 = { syscall: bit(11), nx: bit(20), gib: bit(26), rdtscp: bit(27), lm: bit(29) } as const;

@@ -1,5 +1,5 @@
 /**
- * Elementary functions in fixed-point BigInt arithmetic with about 150 correct bits: what the transcendental instructions round to 64.
+ * Elementary functions in fixed-point BigInt arithmetic with about 120 correct bits: what the transcendental instructions round to 64.
  * A `Scaled` is mantissa × 2^exponent; results are relative to their size, so tiny arguments lose nothing.
  */
 
@@ -9,8 +9,8 @@ export interface Scaled {
 }
 
 /** Fraction bits of fixed-point values here. */
-const F = 192n;
-const F_NUMBER = 192;
+const F = 128n;
+const F_NUMBER = 128;
 const ONE = 1n << F;
 
 const shift = (value: bigint, left: number): bigint => (left >= 0 ? value << BigInt(left) : value >> BigInt(-left));
@@ -35,6 +35,8 @@ const arctangentOfInverse = (n: bigint): bigint => (oddSeries(ONE / (n * n), -1n
 
 /** pi by Machin's formula, ln 2 as 2 atanh(1/3). */
 export const PI = 4n * (4n * arctangentOfInverse(5n) - arctangentOfInverse(239n));
+/** PI is in units of two to this. */
+export const PI_EXPONENT = -F_NUMBER;
 const LN2 = (2n * oddSeries(ONE / 9n, 1n)) / 3n;
 const LOG2E = (ONE << F) / LN2;
 

@@ -7,144 +7,94 @@ import * as transcendental from './transcendental.ts';
 import * as transfer from './transfer.ts';
 import * as unit from './unit.ts';
 
-/** Operations that leave the instruction pointer and opcode of the unit alone: control instructions. */
-const CONTROL = new Set<X87Op>(['pending', 'storeEnvironment', 'loadEnvironment', 'saveState', 'restoreState']);
+type Result = readonly bigint[] | undefined;
+/** Arguments as ops.ts says; the third is always small. */
+type Operation = (a: bigint, b: bigint, third: number) => Result;
+type Image = (c: SlowContext, at: bigint, width: 16 | 32, isProtected: boolean) => void;
 
-/** Operations that leave C1 alone unless the stack faults (observed on an Intel processor; the manual calls it undefined or cleared). */
-const KEEPS_C1 = new Set<X87Op>(['nop', 'move', 'comi', 'ucomi']);
+const n = Number;
+/** An operation without results. */
+const act =
+  (body: (a: bigint, b: bigint, third: number) => void): Operation =>
+  (a, b, third) => {
+    body(a, b, third);
+    return undefined;
+  };
+const binary = (op: arithmetic.BinaryOp): Operation => act((a, b, where) => arithmetic.arithmetic(op, a, n(b), where));
+const compare = (quiet: boolean): Operation => act((a, b, pops) => arithmetic.compareToConditions(a, n(b), { quiet, pops }));
+const compareFlags =
+  (quiet: boolean): Operation =>
+  (a, b, pops) =>
+    arithmetic.compareToFlags(a, n(b), { quiet, pops });
+const circular = (which: transcendental.Trigonometric): Operation => act(() => transcendental.trigonometric(which));
 
-const IMAGES = {
+const OPERATIONS: Readonly<Record<Exclude<X87Op, ControlOp>, Operation>> = {
+  add: binary('add'),
+  mul: binary('mul'),
+  sub: binary('sub'),
+  subr: binary('subr'),
+  div: binary('div'),
+  divr: binary('divr'),
+  com: compare(false),
+  ucom: compare(true),
+  comi: compareFlags(false),
+  ucomi: compareFlags(true),
+  tst: act(() => arithmetic.testZero()),
+  xam: act(() => arithmetic.examine()),
+  load: act((a, b) => transfer.loadValue(a, n(b))),
+  load80: act((a, b) => transfer.load80(a, b)),
+  loadBcd: act((a, b) => transfer.loadBcd(a, b)),
+  loadConstant: act((a) => transfer.loadConstant(n(a))),
+  store: (a, b) => transfer.storeValue(n(a), n(b), false),
+  storeTruncated: (a, b) => transfer.storeValue(n(a), n(b), true),
+  store80: (a) => transfer.store80(n(a)),
+  storeBcd: (a) => transfer.storeBcd(n(a)),
+  storeRegister: act((a, b) => transfer.storeRegister(n(a), n(b) & 7, n(b) > 7)),
+  exchange: act((a) => transfer.exchange(n(a))),
+  move: act((a, b) => transfer.conditionalMove(n(a), b !== 0n)),
+  free: act((a, b) => {
+    unit.free(n(a));
+    unit.pop(n(b));
+  }),
+  rotate: act((a) => unit.rotate(n(a))),
+  nop: () => undefined,
+  chs: act(() => transfer.changeSign((signExponent) => signExponent ^ 0x8000)),
+  abs: act(() => transfer.changeSign((signExponent) => signExponent & 0x7fff)),
+  sqrt: act(() => arithmetic.squareRoot()),
+  rndint: act(() => arithmetic.roundInteger()),
+  scale: act(() => arithmetic.scale()),
+  xtract: act(() => arithmetic.extract()),
+  prem: act(() => arithmetic.remainder(false)),
+  prem1: act(() => arithmetic.remainder(true)),
+  f2xm1: act(() => transcendental.exponentialOnTop()),
+  yl2x: act(() => transcendental.onTwo(transcendental.yLog2x)),
+  yl2xp1: act(() => transcendental.onTwo(transcendental.yLog2xPlus1)),
+  patan: act(() => transcendental.onTwo(transcendental.angle)),
+  sin: circular('sin'),
+  cos: circular('cos'),
+  sincos: circular('sincos'),
+  ptan: circular('ptan'),
+};
+
+/** Control instructions leave the instruction pointer and opcode of the unit alone. */
+type ControlOp = 'pending' | 'storeEnvironment' | 'loadEnvironment' | 'saveState' | 'restoreState';
+const CONTROL: Readonly<Record<ControlOp, Image>> = {
+  pending: (c) => environment.takePending(c),
   storeEnvironment: environment.storeEnvironment,
   loadEnvironment: environment.loadEnvironment,
   saveState: environment.saveState,
   restoreState: environment.restoreState,
-} as const;
+};
 
-type Result = readonly bigint[] | undefined;
+/** Operations that leave C1 alone unless the stack faults (observed on an Intel processor; the manual calls it undefined or cleared). */
+const KEEPS_C1: readonly X87Op[] = ['nop', 'move', 'comi', 'ucomi'];
 
-/** a, b and c of the operation; small ones are numbers. */
-function run(c: SlowContext, op: X87Op, args: readonly [bigint, bigint, bigint]): Result {
-  const [a, b] = args;
-  const third = Number(args[2] & 0xffn);
-  const quietCompare = op === 'ucom' || op === 'ucomi';
-  switch (op) {
-    case 'pending':
-      environment.takePending(c);
-      return undefined;
-    case 'add':
-    case 'mul':
-    case 'sub':
-    case 'subr':
-    case 'div':
-    case 'divr':
-      arithmetic.arithmetic(op, a, Number(b), third);
-      return undefined;
-    case 'com':
-    case 'ucom':
-      arithmetic.compareToConditions(a, Number(b), { quiet: quietCompare, pops: third });
-      return undefined;
-    case 'comi':
-    case 'ucomi':
-      return arithmetic.compareToFlags(a, Number(b), { quiet: quietCompare, pops: third });
-    case 'tst':
-      arithmetic.testZero();
-      return undefined;
-    case 'xam':
-      arithmetic.examine();
-      return undefined;
-    case 'load':
-      transfer.loadValue(a, Number(b));
-      return undefined;
-    case 'load80':
-      transfer.load80(a, b);
-      return undefined;
-    case 'loadBcd':
-      transfer.loadBcd(a, b);
-      return undefined;
-    case 'loadConstant':
-      transfer.loadConstant(Number(a));
-      return undefined;
-    case 'store':
-    case 'storeTruncated':
-      return transfer.storeValue(Number(a), Number(b), op === 'storeTruncated');
-    case 'store80':
-      return transfer.store80(Number(a));
-    case 'storeBcd':
-      return transfer.storeBcd(Number(a));
-    case 'storeRegister':
-      transfer.storeRegister(Number(a), Number(b) & 7, Number(b) > 7);
-      return undefined;
-    case 'exchange':
-      transfer.exchange(Number(a));
-      return undefined;
-    case 'move':
-      transfer.conditionalMove(Number(a), b !== 0n);
-      return undefined;
-    case 'free':
-      unit.free(Number(a));
-      unit.pop(Number(b));
-      return undefined;
-    case 'rotate':
-      unit.rotate(Number(a));
-      return undefined;
-    case 'nop':
-      return undefined;
-    case 'storeEnvironment':
-    case 'loadEnvironment':
-    case 'saveState':
-    case 'restoreState':
-      IMAGES[op](c, a, b === 16n ? 16 : 32, third !== 0);
-      return undefined;
-    default:
-      calculate(op);
-      return undefined;
-  }
-}
-
-function calculate(op: X87Op): void {
-  switch (op) {
-    case 'chs':
-      transfer.changeSign((signExponent) => signExponent ^ 0x8000);
-      return;
-    case 'abs':
-      transfer.changeSign((signExponent) => signExponent & 0x7fff);
-      return;
-    case 'sqrt':
-      arithmetic.squareRoot();
-      return;
-    case 'rndint':
-      arithmetic.roundInteger();
-      return;
-    case 'scale':
-      arithmetic.scale();
-      return;
-    case 'xtract':
-      arithmetic.extract();
-      return;
-    case 'prem':
-    case 'prem1':
-      arithmetic.remainder(op === 'prem1');
-      return;
-    case 'f2xm1':
-      transcendental.exponentialOnTop();
-      return;
-    case 'yl2x':
-      transcendental.onTwo(transcendental.yLog2x);
-      return;
-    case 'yl2xp1':
-      transcendental.onTwo(transcendental.yLog2xPlus1);
-      return;
-    case 'patan':
-      transcendental.onTwo(transcendental.angle);
-      return;
-    case 'sin':
-    case 'cos':
-    case 'sincos':
-    case 'ptan':
-      transcendental.trigonometric(op);
-      return;
-  }
-}
+/** What a number of X87_OPS means. */
+const TABLE = X87_OPS.map((op) => ({
+  control: op in CONTROL ? CONTROL[op as ControlOp] : undefined,
+  operation: OPERATIONS[op as Exclude<X87Op, ControlOp>],
+  keepsC1: KEEPS_C1.includes(op),
+}));
 
 const ESCAPE = 0xd8;
 
@@ -161,15 +111,18 @@ function opcodeOf(c: SlowContext): number {
 }
 
 export function x87Routine(c: SlowContext, a0: bigint, a1: bigint, a2: bigint, a3: bigint): readonly bigint[] {
-  const op = X87_OPS[Number(a0)] as X87Op;
+  const entry = TABLE[n(a0)] as (typeof TABLE)[number];
   const { s } = c;
-  if (CONTROL.has(op)) return run(c, op, [a1, a2, a3]) ?? NOTHING;
+  if (entry.control !== undefined) {
+    entry.control(c, a1, a2 === 16n ? 16 : 32, a3 !== 0n);
+    return NOTHING;
+  }
   s.fip = c.ip();
-  unit.enter(s, KEEPS_C1.has(op));
-  const result = run(c, op, [a1, a2, a3]) ?? NOTHING;
+  unit.enter(s, entry.keepsC1);
+  const result = entry.operation(a1, a2, n(a3));
   // Earlier exceptions were taken before the instruction began: a summary bit now is this instruction's.
   if ((s.fsw & 0x80) !== 0) s.fop = opcodeOf(c);
-  return result;
+  return result ?? NOTHING;
 }
 
 const NOTHING = [0n, 0n] as const;

@@ -12,6 +12,7 @@ import {
   logarithm,
   logarithmOfOnePlus,
   PI,
+  PI_EXPONENT,
   powerOfTwoMinusOne,
   quarterPis,
   reduceByHalfPi,
@@ -55,7 +56,7 @@ function mayPush(): boolean {
   return false;
 }
 
-type Trigonometric = 'sin' | 'cos' | 'sincos' | 'ptan';
+export type Trigonometric = 'sin' | 'cos' | 'sincos' | 'ptan';
 
 /** sin or cos of the reduced argument, with the signs of its quadrant. */
 function circular(which: 'sin' | 'cos', rest: Scaled, quadrant: number): Scaled {
@@ -245,7 +246,7 @@ export function yLog2xPlus1(): number {
 
 /** Quarters of pi in R, with the sign of B. */
 function setQuarters(numerator: bigint): void {
-  setR({ mantissa: PI * numerator, exponent: -194 }, true);
+  setR({ mantissa: PI * numerator, exponent: PI_EXPONENT - 2 }, true);
   R.sign = B.sign;
 }
 
