@@ -16,6 +16,8 @@ export interface LapicTimerHost {
   /** The guest's time-stamp counter, and its frequency in Hz. */
   guestTsc(): bigint;
   readonly tscHz: number;
+  /** The timer expires: deliver its interrupt. */
+  expired(): void;
 }
 
 export class LapicTimer {
@@ -50,6 +52,7 @@ export class LapicTimer {
   }
 
   writeInitialCount(value: number): void {
+    this.settle();
     if (this.#mode === MODE.deadline) return;
     this.#set(REG.initialCount, value);
     if (value === 0) this.disarm();
@@ -76,22 +79,32 @@ export class LapicTimer {
     if (this.#mode !== MODE.deadline) return;
     this.#state.tscDeadline = value;
     if (value === 0n) this.disarm();
-    else this.#armDeadline();
+    else {
+      this.#armDeadline();
+      // A time already past interrupts after this very instruction.
+      this.settle();
+    }
   }
 
   get deadline(): bigint {
     return this.#mode === MODE.deadline ? this.#state.tscDeadline : 0n;
   }
 
-  /** The time asked for has come. False when it is not yet time after all. */
-  expire(due: number): boolean {
-    if (this.#state.due < 0n) return false;
+  /** What is due already and not served yet happens before a register changes its meaning. */
+  settle(): void {
+    const { due } = this.#state;
+    if (due >= 0n && Number(due) <= this.#host.clock.now()) this.expire(Number(due));
+  }
+
+  /** The time asked for has come. */
+  expire(due: number): void {
+    if (this.#state.due < 0n) return;
     const mode = this.#mode;
     if (mode === MODE.deadline) {
       // The guest may have changed its counter since it armed.
       if (BigInt.asIntN(64, this.#state.tscDeadline - this.#host.guestTsc()) > ROUNDING) {
         this.#armDeadline();
-        return false;
+        return;
       }
       this.#state.tscDeadline = 0n;
     }
@@ -104,7 +117,7 @@ export class LapicTimer {
     } else {
       this.disarm();
     }
-    return true;
+    this.#host.expired();
   }
 
   disarm(): void {

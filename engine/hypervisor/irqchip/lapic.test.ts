@@ -257,6 +257,17 @@ describe('timer', () => {
     expect([irqchip.pending(0), a.read(REG.currentCount)]).toEqual([false, 0]);
   });
 
+  test('what is overdue and not served yet happens before the mode changes', () => {
+    const { apic, time, irqchip } = enabled(1);
+    const a = apic(0);
+    a.write(REG.divide, 0xb);
+    a.write(REG.lvtTimer, 0x50);
+    a.write(REG.initialCount, 1000);
+    time.ns += 1500;
+    a.write(REG.lvtTimer, 0x2_0051);
+    expect([a.read(REG.currentCount), irqchip.acknowledge(0)]).toEqual([0, 0x50]);
+  });
+
   test('a masked timer counts and does not interrupt', () => {
     const { apic, advance, irqchip } = enabled(1);
     apic(0).write(REG.divide, 0xb);
@@ -282,7 +293,6 @@ describe('timer', () => {
     advance(1);
     expect([irqchip.acknowledge(0), lapics.readMsr(0, 0x6e0)]).toEqual([0x50, 0n]);
     lapics.writeMsr(0, 0x6e0, 1n); // long past: at once
-    advance(0);
     apic(0).write(REG.eoi, 0);
     expect(irqchip.acknowledge(0)).toBe(0x50);
     lapics.writeMsr(0, 0x6e0, 1n << 40n);

@@ -22,7 +22,7 @@ const LVT_WRITABLE: Readonly<Record<number, number>> = {
 };
 
 /** What a local APIC needs of the machine. */
-export interface LapicHost extends LapicTimerHost {
+export interface LapicHost extends Omit<LapicTimerHost, 'expired'> {
   /** Raise bits of `REQUEST` for this vCPU. */
   signal(bits: number): void;
   /** The I/O APICs hear of the end of a level-triggered interrupt. */
@@ -39,12 +39,12 @@ export class Lapic {
   readonly #irr: number;
   readonly #i32: Int32Array;
 
-  /** `timer` is made by the caller and calls `expire`. */
+  /** `timer` is made by the caller and calls `timer.expire`. */
   constructor(id: number, state: LapicState, { host, timer }: { host: LapicHost; timer: Timer }) {
     this.id = id;
     this.state = state;
     this.#host = host;
-    this.timer = new LapicTimer(state, host, timer);
+    this.timer = new LapicTimer(state, { ...host, guestTsc: () => host.guestTsc(), expired: () => this.#timerExpired() }, timer);
     this.#i32 = state.views.i32;
     this.#irr = (state.base + lapicState.fields.regs.offset + REG.irr) >>> 2;
   }
@@ -254,6 +254,7 @@ export class Lapic {
   }
 
   #writeLvt(at: number, value: number): void {
+    if (at === REG.lvtTimer) this.timer.settle();
     const forced = (this.reg(REG.svr) & 0x100) === 0 ? LVT_MASKED : 0;
     const before = this.reg(at);
     this.set(at, (value & (LVT_WRITABLE[at] as number)) | forced);
@@ -261,9 +262,8 @@ export class Lapic {
     if (at === REG.lvt0 && this.acceptsPic && this.#host.lint0()) this.#host.signal(REQUEST.interrupt);
   }
 
-  /** The timer's deadline has come. */
-  expire(due: number): void {
-    if (!this.timer.expire(due)) return;
+  /** The timer has run out. */
+  #timerExpired(): void {
     const lvt = this.reg(REG.lvtTimer);
     if ((lvt & LVT_MASKED) === 0 && this.active) this.accept(lvt & 0xff, false);
   }

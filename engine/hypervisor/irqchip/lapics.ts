@@ -43,7 +43,7 @@ export class Lapics {
     this.#physicalBits = host.physicalBits;
     this.all = Array.from({ length: machine.vcpus }, (_, id) => {
       const state = lapicState.bind(machine.memory, machine.arena.take(`irqchip.lapic${id}`, lapicState.size, 64));
-      const timer = machine.deadlines.timer((due) => lapic.expire(due));
+      const timer = machine.deadlines.timer((due) => lapic.timer.expire(due));
       const mine: LapicHost = {
         clock: machine.clock,
         tscHz: host.tscHz,
