@@ -75,7 +75,7 @@ export const i440fx = defineDevice({
   widest: 4,
   needs: { bus: pciBus, shadow: shadowMap, resetControl },
   state: {
-    address: u32({ id: 1, mask: 0x80ff_fffc, doc: 'CONFADD: enable, bus, device, function, register' }),
+    address: u32({ id: 1, mask: 0x80ff_ffff, doc: 'CONFADD: enable, bus, device, function, register' }),
     config: bytes(256, { id: 2, reset: configImage(IDENTITY), doc: 'Configuration space of the bridge' }),
   },
   create({ state, bus, shadow, resetControl: reset }) {
@@ -92,6 +92,8 @@ export const i440fx = defineDevice({
       const enabled = address >= 0x8000_0000 && ((address >>> 16) & 0xff) === 0;
       return enabled ? (address >>> 8) & 0xff : undefined;
     };
+    /** The data sheet reserves the two low bits; PC emulators let them count, and kvm-unit-tests reads device ids by them. */
+    const register = (at: number): number => (state.address & 0xff) | at;
     return {
       regions: {
         address: {
@@ -100,18 +102,18 @@ export const i440fx = defineDevice({
             return at === 1 && size === 1 ? reset.read() : 0xffff_ffff;
           },
           write: (at, value, size) => {
-            if (size === 4) state.address = (value & 0x80ff_fffc) >>> 0;
+            if (size === 4) state.address = (value & 0x80ff_ffff) >>> 0;
             else if (at === 1 && size === 1) reset.write(value);
           },
         },
         data: {
           read: (at, size) => {
             const devfn = target();
-            return devfn === undefined ? 0xffff_ffff : bus.read(devfn, (state.address & 0xfc) + at, size);
+            return devfn === undefined ? 0xffff_ffff : bus.read(devfn, register(at), size);
           },
           write: (at, value, size) => {
             const devfn = target();
-            if (devfn !== undefined) bus.write(devfn, { offset: (state.address & 0xfc) + at, size, value });
+            if (devfn !== undefined) bus.write(devfn, { offset: register(at), size, value });
           },
         },
       },

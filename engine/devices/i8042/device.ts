@@ -229,7 +229,8 @@ export const i8042 = defineDevice({
       if (command === Command.WriteMode) state.mode = byte & Mode.All;
       else if (command === Command.WriteOutput) writeOutput(byte);
       else if (command === Command.LoopKeyboard) answer(byte);
-      else if (command === Command.LoopMouse) present(byte, true); // though the mouse be switched off
+      else if (command === Command.LoopMouse)
+        present(byte, true); // though the mouse be switched off
       else if (command === Command.ToMouse) {
         state.mode &= ~Mode.MouseOff;
         toMouse(byte);

@@ -19,8 +19,8 @@ it('drives the lines it is told to', () => {
   });
   bench.write(5, 1, 1, 'irq');
   expect([levels.get(5), levels.get(4)]).toEqual([true, false]);
-  bench.write(5, 0, 1, 'irq');
-  expect(levels.get(5)).toBe(false);
+  bench.write(5, 0x0100, 4, 'irq'); // each byte is a line of its own
+  expect([levels.get(5), levels.get(6), levels.get(7)]).toEqual([false, true, false]);
 });
 
 it('has memory behind its window', () => {

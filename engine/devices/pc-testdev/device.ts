@@ -29,6 +29,10 @@ export const pcTestdev = defineDevice({
       const mask = (size === 4 ? 0xffff_ffff : 2 ** (8 * size) - 1) * 2 ** (8 * at);
       return { mask: mask >>> 0, value: (value << (8 * at)) >>> 0 };
     };
+    const drive = (line: number, active: boolean) => {
+      state.levels = (active ? state.levels | (1 << line) : state.levels & ~(1 << line)) >>> 0;
+      if (line < LINES) lines.set(line, active);
+    };
     return {
       regions: {
         data: {
@@ -42,10 +46,8 @@ export const pcTestdev = defineDevice({
         flush: { read: () => 0, write: () => undefined },
         irq: {
           read: (at) => (state.levels >>> at) & 1,
-          write: (at, value) => {
-            const active = (value & 0xff) !== 0;
-            state.levels = (active ? state.levels | (1 << at) : state.levels & ~(1 << at)) >>> 0;
-            if (at < LINES) lines.set(at, active);
+          write: (at, value, size) => {
+            for (let i = 0; i < size; i++) drive(at + i, ((value >>> (8 * i)) & 0xff) !== 0);
           },
         },
         window: {
