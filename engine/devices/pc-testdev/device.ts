@@ -6,7 +6,7 @@
  * Nothing comes from outside.
  * Restored bytes mean nothing to anybody but the test.
  */
-import { bytes, u32 } from '../../state/index.ts';
+import { array, u32 } from '../../state/index.ts';
 import { defineDevice } from '../device.ts';
 import { isaLines } from '../signals.ts';
 
@@ -22,7 +22,7 @@ export const pcTestdev = defineDevice({
   state: {
     data: u32({ id: 1, doc: 'What was written to the data port' }),
     levels: u32({ id: 2, mask: 0xff_ffff, doc: 'Levels given to the interrupt lines' }),
-    window: bytes(WINDOW, { id: 3, doc: 'Memory behind the MMIO window' }),
+    window: array('u32', WINDOW / 4, { id: 3, doc: 'Memory behind the MMIO window' }),
   },
   create({ state, lines }) {
     const shifted = (value: number, size: number, at: number) => {
@@ -33,6 +33,7 @@ export const pcTestdev = defineDevice({
       state.levels = (active ? state.levels | (1 << line) : state.levels & ~(1 << line)) >>> 0;
       if (line < LINES) lines.set(line, active);
     };
+    const window = new Uint8Array(state.window.buffer, state.window.byteOffset, WINDOW);
     return {
       regions: {
         data: {
@@ -53,11 +54,11 @@ export const pcTestdev = defineDevice({
         window: {
           read: (at, size) => {
             let value = 0;
-            for (let i = 0; i < size; i++) value += (state.window[at + i] ?? 0xff) * 2 ** (8 * i);
+            for (let i = 0; i < size; i++) value += (window[at + i] ?? 0xff) * 2 ** (8 * i);
             return value;
           },
           write: (at, value, size) => {
-            for (let i = 0; i < size; i++) state.window[at + i] = (value >>> (8 * i)) & 0xff;
+            for (let i = 0; i < size; i++) window[at + i] = (value >>> (8 * i)) & 0xff;
           },
         },
       },
