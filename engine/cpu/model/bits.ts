@@ -59,6 +59,8 @@ export const EBX7 = {
   smap: bit(20),
 } as const;
 export const EDX7 = { specCtrl: bit(26), stibp: bit(27), archCapabilities: bit(29), ssbd: bit(31) } as const;
+/** BHI_DIS_S in IA32_SPEC_CTRL: without it Linux clears the branch history in software at each system call, BHI_NO or not. */
+export const EDX72 = { bhiCtrl: bit(4) } as const;
 export const ECX81 = { lahf: bit(0) } as const;
 export const EDX81 = { syscall: bit(11), nx: bit(20), gib: bit(26), rdtscp: bit(27), lm: bit(29) } as const;
 

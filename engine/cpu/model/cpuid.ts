@@ -71,7 +71,8 @@ function basic(m: CpuModel, { leaf, subleaf }: { leaf: number; subleaf: number }
     case 6: // the APIC timer never stops
       return [4, 0, 0, 0];
     case 7:
-      return subleaf === 0 ? [0, m.ebx7, 0, m.edx7] : NONE;
+      if (subleaf === 0) return [m.edx72 === 0 ? 0 : 2, m.ebx7, 0, m.edx7];
+      return subleaf === 2 ? [0, 0, 0, m.edx72] : NONE;
     case 0xb:
       return (m.ecx1 & ECX1.x2apic) === 0 ? NONE : leafB(v, subleaf);
     case 0xd:

@@ -40,6 +40,8 @@ export interface ModelFacts {
   readonly edx1: number;
   readonly ebx7: number;
   readonly edx7: number;
+  /** CPUID.7.2:EDX. */
+  readonly edx72: number;
   readonly ecx81: number;
   readonly edx81: number;
   /** Bits of CR4 software may set. */

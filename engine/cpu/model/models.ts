@@ -1,6 +1,6 @@
 /** The processor models a machine can have. Vendor is GenuineIntel in all; only what this processor does is claimed. */
 import { featureBits } from '../../isa/attributes.ts';
-import { ARCH_CAPABILITIES_UNAFFECTED, bits, CR4, EBX7, ECX1, ECX81, EDX1, EDX7, EDX81 } from './bits.ts';
+import { ARCH_CAPABILITIES_UNAFFECTED, bits, CR4, EBX7, ECX1, ECX81, EDX1, EDX7, EDX72, EDX81 } from './bits.ts';
 import { cpuidLeaf } from './cpuid.ts';
 import type { CpuClocks, CpuModel, ModelFacts } from './model.ts';
 
@@ -19,6 +19,7 @@ const qemu64: ModelFacts = {
   ),
   ebx7: bits(EBX7.fdpExceptionsOnly, EBX7.noFpuSelectors),
   edx7: 0,
+  edx72: 0,
   ecx81: ECX81.lahf,
   edx81: bits(EDX81.syscall, EDX81.nx, EDX81.lm),
   cr4: cr4Of64,
@@ -44,6 +45,7 @@ const v2: ModelFacts = {
   edx1: bits(qemu64.edx1, EDX1.vme, EDX1.ss),
   ebx7: bits(qemu64.ebx7, EBX7.fsgsbase, EBX7.tscAdjust, EBX7.smep, EBX7.erms, EBX7.invpcid, EBX7.smap),
   edx7: bits(EDX7.specCtrl, EDX7.stibp, EDX7.archCapabilities, EDX7.ssbd),
+  edx72: EDX72.bhiCtrl,
   ecx81: ECX81.lahf,
   edx81: bits(qemu64.edx81, EDX81.gib, EDX81.rdtscp),
   cr4: bits(cr4Of64, CR4.vme, CR4.pvi, CR4.fsgsbase, CR4.pcide, CR4.osxsave, CR4.smep, CR4.smap),

@@ -137,8 +137,8 @@ function write(c: SlowContext, index: number, value: bigint): void {
       if (!claims.tscAdjust(features)) raiseGp();
       moveTsc(c, value - s.tscAdjust);
       return;
-    case 0x48: // IBRS, STIBP, SSBD
-      s.specCtrl = claims.specCtrl(features) ? within(value, 7n) : raiseGp();
+    case 0x48: // IBRS, STIBP, SSBD, BHI_DIS_S
+      s.specCtrl = claims.specCtrl(features) ? within(value, 0x407n) : raiseGp();
       return;
     case 0x49: // IA32_PRED_CMD
       if (!claims.specCtrl(features)) raiseGp();
