@@ -6,10 +6,14 @@ const forTheWindow = ['electron', 'electron-builder', 'vue', 'pinia', 'spectron'
 // Links the command into node_modules/.bin; a program, so nothing imports it.
 const theCommand = ['rootmode-cli'];
 
+// Programs of the system that tasks use where they are there, and do without or say so where they are not.
+const ofTheSystem = ['nasm', 'apt-cache'];
+
 const config: KnipConfig = {
   entry: [...entries.map(({ source }) => source), 'build/tasks/*.ts', 'build/electron-chromedriver/*.js', '**/*.test.ts'],
   project: ['{engine,electron,renderer,build}/**/*.{ts,js}', '*.ts'],
   ignoreDependencies: [...forTheWindow, ...theCommand],
+  ignoreBinaries: ofTheSystem,
   ignoreExportsUsedInFile: { interface: true, type: true },
 };
 

@@ -79,7 +79,11 @@ async function bundle(): Promise<void> {
 
 const generator = 'build/tasks/generate-interpreter.ts';
 /** What the generated interpreter depends on: its generator with all that it imports. */
-const generatorSources = ['engine/{base,state,memory,wasm,isa,cpu}/**/*.{ts,json}', generator, 'build/tasks/interpreter*.{ts,json}'];
+const generatorSources = [
+  'engine/{base,state,memory,wasm,isa,cpu}/**/*.{ts,json}',
+  generator,
+  'build/tasks/interpreter*.{ts,json}',
+];
 
 function fingerprint(): string {
   const hash = createHash('sha256');

@@ -16,8 +16,8 @@ const biome = '@biomejs/biome/bin/biome';
 
 const checks: readonly Check[] = [
   { name: 'build', run: () => tool('../build/tasks/build.ts', []) },
-  { name: 'format', run: () => tool(biome, ['format']) },
-  { name: 'lint', run: () => tool(biome, ['lint', '--error-on-warnings']) },
+  { name: 'format', run: () => tool(biome, ['format', '--reporter=summary']) },
+  { name: 'lint', run: () => tool(biome, ['lint', '--error-on-warnings', '--max-diagnostics=20']) },
   { name: 'layers', run: () => tool('../build/tasks/layers.ts', []) },
   { name: 'types', run: () => tool('typescript/bin/tsc', ['--build', writeProjects()]) },
   { name: 'unused', run: () => tool('knip/bin/knip.js', ['--no-progress', '--no-config-hints']) },

@@ -34,7 +34,7 @@ export function terminalPicture(lines: readonly string[]): string {
     const kind = line.startsWith('$ ') ? ' class="typed"' : '';
     return `<text x="${margin}" y="${y}"${kind}>${escaped(line.slice(0, columns))}</text>`;
   });
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" role="img" aria-label="A terminal in which Rootmode boots Linux">
+  return `<svg xmlns="http://www.w3.org/2000/svg" xml:space="preserve" viewBox="0 0 ${width} ${height}" role="img" aria-label="A terminal in which Rootmode boots Linux">
 <style>text{font:13px ui-monospace,Menlo,Consolas,monospace;fill:#c9d1d9;white-space:pre}.typed{fill:#7ee787}</style>
 <rect width="${width}" height="${height}" rx="8" fill="#0d1117"/>
 <circle cx="20" cy="16" r="5" fill="#f2665c"/><circle cx="38" cy="16" r="5" fill="#f4be4f"/><circle cx="56" cy="16" r="5" fill="#5fc454"/>
