@@ -4,7 +4,7 @@ import { vcpuState } from './state.ts';
 export const TLB_ENTRIES = 1024;
 export const TLB2_ENTRIES = 8192;
 export const TLB_ENTRY_BYTES = 32;
-export const JUMP_ENTRIES = 4096;
+export const JUMP_ENTRIES = 16384;
 export const JUMP_ENTRY_BYTES = 16;
 
 /** One TLB entry: tag for reads, tag for writes, addend (hva - gva, modulo 2^32 in memory32), page of the guest-physical address. */

@@ -8,13 +8,17 @@ import { cr4 } from './system/registers.ts';
 /** Contexts have twelve bits and come in fours: user or supervisor, EFLAGS.AC clear or set. */
 const LAST_CONTEXT = 4095;
 const CR4_PCIDE = 1 << 17;
+const CODE_PAGES = 2048;
 const ENTRY_WORDS = TLB_ENTRY_BYTES / 4;
 
 export class Tlb {
   readonly #machine: MachineMemory;
   readonly #s: VcpuState;
   readonly #byPcid = new Map<number, number>();
-  readonly #codePages = new Set<bigint>();
+  /** Recent pages of code, direct-mapped: page number (low, high), key, host page address. */
+  readonly #codePages = new Uint32Array(CODE_PAGES * 4);
+  /** Low halves of the numbers of all pages whose code is in the jump cache: what INVLPG asks. */
+  readonly #jumpPages = new Set<number>();
   #next = 1;
   #rights = -1;
 
@@ -66,12 +70,26 @@ export class Tlb {
   forgetCode(): void {
     const from = (this.#s.base + CPU_JUMPS) >>> 2;
     this.#machine.u32.fill(0, from, from + (JUMP_ENTRIES * JUMP_ENTRY_BYTES) / 4);
-    this.#codePages.clear();
+    this.#codePages.fill(0);
+    this.#jumpPages.clear();
   }
 
-  /** Code at this linear address entered the jump cache. */
-  noteCode(linear: bigint): void {
-    this.#codePages.add(linear >> 12n);
+  /** Host address of a linear page of code under a jump key; 0 when it is not known. `page` is the low half of the page number. */
+  codePage(page: number, high: number, key: number): number {
+    const at = (page & (CODE_PAGES - 1)) * 4;
+    const pages = this.#codePages;
+    return pages[at] === page && pages[at + 1] === high && pages[at + 2] === key ? (pages[at + 3] as number) : 0;
+  }
+
+  /** Code of this page enters the jump cache. */
+  noteCode(code: { readonly page: number; readonly high: number; readonly key: number; readonly host: number }): void {
+    const at = (code.page & (CODE_PAGES - 1)) * 4;
+    const pages = this.#codePages;
+    this.#jumpPages.add(code.page);
+    pages[at] = code.page;
+    pages[at + 1] = code.high;
+    pages[at + 2] = code.key;
+    pages[at + 3] = code.host;
   }
 
   /** No write entry leads to this host page any more. */
@@ -110,11 +128,11 @@ export class Tlb {
       return;
     }
     const { u32 } = this.#machine;
-    const page = Number((address >> 12n) & 0xffffffn);
+    const page = Number((address >> 12n) & 0xffffffffn);
     for (const [start, entries] of [[CPU_TLB, TLB_ENTRIES], [CPU_TLB2, TLB2_ENTRIES]] as const) {
       const word = (s.base + start + (page & (entries - 1)) * TLB_ENTRY_BYTES) >>> 2;
       u32.fill(0, word, word + 4);
     }
-    if (this.#codePages.has(address >> 12n)) this.forgetCode();
+    if (this.#jumpPages.has(page)) this.forgetCode();
   }
 }

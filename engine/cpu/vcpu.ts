@@ -6,7 +6,7 @@ import { FIXED, type MachineMemory } from '../memory/index.ts';
 import { type CpuHost, GuestFault, type LeaveReason, type LinearMemory, type SlowContext, type SlowRoutineBody, type TlbFlush, type VcpuState } from './context.ts';
 import { decodeModeOf, deriveMode, derivePollMask, flatSegmentsOf } from './derived.ts';
 import { FLAG } from './flags.ts';
-import { CodeCache } from './interpreter/code-cache.ts';
+import { type CodeAddress, CodeCache } from './interpreter/code-cache.ts';
 import { slowName } from './ir/emitter.ts';
 import { type ProcessorExports, WalkedMemory } from './linear-memory.ts';
 import type { CpuModel } from './model/model.ts';
@@ -43,6 +43,10 @@ export interface VcpuOptions {
 }
 
 const requestOffset = offsetOf('request');
+const ripOffset = offsetOf('rip');
+const fetchBaseOffset = offsetOf('fetchBase');
+/** Bytes to the end of the code segment in 64-bit mode: more than any instruction has. */
+const NO_LIMIT = 2 ** 32;
 const STOPPING = REQUEST.stop | REQUEST.sync | REQUEST.init | REQUEST.sipi;
 const SS = 2;
 const NO_SHADOW = 0xffffffff;
@@ -334,32 +338,55 @@ export class VcpuCore implements SlowContext {
   /** Block at RIP, entered in the jump cache; 0 when there is none (a fault is queued) or the arena began anew. */
   lookup(): number {
     const { s } = this;
-    const { machine } = this.#o;
-    const linear = BigInt.asUintN(s.longMode !== 0 ? 64 : 32, s.rip + s.fetchBase);
-    const limit = s.longMode !== 0 ? 0x100000000 : s.csLimit - Number(s.rip) + 1;
+    const { u32 } = this.#o.machine;
+    const rip = (s.base + ripOffset) >>> 2;
+    const from = (s.base + fetchBaseOffset) >>> 2;
+    const sum = (u32[rip] as number) + (u32[from] as number);
+    const low = sum >>> 0;
+    const high = ((u32[rip + 1] as number) + (u32[from + 1] as number) + (sum > 0xffffffff ? 1 : 0)) >>> 0;
+    const long = s.longMode !== 0;
+    const limit = long ? NO_LIMIT : s.csLimit - ((u32[rip] as number) + (u32[rip + 1] as number) * 2 ** 32) + 1;
     if (limit <= 0) return this.#refuseFetch();
-    const host = this.#hostOfCode(linear);
+    const host = this.#codePage(low, long ? high : 0);
     if (host < 0) return 0;
     const { modeKey } = s;
+    let block = this.#cache.known(host, modeKey);
+    if (block === 0) block = this.#cache.decode(this.#codeAddress(host, modeKey, limit));
+    if (block === 0) {
+      if (s.excPending === 0) this.#tlb.forgetCode();
+      return 0;
+    }
+    const page = ((low >>> 12) | (high << 20)) >>> 0;
+    const at = (s.base + CPU_JUMPS + ((low ^ page) & (JUMP_ENTRIES - 1)) * JUMP_ENTRY_BYTES) >>> 2;
+    u32[at + (JUMP_ENTRY.linear >>> 2)] = low;
+    u32[at + (JUMP_ENTRY.linear >>> 2) + 1] = high;
+    u32[at + (JUMP_ENTRY.key >>> 2)] = s.jumpKey;
+    u32[at + (JUMP_ENTRY.block >>> 2)] = block;
+    return block;
+  }
+
+  #codeAddress(host: number, modeKey: number, withinLimit: number): CodeAddress {
     let mode = this.#modes.get(modeKey);
     if (mode === undefined) {
       mode = decodeModeOf(modeKey, this.features.decodeFeatures);
       this.#modes.set(modeKey, mode);
     }
-    const block = this.#cache.find({ host, modeKey, mode, flat: flatSegmentsOf(modeKey), withinLimit: limit });
-    if (block === 0) {
-      if (s.excPending === 0) this.#tlb.forgetCode();
-      return 0;
-    }
-    const key = Number((s.rip + s.fetchBase) & 0xffffffffn);
-    const high = Number((linear >> 12n) & 0xffffffffn);
-    const at = (s.base + CPU_JUMPS + ((key ^ high) & (JUMP_ENTRIES - 1)) * JUMP_ENTRY_BYTES) >>> 2;
-    machine.u32[at + (JUMP_ENTRY.linear >>> 2)] = key;
-    machine.u32[at + (JUMP_ENTRY.linear >>> 2) + 1] = Number(BigInt.asUintN(64, s.rip + s.fetchBase) >> 32n);
-    machine.u32[at + (JUMP_ENTRY.key >>> 2)] = s.jumpKey;
-    machine.u32[at + (JUMP_ENTRY.block >>> 2)] = block;
-    this.#tlb.noteCode(linear);
-    return block;
+    return { host, modeKey, mode, flat: flatSegmentsOf(modeKey), withinLimit };
+  }
+
+  /** Host address of the code at a linear address, from the table of code pages or by a walk; -1 with the fault queued. */
+  #codePage(low: number, high: number): number {
+    const page = ((low >>> 12) | (high << 20)) >>> 0;
+    const { jumpKey } = this.s;
+    const known = this.#tlb.codePage(page, high, jumpKey);
+    if (known !== 0) return known + (low & 0xfff);
+    const host = this.#hostOfCode(BigInt(low) | (BigInt(high) << 32n));
+    if (host >= 0 && !this.#isBusCopy(host)) this.#tlb.noteCode({ page, high, key: jumpKey, host: host - (low & 0xfff) });
+    return host;
+  }
+
+  #isBusCopy(host: number): boolean {
+    return host >>> 12 === this.#o.arena.base >>> 12;
   }
 
   #refuseFetch(): number {

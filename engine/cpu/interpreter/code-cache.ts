@@ -57,17 +57,19 @@ export class CodeCache {
     this.#next = options.arena.base;
   }
 
-  /** Block at an address; 0 when the arena began anew (look up again) or a fetch fault is queued. */
-  find(address: CodeAddress): number {
-    const page = address.host >>> 12;
-    const key = (address.host & 0xfff) | (address.modeKey << 12);
-    const known = this.#pages.get(page)?.get(key);
-    if (known && this.#isCurrent(known.at)) return known.at;
+  /** Block decoded before at a host address in this mode and still true; 0 when there is none. */
+  known(host: number, modeKey: number): number {
+    const block = this.#pages.get(host >>> 12)?.get((host & 0xfff) | (modeKey << 12));
+    return block !== undefined && this.#isCurrent(block.at) ? block.at : 0;
+  }
+
+  /** Decode the block at an address; 0 when the arena began anew (look up again) or a fetch fault is queued. */
+  decode(address: CodeAddress): number {
     if (this.#next + BLOCK_BYTES + (MAX_RECORDS + 1) * RECORD_BYTES > this.#o.arena.base + this.#o.arena.bytes) {
       this.reset();
       return 0;
     }
-    return this.#decode(address, page, key);
+    return this.#decode(address, address.host >>> 12, (address.host & 0xfff) | (address.modeKey << 12));
   }
 
   /** Forget everything: stop what runs, begin the arena anew. */
