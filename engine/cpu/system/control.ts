@@ -115,7 +115,6 @@ export function writeControl(c: SlowContext, n: number, value: bigint): void {
     case 8:
       if (value > 15n) raiseGp();
       c.host.setTpr(c.index, Number(value));
-      c.modeChanged();
       return;
     default:
       raiseUd();

@@ -198,7 +198,6 @@ function write(c: SlowContext, index: number, value: bigint): void {
   } else {
     if (!isHost(c, index) || (index === APIC_BASE && (value & APIC_BASE_X2) !== 0n && !claims.x2apic(features))) raiseGp();
     if (c.host.writeMsr(c.index, index, value) !== true) raiseGp();
-    c.modeChanged();
   }
 }
 

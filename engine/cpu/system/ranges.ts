@@ -40,7 +40,6 @@ export function writeRange(c: SlowContext, index: number, value: bigint): void {
   if (index === PAT) {
     requireTypes(value, true);
     s.pat = value;
-    c.modeChanged();
   } else if (index === DEF_TYPE) {
     if ((value & ~0xcffn) !== 0n || !isType(Number(value & 0xffn), false)) raiseGp();
     s.mtrrDefType = value;
