@@ -1,5 +1,5 @@
 const subjectColumns = 72;
-const subjectForm = /^[a-z][a-z0-9./ -]*: [^ ].*[^. ]$/;
+const subjectForm = /^[a-z][a-z0-9,./ -]*: [^ ].*[^. ]$/;
 
 /** What is wrong with a commit message, one sentence each. Merge, revert and fixup messages are git's own and pass. */
 export function messageFindings(message: string): readonly string[] {
