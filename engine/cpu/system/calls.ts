@@ -1,6 +1,7 @@
 /** SYSCALL, SYSRET, SYSENTER, SYSEXIT (SDM vol. 2; vol. 3, 5.8.7 and 5.8.8): fixed flat segments, no descriptor is read. */
-import type { SlowContext } from '../context.ts';
+import type { SlowContext, VcpuState } from '../context.ts';
 import { FLAG, readFlags, writeFlags } from '../flags.ts';
+import { vcpuState } from '../state.ts';
 import { DR6 } from './debug.ts';
 import { raiseGp, raiseUd } from './faults.ts';
 import {
@@ -8,7 +9,7 @@ import {
   EFER,
   efer,
   gpr,
-  high32,
+  gpr32,
   is64,
   isCanonical,
   isLongActive,
@@ -21,6 +22,10 @@ import {
   SS,
   setSegment,
 } from './registers.ts';
+
+const STAR_HIGH = vcpuState.fields.star.offset + 4;
+const FMASK_LOW = vcpuState.fields.sfmask.offset;
+const word = (s: VcpuState, offset: number): number => s.views.u32[(s.base + offset) >>> 2] as number;
 
 const CODE64 = 0xa09b;
 const CODE32 = 0xc09b;
@@ -46,9 +51,9 @@ export function syscall(c: SlowContext): void {
   const flags = readFlags(s);
   s.gpr[RCX] = c.nextIp();
   s.gpr[R11] = BigInt(flags >>> 0);
-  writeFlags(s, flags & ~(low32(s.sfmask) | FLAG.R));
+  writeFlags(s, flags & ~(word(s, FMASK_LOW) | FLAG.R));
   stepByNewFlags(c);
-  const selector = high32(s.star) & 0xfffc;
+  const selector = word(s, STAR_HIGH) & 0xfffc;
   flat(c, { selector, attr: CODE64 }, (selector + 8) & 0xffff, 0);
   c.jumpTo(s.lstar);
   c.modeChanged();
@@ -61,9 +66,9 @@ export function sysret(c: SlowContext, width: number): void {
   const wide = width === 64;
   const rcx = gpr(s, RCX);
   if (wide && !isCanonical(rcx)) raiseGp();
-  writeFlags(s, low32(gpr(s, R11)) & 0x3c7fd7);
+  writeFlags(s, gpr32(s, R11) & 0x3c7fd7);
   stepByNewFlags(c);
-  const base = high32(s.star) >>> 16;
+  const base = word(s, STAR_HIGH) >>> 16;
   const selector = ((wide ? base + 16 : base) & 0xffff) | 3;
   flat(c, { selector, attr: wide ? CODE64 : CODE32 }, ((base + 8) & 0xffff) | 3, 3);
   c.jumpTo(wide ? rcx : rcx & 0xffffffffn);
