@@ -34,7 +34,7 @@ const DATA: Record<string, number> = { db: 1, dw: 2, dd: 4, dq: 8 };
 const TOKEN = /0x[0-9a-f_]+|0b[01_]+|\d+|[$.@_a-z][$.@_a-z0-9]*|[-+*~()<>|&^]+?/giy;
 
 /** Sum of products over numbers and names: `label + 4*2 - 1`. */
-export function parseValue(text: string): Value {
+function parseValue(text: string): Value {
   const tokens = text.match(new RegExp(TOKEN.source, 'gi')) ?? [];
   if (tokens.join('') !== text.replace(/\s+/g, '') || tokens.length === 0) throw new Error(`'${text}' is not a value`);
   let at = 0;

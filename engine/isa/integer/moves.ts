@@ -134,7 +134,7 @@ const bswap = defineInstruction({
 const lahf = defineInstruction({
   name: 'lahf',
   flags: { reads: 'SZAPC' },
-  forms: ['9F feature:lahf'],
+  forms: ['9F legacy', '9F long feature:lahf'],
   run(e) {
     const low = e.or(e.and(e.status(), e.const(0xd5)), e.const(2));
     e.setReg(16, 0, e.or(e.reg(8, 0), e.shl(16, low, e.const(8))));
@@ -144,7 +144,7 @@ const lahf = defineInstruction({
 const sahf = defineInstruction({
   name: 'sahf',
   flags: { writes: 'SZAPC' },
-  forms: ['9E feature:lahf'],
+  forms: ['9E legacy', '9E long feature:lahf'],
   run(e) {
     const ah = e.shr(16, e.reg(16, 0), e.const(8));
     e.flags({ C: e.bit(ah, 0), P: e.bit(ah, 2), A: e.bit(ah, 4), Z: e.bit(ah, 6), S: e.bit(ah, 7) });

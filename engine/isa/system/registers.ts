@@ -89,9 +89,9 @@ export const definitions: readonly Definition[] = [
   plain('0F 32', 'rdmsr', true),
   plain('0F 30', 'wrmsr', true),
   plain('0F A2', 'cpuid', false),
-  plain('0F 01 D1 feature:xsave', 'xsetbv', false),
+  plain('NP 0F 01 D1 feature:xsave', 'xsetbv', false),
   counter('0F 31', 'rdtsc'),
   counter('0F 01 F9 feature:rdtscp', 'rdtscp'),
   counter('0F 33', 'rdpmc'),
-  counter('0F 01 D0 feature:xsave', 'xgetbv'),
+  counter('NP 0F 01 D0 feature:xsave', 'xgetbv'),
 ];
