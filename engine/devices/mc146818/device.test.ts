@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { deviceBench, deviceContract } from '../testing/contract.ts';
 import { mc146818 } from './device.ts';
 import { A, B, C, Index } from './spec.ts';
-import { fromRegisters, toRegisters } from './time.ts';
+import { fromRegisters, nextAlarm, toRegisters } from './time.ts';
 
 /** 2026-11-21 13:45:56.5 UTC, a Saturday. */
 const START = Date.UTC(2026, 10, 21, 13, 45, 56) * 1000 + 500_000;
@@ -125,6 +125,20 @@ describe('interrupts', () => {
     c.advance(1e9);
     expect(c.lines.intr).toBe(true);
     expect(c.get(Index.C) & (C.Any | C.Alarm)).toBe(C.Any | C.Alarm);
+  });
+
+  it.each([
+    // from 13:45:56                     h     m     s   seconds until it rings
+    ['the next second', 0xc0, 0xff, 0xff, 1],
+    ['a second that is over', 0xff, 0xff, 0x56, 60],
+    ['a minute that is over', 0xff, 0x45, 0x10, 3600 - 46],
+    ['the same second tomorrow', 0x13, 0x45, 0x56, 86_400],
+    ['midnight', 0x00, 0x00, 0x00, 10 * 3600 + 14 * 60 + 4],
+    ['no time at all', 0x24, 0x00, 0x00, undefined],
+  ])('find %s', (_what, hours, minutes, seconds, expected) => {
+    const from = START / 1e6 - 0.5;
+    const at = nextAlarm(from, { hours, minutes, seconds }, B.Hours24);
+    expect(at === undefined ? undefined : at - from).toBe(expected);
   });
 
   it('come periodically at the rate of register A', () => {

@@ -4,16 +4,15 @@
  * dropped: one is pending at most.
  *
  * Threats: the guest controls every register; dates out of range carry over and cannot produce anything but another date.
- * The calendar may jump either way: a step back only moves what counts as seen. Looking back is bounded to one day of seconds.
+ * The calendar may jump either way: a step back only moves what counts as seen. An alarm is found without counting seconds.
  * Restored bytes of CMOS mean something to the guest's firmware only.
  */
 import { array, bytes, i64, u8 } from '../../state/index.ts';
 import { defineDevice } from '../device.ts';
 import { calendar } from '../signals.ts';
-import { A, ALARM_ANY, B, C, CRYSTAL_HZ, D_VALID, Index, UPDATE_MICROSECONDS } from './spec.ts';
-import { fromRegisters, TIME_REGISTERS, toRegisters } from './time.ts';
+import { A, B, C, CRYSTAL_HZ, D_VALID, Index, UPDATE_MICROSECONDS } from './spec.ts';
+import { fromRegisters, nextAlarm, TIME_REGISTERS, toRegisters } from './time.ts';
 
-const DAY = 86_400;
 const SECOND = 1_000_000;
 const ENABLES = B.Periodic | B.Alarm | B.UpdateEnded;
 
@@ -53,13 +52,11 @@ export const mc146818 = defineDevice({
       return (2 ** (rate <= 2 ? rate + 6 : rate - 1) * 1e9) / CRYSTAL_HZ;
     };
 
-    const alarmMatches = (at: number): boolean => {
-      const [s = 0, m = 0, h = 0] = toRegisters(at, state.b);
-      const wants = (index: number, value: number) => {
-        const alarm = state.cmos[index] ?? 0;
-        return (alarm & ALARM_ANY) === ALARM_ANY || alarm === value;
-      };
-      return wants(Index.SecondsAlarm, s) && wants(Index.MinutesAlarm, m) && wants(Index.HoursAlarm, h);
+    const alarmAfter = (from: number): number | undefined => {
+      const [seconds = 0, minutes = 0, hours = 0] = [Index.SecondsAlarm, Index.MinutesAlarm, Index.HoursAlarm].map(
+        (at) => state.cmos[at],
+      );
+      return nextAlarm(from, { seconds, minutes, hours }, state.b);
     };
 
     /** Forget what passed until now: after time was set, or at power-on. */
@@ -80,17 +77,9 @@ export const mc146818 = defineDevice({
       const current = dateSecond();
       if (current > last) {
         state.flags |= C.UpdateEnded;
-        for (let at = Math.max(last + 1, current - DAY); at <= current && !(state.flags & C.Alarm); at++) {
-          if (alarmMatches(at)) state.flags |= C.Alarm;
-        }
+        if ((alarmAfter(last) ?? Number.POSITIVE_INFINITY) <= current) state.flags |= C.Alarm;
       }
       state.seenSecond = BigInt(current);
-    };
-
-    /** The next second at which the alarm rings, at most a day ahead; undefined when its bytes match no time. */
-    const nextAlarm = (from: number): number | undefined => {
-      for (let at = from + 1; at <= from + DAY; at++) if (alarmMatches(at)) return at;
-      return undefined;
     };
 
     /** Outputs and timer from the flags as they are. */
@@ -104,7 +93,7 @@ export const mc146818 = defineDevice({
       if (wanted & B.Periodic && interval > 0) deadline = (Math.floor(now / interval) + 1) * interval;
       if (wanted & (B.UpdateEnded | B.Alarm) && !setting()) {
         const from = dateSecond();
-        const at = wanted & B.UpdateEnded ? from + 1 : nextAlarm(from);
+        const at = wanted & B.UpdateEnded ? from + 1 : alarmAfter(from);
         if (at !== undefined) deadline = Math.min(deadline, now + (at * SECOND - microseconds()) * 1000);
       }
       if (deadline === Number.POSITIVE_INFINITY) timers.event.cancel();

@@ -1,5 +1,5 @@
 /** Civil time in the clock's registers: binary or BCD, 12 or 24 hours. */
-import { B, Index, PM } from './spec.ts';
+import { ALARM_ANY, B, Index, PM } from './spec.ts';
 
 const bcd = (value: number): number => ((Math.floor(value / 10) % 10) << 4) | (value % 10);
 const fromBcd = (byte: number): number => (byte >>> 4) * 10 + (byte & 0x0f);
@@ -80,4 +80,38 @@ export function fromRegisters(registers: readonly number[], b: number): number {
   let days = daysBefore(year) - EPOCH + decode(at(4), b) - 1;
   for (let before = 0; before < month; before++) days += daysIn(before, year);
   return ((days * 24 + decodeHours(at(2), b)) * 60 + decode(at(1), b)) * 60 + decode(at(0), b);
+}
+
+/** The alarm bytes of the clock. */
+export interface Alarm {
+  readonly seconds: number;
+  readonly minutes: number;
+  readonly hours: number;
+}
+
+/** Values below `count` that an alarm byte matches. */
+function matching(byte: number, count: number, encoded: (value: number) => number): number[] {
+  const any = (byte & ALARM_ANY) === ALARM_ANY;
+  return Array.from({ length: count }, (_, value) => value).filter((value) => any || encoded(value) === byte);
+}
+
+/** The first second after `from` (both since 1970) at which the alarm rings, within a day; undefined when its bytes match no time. */
+export function nextAlarm(from: number, alarm: Alarm, b: number): number | undefined {
+  const hours = matching(alarm.hours, 24, (value) => encodeHours(value, b));
+  const minutes = matching(alarm.minutes, 60, (value) => encode(value, b));
+  const seconds = matching(alarm.seconds, 60, (value) => encode(value, b));
+  const earliest = from + 1;
+  const today = Math.floor(earliest / DAY) * DAY;
+  for (const day of [today, today + DAY]) {
+    for (const hour of hours) {
+      const inHour = day + hour * 3600;
+      if (inHour + 3599 < earliest) continue;
+      for (const minute of minutes) {
+        const inMinute = inHour + minute * 60;
+        if (inMinute + 59 < earliest) continue;
+        for (const second of seconds) if (inMinute + second >= earliest) return inMinute + second;
+      }
+    }
+  }
+  return undefined;
 }
