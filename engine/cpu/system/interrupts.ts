@@ -3,8 +3,8 @@ import type { SlowContext } from '../context.ts';
 import { FLAG, readFlags, writeFlags } from '../flags.ts';
 import { deliver, type EventKind } from './delivery.ts';
 import { raiseGp } from './faults.ts';
-import { CS, cr4, gpr, iopl, is64, isProtected, isVm86, low32, RSP, setSegment, vm86Segment } from './registers.ts';
-import { presentStack, setStackPointer, widthOf } from './stack.ts';
+import { CS, cr4, iopl, isProtected, isVm86, low32, setSegment, vm86Segment } from './registers.ts';
+import { presentStack } from './stack.ts';
 import { interruptToMonitor } from './tss.ts';
 
 const CR4_VME = 1;
@@ -64,25 +64,20 @@ export function cliSti(c: SlowContext, set: boolean): void {
   s.sysFlags = set ? s.sysFlags | FLAG.VIF : s.sysFlags & ~FLAG.VIF;
 }
 
-/** POPF: `value` was popped, rSP is already behind it; a fault puts it back. */
+/**
+ * POPF: `value` was popped, rSP is already behind it. The definition has raised what virtual-8086 mode with IOPL below 3 raises; what
+ * gets here from there is a 16-bit POPF with VME, whose IF stands for VIF (SDM vol. 2, POPF).
+ */
 export function popFlags(c: SlowContext, value: number, width: 16 | 32 | 64): void {
   const { s } = c;
   const before = readFlags(s);
-  const vm86 = isVm86(s);
   let mask = FLAG.C | FLAG.P | FLAG.A | FLAG.Z | FLAG.S | FLAG.T | FLAG.D | FLAG.O | FLAG.N;
   if (width !== 16) mask |= FLAG.AC | FLAG.ID;
   let image = value;
-  if (vm86 && iopl(s) < 3) {
-    // Only a 16-bit POPF with VME; IF stands for VIF (SDM vol. 2, POPF).
-    const possible = width === 16 && (cr4(s) & CR4_VME) !== 0;
-    if (!possible || (value & FLAG.T) !== 0 || ((value & FLAG.I) !== 0 && (before & FLAG.VIP) !== 0)) {
-      const stack = is64(s) ? 64 : widthOf(s.ssAttr);
-      setStackPointer(s, stack, BigInt.asUintN(stack, gpr(s, RSP) - BigInt(width >>> 3)));
-      raiseGp();
-    }
+  if (isVm86(s) && iopl(s) < 3) {
     mask |= FLAG.VIF;
     image = (value & ~FLAG.VIF) | ((value & FLAG.I) !== 0 ? FLAG.VIF : 0);
-  } else if (vm86) mask |= FLAG.I;
+  } else if (isVm86(s)) mask |= FLAG.I;
   else {
     if (s.cpl <= iopl(s)) mask |= FLAG.I;
     if (s.cpl === 0) mask |= FLAG.IOPL;
