@@ -131,14 +131,3 @@ test('a timer that keeps arming the past does not hold its thread', () => {
   expect(deadlines.serve(1)).toBeGreaterThan(100);
   expect(again.deadline).toBe(0);
 });
-
-test('a nearer deadline ends the sleep of the thread that waits', async () => {
-  const { clock, deadlines } = timing();
-  clock.start();
-  const timer = deadlines.timer(() => undefined);
-  timer.at(1e12);
-  const sleeping = deadlines.sleeping(60_000);
-  timer.at(1e11);
-  await sleeping;
-  deadlines.sleep(1);
-});

@@ -5,14 +5,12 @@ import { Lock } from './lock.ts';
 /** How many timers one machine can have. Finding the next among so few costs less than keeping a heap in order across threads. */
 const TIMERS = 128;
 /** Bytes of the block, 8-byte aligned. */
-export const DEADLINES_BYTES = 32 + TIMERS * 8;
+export const DEADLINES_BYTES = 16 + TIMERS * 8;
 
 const LOCK = 0;
-const WAKE = 1;
-const READY = 2;
-const MADE = 3;
-const UNTIL = 2;
-const SLOTS = 4;
+const READY = 1;
+const MADE = 2;
+const SLOTS = 2;
 
 /** A deadline of one device. */
 export interface Timer {
@@ -24,9 +22,9 @@ export interface Timer {
 }
 
 /**
- * All deadlines of a machine in shared memory: any thread arms, the I/O worker sleeps until the next and serves it, a vCPU bounds its
- * budget by `next()`. Every thread makes the same timers in the same order, so a timer's number means the same in all.
- * Block: i32 lock, wake count, ready, timers made; f64 until when the I/O worker sleeps, –; then one f64 per timer.
+ * All deadlines of a machine in shared memory: any thread arms, any thread that holds the machine lock serves, a vCPU bounds its budget
+ * by `next()`. Every thread makes the same timers in the same order, so a timer's number means the same in all.
+ * Block: i32 lock, ready, timers made, –; then one f64 per timer.
  */
 export class Deadlines {
   readonly clock: MachineClock;
@@ -43,7 +41,7 @@ export class Deadlines {
     this.#lock.run(() => {
       if (this.#words[READY] !== 0) return;
       this.#words[READY] = 1;
-      this.#times.fill(Number.POSITIVE_INFINITY, UNTIL);
+      this.#times.fill(Number.POSITIVE_INFINITY, SLOTS);
     });
   }
 
@@ -89,43 +87,10 @@ export class Deadlines {
     }
   }
 
-  /** The I/O worker sleeps until the next deadline, until a nearer one is armed, or for `milliseconds`. */
-  sleep(milliseconds: number): void {
-    const [seen, limit] = this.#prepareSleep(milliseconds);
-    if (limit > 0) Atomics.wait(this.#words, WAKE, seen, limit);
-    this.#times[UNTIL] = Number.NEGATIVE_INFINITY;
-  }
-
-  /** As `sleep`, for a thread with an event loop. */
-  async sleeping(milliseconds: number): Promise<void> {
-    const [seen, limit] = this.#prepareSleep(milliseconds);
-    if (limit > 0) {
-      const waited = Atomics.waitAsync(this.#words as Int32Array<SharedArrayBuffer>, WAKE, seen, limit);
-      if (waited.async) await waited.value;
-    }
-    this.#times[UNTIL] = Number.NEGATIVE_INFINITY;
-  }
-
-  /** Ends a sleep, for example because the clock was started. */
-  wake(): void {
-    Atomics.add(this.#words, WAKE, 1);
-    Atomics.notify(this.#words, WAKE);
-  }
-
-  #prepareSleep(milliseconds: number): [number, number] {
-    return this.#lock.run(() => {
-      const next = this.#times[SLOTS + this.#earliest()] as number;
-      this.#times[UNTIL] = next;
-      return [Atomics.load(this.#words, WAKE), Math.min(milliseconds, this.clock.hostUntil(next) / 1e6)];
-    });
-  }
-
   #arm(number: number, ns: number): void {
-    const wake = this.#lock.run(() => {
+    this.#lock.run(() => {
       this.#times[SLOTS + number] = ns;
-      return ns < (this.#times[UNTIL] as number);
     });
-    if (wake) this.wake();
   }
 
   #earliest(): number {

@@ -17,6 +17,7 @@ export type {
   KvmSegment,
   KvmSregs,
   KvmVcpuEvents,
+  KvmXsave,
   RegisterGroup,
   RegisterGroups,
 } from './registers.ts';

@@ -77,6 +77,11 @@ export interface KvmFpu {
   mxcsr: number;
 }
 
+/** The area XSAVE would write in its standard form, 4096 bytes (KVM_GET_XSAVE); only x87 and SSE are in it. */
+export interface KvmXsave {
+  region: Uint8Array;
+}
+
 export interface KvmXcrs {
   xcr0: bigint;
 }
@@ -114,6 +119,7 @@ export interface RegisterGroups {
   regs: KvmRegs;
   sregs: KvmSregs;
   fpu: KvmFpu;
+  xsave: KvmXsave;
   xcrs: KvmXcrs;
   debugregs: KvmDebugregs;
   vcpu_events: KvmVcpuEvents;
@@ -132,6 +138,7 @@ export const GROUP_ORDER: readonly RegisterGroup[] = [
   'sregs',
   'regs',
   'fpu',
+  'xsave',
   'xcrs',
   'debugregs',
   'lapic',

@@ -7,6 +7,7 @@ import type { VcpuCore } from '../../cpu/vcpu.ts';
 import type { InspectedMember, SavedState } from '../../state/index.ts';
 import type { ExitReason, Irqchip, RegisterGroup, RegisterGroups, Vcpu, VcpuExit } from '../index.ts';
 import * as groups from './groups.ts';
+import { fpuOf, INITIAL_FPU, xsaveOf } from './xsave.ts';
 
 /** Bits that end a wait, whatever the vCPU waits for. */
 const ALWAYS = REQUEST.init | REQUEST.sipi | REQUEST.stop | REQUEST.sync;
@@ -82,6 +83,7 @@ export class BareVcpu implements Vcpu {
       regs: () => groups.readRegs(s),
       sregs: () => groups.readSregs(s, { base: lapic.state.apicBase, cr8: this.#irqchip.getTpr(this.id) }),
       fpu: () => groups.readFpu(s),
+      xsave: () => xsaveOf(groups.readFpu(s)),
       xcrs: () => ({ xcr0: s.xcr0 }),
       debugregs: () => groups.readDebugregs(s),
       vcpu_events: () => groups.readEvents(s, (this.#requests.pending(this.id) & REQUEST.nmi) !== 0),
@@ -99,6 +101,7 @@ export class BareVcpu implements Vcpu {
       regs: (regs) => groups.writeRegs(s, regs),
       sregs: (sregs) => this.#setSregs(sregs),
       fpu: (fpu) => groups.writeFpu(s, fpu),
+      xsave: (area) => groups.writeFpu(s, fpuOf(area, INITIAL_FPU)),
       xcrs: ({ xcr0 }) => this.#setXcr0(xcr0),
       debugregs: (registers) => groups.writeDebugregs(s, registers),
       vcpu_events: (events) => {

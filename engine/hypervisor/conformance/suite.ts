@@ -14,6 +14,7 @@ export function hypervisorConformance(backend: Backend): void {
   const whereDirty = capabilities.dirtyLog ? test : test.skip;
   const whereReadonly = capabilities.readonlySlots ? test : test.skip;
   const whereEvents = capabilities.ioEvents ? test : test.skip;
+  const whereXsave = groups.includes('xsave') && groups.includes('fpu') ? test : test.skip;
   const whereTurns = capabilities.roundRobin ? test : test.skip;
 
   describe(`${capabilities.backend}: running`, () => {
@@ -337,6 +338,7 @@ export function hypervisorConformance(backend: Backend): void {
         fpr: now.fpr.map((_, i) => Uint8Array.from({ length: 16 }, (_v, byte) => (byte < 10 ? i * 16 + byte : 0))),
         xmm: now.xmm.map((_, i) => new Uint8Array(16).fill(i + 1)),
       }),
+      xsave: (now) => ({ region: now.region.map((byte, at) => (at >= 32 && at < 416 && at % 16 < 10 ? at & 0xff : byte)) }),
       xcrs: () => ({ xcr0: 3n }),
       debugregs: (now) => ({ ...now, db: [1n, 2n, 3n, 0xffff_8000_0000_0000n] }),
       vcpu_events: (now) => ({ ...now, nmi: { pending: 1, masked: 1 }, sipi_vector: 0x9a }),
@@ -369,6 +371,12 @@ export function hypervisorConformance(backend: Backend): void {
         'vcpu_events',
         (now: RegisterGroups['vcpu_events']) => ({ ...now, exception: { ...now.exception, injected: 1, nr: 64 } }),
       ],
+      [
+        'an XSAVE area with AVX in it',
+        'xsave',
+        (now: RegisterGroups['xsave']) => ({ region: now.region.map((byte, at) => (at === 512 ? 7 : byte)) }),
+      ],
+      ['a short XSAVE area', 'xsave', () => ({ region: new Uint8Array(512) })],
       ['a short register page', 'lapic', () => ({ regs: new Uint8Array(100) })],
       ['a non-canonical LSTAR', 'msrs', () => [[0xc0000082, 1n << 60n]]],
       ['an MSR that is not there', 'msrs', () => [[0x12345678, 1n]]],
@@ -377,6 +385,21 @@ export function hypervisorConformance(backend: Backend): void {
       const before = vcpu.get(group);
       expect(() => vcpu.set(group, wrong(before as never) as never)).toThrow(expect.objectContaining({ code: 'register-value' }));
       expect(vcpu.get(group)).toEqual(before);
+    });
+
+    whereXsave('an XSAVE area without a component resets it, and agrees with the group fpu', () => {
+      const { vcpu } = bench(backend);
+      const fpu = {
+        ...vcpu.get('fpu'),
+        fcw: 0x27f,
+        mxcsr: 0x1fa0,
+        xmm: vcpu.get('fpu').xmm.map(() => new Uint8Array(16).fill(9)),
+      };
+      vcpu.set('fpu', fpu);
+      const { region } = vcpu.get('xsave');
+      region[512] = 1; // x87 alone
+      vcpu.set('xsave', { region });
+      expect(vcpu.get('fpu')).toEqual({ ...fpu, xmm: fpu.xmm.map(() => new Uint8Array(16)) });
     });
 
     test('a machine saved between two instructions goes on as if nothing had happened', () => {
