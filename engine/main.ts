@@ -46,14 +46,16 @@ export async function runMachine(settings: MachineSettings): Promise<number> {
   };
   let machine: Coordinator | undefined;
   const dispatcher = createEngineDispatcher({ settings, control, machine: () => machine });
+  const signals = hearSignals(() => machine);
   const socket = await serveCommandSocket({ name: settings.name, version: manifest.version, dispatcher });
   const monitor = createMonitorConsole({
     dispatcher,
     print: (text) => process.stderr.write(text),
     leave: (rest) => machine?.leaveMonitor(rest),
   });
-  const stopHearing = hearSignals(() => machine);
   try {
+    const early = signals.early();
+    if (early !== undefined) return SIGNAL_STATUS[early];
     machine = new Coordinator({
       settings,
       gate: control.gate,
@@ -69,27 +71,39 @@ export async function runMachine(settings: MachineSettings): Promise<number> {
     await machine.start();
     return exitStatus(await machine.ended, settings);
   } finally {
-    stopHearing();
+    signals.stop();
     await socket.close();
   }
 }
 
+type EndingSignal = keyof typeof SIGNAL_STATUS;
+
+interface Signals {
+  /** The signal that came before there was a machine, if one did. */
+  early(): EndingSignal | undefined;
+  stop(): void;
+}
+
 /** SIGINT ends the machine; SIGTERM and SIGHUP press the power button and end it when the guest has not after a while, or when repeated. */
-function hearSignals(machine: () => Coordinator | undefined): () => void {
+function hearSignals(machine: () => Coordinator | undefined): Signals {
   let timer: NodeJS.Timeout | undefined;
+  let early: EndingSignal | undefined;
   const unhook = onSignals(['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGCONT'], (signal) => {
     const coordinator = machine();
     if (signal === 'SIGCONT') coordinator?.continued();
-    else if (coordinator === undefined) process.exit(SIGNAL_STATUS[signal]);
+    else if (coordinator === undefined) early ??= signal;
     else if (signal === 'SIGINT' || timer !== undefined || coordinator.status !== 'running') coordinator.stop(signal);
     else {
       coordinator.powerButton();
       timer = startTimer(() => coordinator.stop(signal), POWER_BUTTON_PATIENCE);
     }
   });
-  return () => {
-    clearTimeout(timer);
-    unhook();
+  return {
+    early: () => early,
+    stop: () => {
+      clearTimeout(timer);
+      unhook();
+    },
   };
 }
 

@@ -77,10 +77,11 @@ describe.skipIf(reason !== undefined)(`Debian's kernel${reason === undefined ? '
 
   it('can be looked into while it runs', async () => {
     const session = await shell('looked-at');
-    const regs = await bench.run('regs', 'looked-at');
+    // The shell waits for a key, so the kernel idles in the upper half of the address space, but for a moment now and then.
+    let regs = await bench.run('regs', 'looked-at');
+    for (let tries = 0; tries < 10 && !/ rip +0xffffffff/.test(regs.out); tries++) regs = await bench.run('regs', 'looked-at');
     expect(regs).toMatchObject({ status: 0, err: '' });
     expect(regs.out).toMatch(/^vCPU 0\n/);
-    // The shell waits for a key, so the kernel idles in the upper half of the address space with paging on.
     expect(regs.out).toMatch(/ rip +0xffffffff[89a-f]/);
     expect(regs.out).toMatch(/ cr0 +0x0*800500[0-9a-f]{2}/);
     const title = readFileSync(`/proc/${session.pid}/cmdline`, 'utf8');
