@@ -10,6 +10,7 @@ import {
   type LeaveReason,
   type LinearMemory,
   type SlowContext,
+  type VcpuState,
 } from '../../context.ts';
 import { readFlags, writeFlags } from '../../flags.ts';
 import type { CpuModel } from '../../model/model.ts';
@@ -107,8 +108,8 @@ export interface SegmentSource {
 }
 
 export class Bench implements SlowContext {
-  readonly s = vcpuState.bind(new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true }), 0);
-  readonly memory = new FlatMemory();
+  readonly s: VcpuState;
+  readonly memory: FlatMemory;
   readonly features: CpuModel;
   readonly index = 0;
   readonly vcpus = 2;
@@ -124,7 +125,12 @@ export class Bench implements SlowContext {
   #length = 2;
   #jumped = false;
 
-  constructor(model = 'x86-64-v2') {
+  /** `before`: take over the memories of a bench that is not used any more; what tests use of them is cleared. */
+  constructor(model = 'x86-64-v2', before?: Bench) {
+    this.s = before?.s ?? vcpuState.bind(new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true }), 0);
+    this.memory = before?.memory ?? new FlatMemory();
+    this.memory.bytes.fill(0, 0, 0x10000);
+    this.memory.absent.clear();
     this.features = cpuModel(model, CLOCKS) as CpuModel;
     resetVcpu(this.s, this.features, 0);
     this.host = {
