@@ -5,7 +5,7 @@ import type { Definition } from '../form.ts';
 import { requireSse } from '../mmx/state.ts';
 import { exact, exactHalves, exactParts } from './exact.ts';
 import type { SseOp } from './ops.ts';
-import { maskFromBits } from './vectors.ts';
+import { maskFromBits, splatConst, zeroVec } from './vectors.ts';
 
 const noFlags = { reads: '', writes: '' } as const;
 
@@ -179,10 +179,47 @@ function scalarCompare(name: string, form: string, bits: 32 | 64): Definition {
   });
 }
 
-function packedCompare(name: string, form: string, op: SseOp): Definition {
+const FORMATS = {
+  32: { shape: 'i32x4', magnitude: 0x7fffffffn, infinity: 0x7f800000n, least: 0x00800000n, sign: 31 },
+  64: { shape: 'i64x2', magnitude: (1n << 63n) - 1n, infinity: 0x7ff0000000000000n, least: 1n << 52n, sign: 63 },
+} as const;
+
+/** Lanes that are NaNs or denormals: comparing any others raises nothing, whatever MXCSR says. */
+function specialLanes(e: Emitter, bits: 32 | 64, a: Vec): Vec {
+  const { shape, magnitude, infinity, least } = FORMATS[bits];
+  const size = e.vec('v128.and', a, splatConst(e, bits, magnitude));
+  const nan = e.vec(`${shape}.gt_s`, size, splatConst(e, bits, infinity));
+  const isSmall = e.vec(`${shape}.gt_s`, splatConst(e, bits, least), size);
+  return e.vec('v128.or', nan, e.vec('v128.andnot', isSmall, e.vec(`${shape}.eq`, size, zeroVec(e))));
+}
+
+/** Lanes as integers that are in the order of the numbers; both zeros give 0. */
+function ordered(e: Emitter, bits: 32 | 64, a: Vec): Vec {
+  const { shape, sign } = FORMATS[bits];
+  const negative = e.vecShift(`${shape}.shr_s`, a, e.const(sign));
+  return e.vec(`${shape}.sub`, e.vec('v128.xor', a, e.vecShift(`${shape}.shr_u`, negative, e.const(1))), negative);
+}
+
+/** CMPPS and CMPPD: in integers, unless an operand is such that MXCSR must be looked at. */
+function packedCompare(name: string, form: string, bits: 32 | 64): Definition {
+  const { shape } = FORMATS[bits];
   return define(name, form, (e, dst, src, imm) => {
     const b = e.readVec(src, true);
-    e.writeVec(dst, exactHalves(e, op, e.readVec(dst, true), { b, imm: e.read(imm) }), true);
+    const a = e.readVec(dst, true);
+    const which = e.read(imm);
+    const special = e.vec('v128.or', specialLanes(e, bits, a), specialLanes(e, bits, b));
+    e.if(
+      e.ne(e.or(e.vecLane(64, special, 0), e.vecLane(64, special, 1)), e.const(0)),
+      () => e.writeVec(dst, exactHalves(e, bits === 32 ? 'cmp32x2' : 'cmp64', a, { b, imm: which }), true),
+      () => {
+        const [x, y] = [ordered(e, bits, a), ordered(e, bits, b)];
+        // EQ 0 and LE 2 hold for equal lanes, LT 1 and LE 2 for smaller ones, 4 and above are the negations.
+        const wanted = (bit: Int): Vec => e.vecSplat(64, e.neg(64, e.and(bit, e.const(1))));
+        const equal = e.vec('v128.and', e.vec(`${shape}.eq`, x, y), wanted(e.not(64, which)));
+        const less = e.vec('v128.and', e.vec(`${shape}.gt_s`, y, x), wanted(e.shr(64, e.add(64, which, e.const(1)), e.const(1))));
+        e.writeVec(dst, e.vec('v128.xor', e.vec('v128.or', equal, less), wanted(e.shr(64, which, e.const(2)))), true);
+      },
+    );
   });
 }
 
@@ -202,8 +239,8 @@ function compareFlags(name: string, form: string, what: { bits: 32 | 64; quiet: 
 }
 
 const compares = [
-  packedCompare('cmpps', 'NP 0F C2 Vps,Wps,Ib feature:sse', 'cmp32x2'),
-  packedCompare('cmppd', '66 0F C2 Vpd,Wpd,Ib feature:sse2', 'cmp64'),
+  packedCompare('cmpps', 'NP 0F C2 Vps,Wps,Ib feature:sse', 32),
+  packedCompare('cmppd', '66 0F C2 Vpd,Wpd,Ib feature:sse2', 64),
   scalarCompare('cmpss', 'F3 0F C2 Vss,Wss,Ib feature:sse', 32),
   scalarCompare('cmpsd', 'F2 0F C2 Vsd,Wsd,Ib feature:sse2', 64),
   compareFlags('ucomiss', 'NP 0F 2E Vss,Wss feature:sse', { bits: 32, quiet: true }),

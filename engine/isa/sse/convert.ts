@@ -53,15 +53,36 @@ function narrowed(e: Emitter, op: SseOp, a: Vec): Int {
   return pair(e, low, high);
 }
 
+/** While all exceptions are masked lanes may be converted one by one; otherwise those of all lanes are reported together. */
+function whenMasked(e: Emitter, lanes: () => void, together: () => void): void {
+  const masks = e.const(0x1f80);
+  e.if(e.eq(e.and(e.field('mxcsr'), masks), masks), lanes, together);
+}
+
 const packed = [
   define('cvtps2pd', 'NP 0F 5A Vpd,Wq feature:sse2', (e, { dst, src }) => {
     requireSse(e);
     const a = e.read(src);
-    const [low, high] = exactParts(e, [
-      { op: 'f64.f32', a: lowLane(e, a) },
-      { op: 'f64.f32', a: highLane(e, a) },
-    ]) as [Int, Int];
-    e.writeVec(dst, e.vecFromInts(low, high), true);
+    const [first, second] = [lowLane(e, a), highLane(e, a)];
+    whenMasked(
+      e,
+      () => {
+        const low = e.floatConvert('f64.f32', first);
+        e.writeVec(dst, e.vecFromInts(low, e.floatConvert('f64.f32', second)), true);
+      },
+      () => {
+        const [low, high] = exactParts(e, [
+          { op: 'f64.f32', a: first },
+          { op: 'f64.f32', a: second },
+        ]) as [Int, Int];
+        e.writeVec(dst, e.vecFromInts(low, high), true);
+      },
+    );
+  }),
+  // Only PE can arise, so the first lane that raises it reports all there is.
+  define('cvtdq2ps', 'NP 0F 5B Vps,Wx feature:sse2', (e, { dst, src }) => {
+    requireSse(e);
+    e.writeVec(dst, lanes32(e, 'f32.i32', e.readVec(src, true)), true);
   }),
   // An integer of 32 bits is exact in binary64: no exception can arise.
   define('cvtdq2pd', 'F3 0F E6 Vpd,Wq feature:sse2', (e, { dst, src }) => {
@@ -72,25 +93,48 @@ const packed = [
   }),
 ];
 
-const narrowing = (name: string, form: string, op: SseOp): Definition =>
+/** Four lanes of 32 bits, one by one. */
+function lanes32(e: Emitter, kind: FloatConvert, a: Vec): Vec {
+  const half = (first: number): Int => {
+    const low = e.floatConvert(kind, e.vecLane(32, a, first));
+    return pair(e, low, e.floatConvert(kind, e.vecLane(32, a, first + 1)));
+  };
+  const low = half(0);
+  return e.vecFromInts(low, half(2));
+}
+
+const narrowing = (name: string, form: string, op: FloatConvert): Definition =>
   define(name, form, (e, { dst, src }) => {
     requireSse(e);
-    e.writeVec(dst, e.vecFromInts(narrowed(e, op, e.readVec(src, true)), e.const(0)), true);
+    const a = e.readVec(src, true);
+    whenMasked(
+      e,
+      () => {
+        const low = e.floatConvert(op, e.vecLane(64, a, 0));
+        const high = e.floatConvert(op, e.vecLane(64, a, 1));
+        e.writeVec(dst, e.vecFromInts(pair(e, low, high), e.const(0)), true);
+      },
+      () => e.writeVec(dst, e.vecFromInts(narrowed(e, op, a), e.const(0)), true),
+    );
   });
 
-const lanewise = (name: string, form: string, op: SseOp): Definition =>
+const lanewise = (name: string, form: string, how: 'trunc' | 'round'): Definition =>
   define(name, form, (e, { dst, src }) => {
     requireSse(e);
-    e.writeVec(dst, exactHalves(e, op, e.readVec(src, true)), true);
+    const a = e.readVec(src, true);
+    whenMasked(
+      e,
+      () => e.writeVec(dst, lanes32(e, `i32.f32.${how}`, a), true),
+      () => e.writeVec(dst, exactHalves(e, `i32x2.f32x2.${how}`, a), true),
+    );
   });
 
 const packedOthers = [
   narrowing('cvtpd2ps', '66 0F 5A Vps,Wpd feature:sse2', 'f32.f64'),
   narrowing('cvttpd2dq', '66 0F E6 Vx,Wpd feature:sse2', 'i32.f64.trunc'),
   narrowing('cvtpd2dq', 'F2 0F E6 Vx,Wpd feature:sse2', 'i32.f64.round'),
-  lanewise('cvtdq2ps', 'NP 0F 5B Vps,Wx feature:sse2', 'f32x2.i32x2'),
-  lanewise('cvtps2dq', '66 0F 5B Vx,Wps feature:sse2', 'i32x2.f32x2.round'),
-  lanewise('cvttps2dq', 'F3 0F 5B Vx,Wps feature:sse2', 'i32x2.f32x2.trunc'),
+  lanewise('cvtps2dq', '66 0F 5B Vx,Wps feature:sse2', 'round'),
+  lanewise('cvttps2dq', 'F3 0F 5B Vx,Wps feature:sse2', 'trunc'),
 ];
 
 /**
