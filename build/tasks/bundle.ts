@@ -48,14 +48,10 @@ const relocation: Plugin = {
 };
 
 async function bundle(): Promise<void> {
-  const present = entries.filter(({ source }) => existsSync(join(root, source)));
-  for (const { source } of entries) {
-    if (!existsSync(join(root, source))) process.stdout.write(`${source}: not there, not built\n`);
-  }
   const { metafile } = await build({
     metafile: true,
     absWorkingDir: root,
-    entryPoints: present.map(({ source, output }) => ({ in: source, out: output.replace(/\.js$/, '') })),
+    entryPoints: entries.map(({ source, output }) => ({ in: source, out: output.replace(/\.js$/, '') })),
     outdir: '.out',
     bundle: true,
     platform: 'node',
