@@ -57,7 +57,7 @@ export const BLOCK = {
 /** What a handler tells the dispatch loop. */
 export const STATUS = { next: 0, fault: 1, branch: 2, repeat: 3, leave: 4, takeRel: 5, fall: 6, shadow: 7 } as const;
 /** Why the generated `run` returned. */
-export const EXIT = { limit: 0, fault: 1, poll: 2, leave: 3, lookupFault: 4 } as const;
+export const EXIT = { limit: 0, fault: 1, poll: 2, leave: 3, lookupFault: 4, repeat: 5 } as const;
 
 /** Handler numbers that are no instruction: a record of a block that was overwritten, the end of a block, bytes that do not decode. */
 export const SPECIAL = { stale: 0, fall: 1, raise: 2 } as const;

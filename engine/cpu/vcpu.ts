@@ -180,6 +180,11 @@ export class VcpuCore implements SlowContext {
       if (single && done === 1 && this.#steps && s.shadow !== 2) s.debugTraps |= DR6.BS;
     }
     derivePollMask(s, false);
+    if (exit === EXIT.repeat) {
+      if (single) s.debugTraps |= DR6.BS;
+      this.#debugTrap(true);
+      return done;
+    }
     if (exit === EXIT.fault && s.excCanonical !== 0) this.#stackFault();
     // MOV SS holds traps back until after the next instruction (SDM vol. 3, 6.8.3); its own single-step trap is lost.
     if (s.debugTraps !== 0 && done > 0 && s.excPending === 0 && s.shadow !== 2) this.#debugTrap();
@@ -210,10 +215,10 @@ export class VcpuCore implements SlowContext {
     return true;
   }
 
-  #debugTrap(): void {
+  #debugTrap(midRepeat = false): void {
     const debug = this.s.debugTraps;
     this.s.debugTraps = 0;
-    deliverEvent(this, { vector: 1, kind: 'trap', debug });
+    deliverEvent(this, { vector: 1, kind: 'trap', debug, midRepeat });
   }
 
   #deliverException(): void {

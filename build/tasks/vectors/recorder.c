@@ -72,8 +72,6 @@ static void setData(unsigned selector) {
 }
 
 static void enter(ucontext_t *context) {
-  /* What sigreturn does not restore comes from the handler itself: start without NT, AC and ID. */
-  __asm__ volatile("pushfq; andq $~0x244000, (%%rsp); popfq" ::: "memory", "cc");
   const struct request *q = &requests[current];
   greg_t *g = context->uc_mcontext.gregs;
   uint8_t *frame = (uint8_t *)context->uc_mcontext.fpregs;
@@ -120,6 +118,8 @@ static void leave(const ucontext_t *context, int vector) {
 
 static void handler(int signal, siginfo_t *info, void *opaque) {
   (void)info;
+  /* What sigreturn does not restore comes from the handler itself, and AC would fault in here: run without NT, AC and ID. */
+  __asm__ volatile("pushfq; andq $~0x244000, (%%rsp); popfq" ::: "memory", "cc");
   ucontext_t *context = opaque;
   greg_t *g = context->uc_mcontext.gregs;
   if (current < 0) { /* the breakpoint of runBatch */

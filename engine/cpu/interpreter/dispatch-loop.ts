@@ -22,6 +22,8 @@ export interface LoopOptions {
 }
 
 const CPU = 0;
+/** RFLAGS.TF. */
+const TRAP_FLAG = 0x100;
 
 export function buildDispatchLoop(code: Code, options: LoopOptions): void {
   new LoopWriter(code, options).write();
@@ -226,6 +228,18 @@ class LoopWriter {
     });
     is(STATUS.repeat, () => {
       this.#giveBack();
+      // Traps are taken between the repetitions of a string instruction.
+      code.get(CPU);
+      code.memory('i32.load', offsetOf('debugTraps'));
+      code.get(CPU);
+      code.memory('i32.load', offsetOf('sysFlags'));
+      code.i32(TRAP_FLAG);
+      code.op('i32.and');
+      code.op('i32.or');
+      code.if();
+      this.#currentIp();
+      this.#leave(EXIT.repeat);
+      code.end();
       this.#pollAt(() => this.#currentIp());
       code.br(labels.next);
     });

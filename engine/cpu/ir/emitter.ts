@@ -282,7 +282,7 @@ export class IrEmitter extends IrFlags implements Emitter {
 
   probeWrite(op: Operand, bytes: number): void {
     const linear = this.#linear(op, this.address(op), bytes, true);
-    this.#leaveIfFault(this.ir.call('probeWrite', 'i32', [this.cpu, linear, this.ir.const32(bytes)], false));
+    this.#leaveIfFault(this.ir.call('probeWrite', 'i32', [this.cpu, linear, this.ir.const32(bytes), this.ir.const32(checkedAlignment(bytes))], false));
   }
 
   checkAligned(op: Operand, bytes: 16 | 64): void {
@@ -550,4 +550,10 @@ export class IrEmitter extends IrFlags implements Emitter {
 function registerWidth(op: Operand): Width {
   if (op.kind === 'mmx') return 64;
   return op.width === 128 || op.width === 80 ? 64 : (op.width as Width);
+}
+
+/** Alignment in bytes that #AC demands of an operand (SDM vol. 3, table 6-7): 8 for 80-bit numbers, 2 or 4 for x87 environments, none from 16 bytes on. */
+function checkedAlignment(bytes: number): number {
+  if (bytes === 10) return 8;
+  return bytes % 16 === 0 ? 1 : bytes & -bytes;
 }

@@ -37,6 +37,12 @@ export interface MemoryEnvironment {
   readonly gigabytePages: boolean;
 }
 
+/** What #AC demands (SDM vol. 3, table 6-7): x87 environments are sequences of words or dwords, 16-byte operands are not checked. */
+function alignmentOf(bytes: number): bigint {
+  const sequences: Readonly<Record<number, bigint>> = { 10: 8n, 14: 2n, 94: 2n, 28: 4n, 108: 4n };
+  return sequences[bytes] ?? (bytes >= 16 ? 1n : BigInt(bytes));
+}
+
 const canonical = (address: bigint): boolean => BigInt.asUintN(64, BigInt.asIntN(48, address)) === address;
 
 export class OracleMemory implements LinearMemory {
@@ -111,7 +117,7 @@ export class OracleMemory implements LinearMemory {
   #checkAlignment(linear: bigint, bytes: number): void {
     const { s } = this.#environment;
     const checked = s.cpl === 3 && (s.cr0 & 0x40000n) !== 0n && (s.sysFlags & 0x40000) !== 0;
-    if (checked && linear % BigInt(Math.min(bytes, 8)) !== 0n) throw new GuestFault(17, 0);
+    if (checked && linear % alignmentOf(bytes) !== 0n) throw new GuestFault(17, 0);
   }
 
   /** Check and translate an access through a segment. Nothing has been read or written yet. */

@@ -134,7 +134,7 @@ export class Oracle {
     if (s.debugTraps === 0 || s.shadow === 2) return;
     const debug = s.debugTraps;
     s.debugTraps = 0;
-    this.#deliver({ vector: 1, kind: 'trap', debug });
+    this.#deliver({ vector: 1, kind: 'trap', debug, midRepeat: this.#repeated });
   }
 
   #interrupt(): boolean {
@@ -184,7 +184,8 @@ export class Oracle {
       if (result === 'undefined') throw new GuestFault(6);
       if (result === 'too-long' || (result === 'need-more' && count === 15)) throw new GuestFault(13, 0);
       if (result !== 'need-more') return result;
-      const offset = BigInt.asUintN(mode.code === 64 ? 64 : 32, s.rip + BigInt(count));
+      // Code does not wrap around at the end of its segment.
+      const offset = mode.code === 64 ? BigInt.asUintN(64, s.rip + BigInt(count)) : s.rip + BigInt(count);
       this.#frame.checkTarget(offset);
       bytes[count] = memory.fetch(memory.linear(1, offset));
     }

@@ -36,10 +36,11 @@ const onBus = (r: Routine, translated: Int): Bool => r.any(translated, TRANSLATE
 const crosses = (r: Routine, linear: Int, bytes: Int): Bool => r.ltU(r.const(PAGE), r.add(64, r.and(linear, r.const(PAGE - 1)), bytes));
 const nextPage = (r: Routine, linear: Int): Int => r.add(64, r.and(linear, r.const(~0xfffn)), r.const(PAGE));
 
-/** Queue #AC where alignment is checked and this access fails; `leave` is what the routine returns then. */
+/** Queue #AC where alignment is checked and this access fails; `leave` is what the routine returns then. #GP comes before, #PF after it. */
 function checkAlignment(r: Routine, linear: Int, bytes: Int, leave: () => void): void {
   const misaligned = r.ne(r.and(linear, r.sub(64, bytes, r.const(1))), r.const(0));
-  r.if(r.andB(r.ne(r.state('alignCheck'), r.const(0)), misaligned), () => {
+  const canonical = r.eq(r.sar(64, r.shl(64, linear, r.const(16)), r.const(16)), linear);
+  r.if(r.andB(r.ne(r.state('alignCheck'), r.const(0)), r.andB(misaligned, canonical)), () => {
     r.queue(17, r.const(0));
     leave();
   });
@@ -89,11 +90,16 @@ const load128: RoutineDefinition = {
     const linear = r.parameterInt(1);
     const { slot, hit } = probe(r, linear, 16, 'readTag');
     r.if(hit, () => r.returns(r.ir.loadV(hostAddress(r, slot, linear))));
-    checkAlignment(r, linear, r.const(16), () => r.returns(r.ir.constV(0n, 0n)));
-    const low = r.callInt('loadSlow', r.cpu, linear, r.const(8));
-    r.if(r.ne(r.state('excPending'), r.const(0)), () => r.returns(r.ir.constV(0n, 0n)));
-    const high = r.callInt('loadSlow', r.cpu, r.add(64, linear, r.const(8)), r.const(8));
-    r.returns(r.vecFromInts(low, high) as unknown as Node);
+    // Processors do not check the alignment of 16-byte operands that need none: the halves must not raise #AC either.
+    const check = r.var(r.state('alignCheck'));
+    r.setState('alignCheck', r.const(0));
+    const low = r.var(r.callInt('loadSlow', r.cpu, linear, r.const(8)));
+    const high = r.var(r.const(0));
+    r.if(r.eq(r.state('excPending'), r.const(0)), () => {
+      r.set(high, r.callInt('loadSlow', r.cpu, r.add(64, linear, r.const(8)), r.const(8)));
+    });
+    r.setState('alignCheck', r.get(check));
+    r.returns(r.vecFromInts(r.get(low), r.get(high)) as unknown as Node);
   },
 };
 
@@ -109,15 +115,21 @@ const store128: RoutineDefinition = {
       r.ir.storeV(hostAddress(r, slot, linear), value);
       r.returns(r.i32(0));
     });
-    checkAlignment(r, linear, r.const(16), () => r.returns(r.i32(1)));
     r.if(crosses(r, linear, r.const(16)), () => {
       for (const part of [linear, nextPage(r, linear)]) {
         r.if(faulted(r, r.callInt('translate', r.cpu, part, dataAccess(r, true))), () => r.returns(r.i32(1)));
       }
     });
     const half = (lane: number): Int => int(r.ir.lane('i64x2.extract_lane', lane, 'i64', value));
-    r.if(r.truth(r.call('storeSlow', 'i32', r.cpu, linear, r.const(8), half(0))), () => r.returns(r.i32(1)));
-    r.returns(r.call('storeSlow', 'i32', r.cpu, r.add(64, linear, r.const(8)), r.const(8), half(1)));
+    const check = r.var(r.state('alignCheck'));
+    const failed = r.var(r.const(0));
+    r.setState('alignCheck', r.const(0));
+    r.set(failed, r.unsigned(r.call('storeSlow', 'i32', r.cpu, linear, r.const(8), half(0))));
+    r.if(r.eq(r.get(failed), r.const(0)), () => {
+      r.set(failed, r.unsigned(r.call('storeSlow', 'i32', r.cpu, r.add(64, linear, r.const(8)), r.const(8), half(1))));
+    });
+    r.setState('alignCheck', r.get(check));
+    r.returns(r.wrap(r.get(failed)));
   },
 };
 
@@ -306,14 +318,15 @@ const commitStage: RoutineDefinition = {
   },
 };
 
-/** (cpu, linear, bytes) → 1 with the exception queued when a write there would fault. */
+/** (cpu, linear, bytes, alignment that #AC demands) → 1 with the exception queued when a write there would fault. */
 const probeWrite: RoutineDefinition = {
   name: 'probeWrite',
-  parameters: ['i32', 'i64', 'i32'],
+  parameters: ['i32', 'i64', 'i32', 'i32'],
   result: 'i32',
   build(r) {
     const linear = r.parameterInt(1);
     const bytes = r.unsigned(r.parameter(2));
+    checkAlignment(r, linear, r.unsigned(r.parameter(3)), () => r.returns(r.i32(1)));
     r.if(faulted(r, r.callInt('translate', r.cpu, linear, dataAccess(r, true))), () => r.returns(r.i32(1)));
     r.if(crosses(r, linear, bytes), () => {
       r.if(faulted(r, r.callInt('translate', r.cpu, nextPage(r, linear), dataAccess(r, true))), () => r.returns(r.i32(1)));

@@ -4,7 +4,7 @@ import { FIXED } from '../../memory/index.ts';
 import { ACCESS, TRANSLATED } from './paging.ts';
 import type { Routine, RoutineDefinition } from './routine.ts';
 
-const DF = 1 << 10;
+const [TF, DF] = [1 << 8, 1 << 10];
 const [RAX, RCX, RSI, RDI] = [0, 1, 6, 7] as const;
 
 /** Host address of a page's bytes for a probe access; returns 0 from the routine when they cannot be reached directly. */
@@ -29,10 +29,10 @@ function least(r: Routine, a: Int, b: Int): Int {
   return r.select(r.ltU(a, b), a, b);
 }
 
-/** Only 64-bit code with 64-bit addresses, forward, without watched data. */
+/** Only 64-bit code with 64-bit addresses, forward, without watched data or a trap after each element. */
 function guard(r: Routine, shape: Int): void {
   const plain = r.andB(r.ne(r.state('longMode'), r.const(0)), r.eq(r.shr(64, shape, r.const(8)), r.const(64)));
-  const forward = r.none(r.state('sysFlags'), DF);
+  const forward = r.none(r.state('sysFlags'), DF | TF);
   r.if(r.notB(r.andB(plain, r.andB(forward, r.eq(r.state('slowData'), r.const(0))))), () => r.returns(r.const(0)));
 }
 

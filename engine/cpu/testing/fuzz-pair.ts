@@ -4,6 +4,7 @@ import { decode } from '../../isa/decode.ts';
 import type { Form } from '../../isa/form.ts';
 import { print } from '../../isa/print.ts';
 import type { DecodeMode } from '../../isa/variants.ts';
+import type { VcpuState } from '../context.ts';
 import { readFlags, writeFlags } from '../flags.ts';
 import { AT, Stage, type StageMode } from '../instructions/stage.ts';
 import { vcpuState } from '../state.ts';
@@ -76,11 +77,70 @@ const text = (value: unknown): string =>
       ? `[${value.map(text).join(' ')}]`
       : String(value);
 
+/** Bits of CR0 and CR4, RFLAGS and attributes in VMCS form. */
+const CR0 = { mp: 2n, em: 4n, ts: 8n, ne: 0x20n, am: 0x40000n } as const;
+const SSE_ENABLED = 0x600n;
+const [TRAP, ALIGNMENT, VM86_FLAGS] = [0x100, 0x40000, 0x23000];
+const [EXPAND_DOWN, READ_ONLY] = [4, 2];
+
+/** Everything about the processor that a program meets but did not make: floating-point state, traps, limits, breakpoints. */
+function conditions(random: Random, mode: StageMode, cpl: number): (s: VcpuState) => void {
+  const bytes = (length: number): Uint8Array => Uint8Array.from({ length }, () => random.below(256));
+  const [xmm, fpr] = [bytes(256), bytes(128)];
+  if (random.chance(60))
+    for (let i = 0; i < 8; i++)
+      fpr.set([0, 0, 0x80 | random.below(128), 0xf0 + random.below(16), random.pick([0x3f, 0x40, 0xbf])], i * 16 + 5);
+  for (let i = 0; i < 8; i++) fpr.fill(0, i * 16 + 10, i * 16 + 16);
+  const flags =
+    (random.below(0x1000) & 0xcd5) |
+    (random.chance(6) ? TRAP : 0) |
+    (random.chance(10) ? ALIGNMENT : 0) |
+    (cpl === 3 && random.chance(30) ? 0x3000 : 0);
+  const mxcsr = random.chance(50) ? 0x1f80 : random.below(0x10000);
+  const fcw = random.chance(50) ? 0x37f : (random.below(0x1000) & 0xf3f) | 0x40;
+  const [ftop, ftag] = [random.below(8), random.chance(70) ? 0xff : random.below(256)];
+  const control =
+    (random.chance(4) ? CR0.ts : 0n) |
+    (random.chance(4) ? CR0.em : 0n) |
+    (random.chance(50) ? CR0.mp : 0n) |
+    CR0.ne |
+    (random.chance(70) ? CR0.am : 0n);
+  const sse = random.chance(94) ? SSE_ENABLED : 0n;
+  const limit = random.chance(15) ? 0x20000 + random.below(0x800) : undefined;
+  const attr = random.chance(30) ? EXPAND_DOWN : random.chance(30) ? READ_ONLY : 0;
+  const breakpoint = random.chance(8)
+    ? {
+        at: BigInt(AT.data + 0x200 + random.below(0x400)),
+        control: BigInt(random.pick([0x10001, 0x30001, 0xd0001, 0xf0001, 0x70001])),
+      }
+    : undefined;
+  return (s) => {
+    s.xmm.set(xmm);
+    s.fpr.set(fpr);
+    s.mxcsr = mxcsr;
+    s.fcw = fcw;
+    s.fsw = 0;
+    s.ftop = ftop;
+    s.ftag = ftag;
+    s.cr0 = (s.cr0 & ~0x4002en) | control;
+    s.cr4 = (s.cr4 & ~SSE_ENABLED) | sse;
+    if (limit !== undefined && mode === 'code32') {
+      s.dsLimit = limit;
+      s.dsAttr ^= attr;
+    }
+    if (breakpoint !== undefined) {
+      s.dr[0] = breakpoint.at;
+      s.dr7 = breakpoint.control | 0x400n;
+    }
+    writeFlags(s, 2 | (mode === 'vm86' ? VM86_FLAGS : 0) | flags);
+  };
+}
+
 export class FuzzPair {
   readonly #mode: StageMode;
   readonly #cpl: 0 | 3;
   readonly #decodeMode: DecodeMode;
-  readonly #stages: readonly Stage[];
+  readonly stages: readonly Stage[];
   /** State and memory at the start of every program. */
   readonly #start: readonly { saved: ReturnType<typeof vcpuState.save>; memory: Uint8Array }[];
 
@@ -88,8 +148,8 @@ export class FuzzPair {
     this.#mode = mode;
     this.#cpl = cpl;
     this.#decodeMode = DECODE_MODES[mode];
-    this.#stages = tiers.map((tier) => new Stage(tier, mode, cpl));
-    this.#start = this.#stages.map(({ cpu }) => ({
+    this.stages = tiers.map((tier) => new Stage(tier, mode, cpl));
+    this.#start = this.stages.map(({ cpu }) => ({
       saved: vcpuState.save(cpu.s),
       memory: cpu.machine.dma.read(0, RAM_BYTES).slice(),
     }));
@@ -106,7 +166,7 @@ export class FuzzPair {
 
   /** Data near which memory operands land: base registers point there, the rest is random or small. */
   #registers(random: Random): bigint[] {
-    const [stage] = this.#stages;
+    const [stage] = this.stages;
     if (stage === undefined) throw new Error('there is no tier');
     return Array.from({ length: 16 }, (_, i) => {
       if (i === 1) return BigInt(random.below(48));
@@ -122,10 +182,9 @@ export class FuzzPair {
     const program = this.#program(random);
     const registers = this.#registers(random);
     const data = Uint8Array.from({ length: 0x800 }, () => random.below(256));
-    const xmm = Uint8Array.from({ length: 256 }, () => random.below(256));
-    const flags = random.below(0x1000) & 0xcd5;
-    for (const [i, stage] of this.#stages.entries()) this.#prepare(stage, i, { program, registers, data, xmm, flags });
-    const exits = this.#stages.map(({ cpu }) => {
+    const change = conditions(random, this.#mode, this.#cpl);
+    for (const [i, stage] of this.stages.entries()) this.#prepare(stage, i, { program, registers, data, change });
+    const exits = this.stages.map(({ cpu }) => {
       try {
         return cpu.run(STEPS).reason;
       } catch (error) {
@@ -147,7 +206,7 @@ export class FuzzPair {
   #prepare(
     { cpu, codeOffset }: Stage,
     index: number,
-    input: { program: Uint8Array[]; registers: bigint[]; data: Uint8Array; xmm: Uint8Array; flags: number },
+    input: { program: Uint8Array[]; registers: bigint[]; data: Uint8Array; change: (s: VcpuState) => void },
   ): void {
     const start = this.#start[index];
     if (start === undefined) throw new Error('there is no tier');
@@ -159,16 +218,15 @@ export class FuzzPair {
     input.registers.forEach((value, i) => {
       s.gpr[i] = value;
     });
-    s.xmm.set(input.xmm);
     s.rip = BigInt(codeOffset);
-    writeFlags(s, 2 | (this.#mode === 'vm86' ? 0x23000 : 0) | input.flags);
+    input.change(s);
     cpu.changed();
   }
 
   #compare(exits: readonly string[]): string[] {
     const found: string[] = [];
     if (new Set(exits).size > 1) found.push(`exits ${exits.join(' and ')}`);
-    const [first, ...others] = this.#stages.map(({ cpu }) => ({
+    const [first, ...others] = this.stages.map(({ cpu }) => ({
       state: visible(cpu),
       memory: cpu.machine.dma.read(0, RAM_BYTES),
     }));
