@@ -1,4 +1,5 @@
 import { arithmeticRoutines } from './arithmetic.ts';
+import { eptRoutines } from './ept.ts';
 import { floatRoutines } from './float.ts';
 import { lockRoutines } from './locks.ts';
 import { memoryRoutines } from './memory.ts';
@@ -12,6 +13,7 @@ import { vectorFloatRoutines } from './vector-float.ts';
 export const ROUTINES: readonly RoutineDefinition[] = [
   ...arithmeticRoutines,
   ...systemRoutines,
+  ...eptRoutines,
   ...pagingRoutines,
   ...memoryRoutines,
   ...stringRoutines,

@@ -1,18 +1,17 @@
 /** From linear to host addresses: the page walk (SDM vol. 3, chapter 4) and the software TLB. */
 import type { Bool, Int } from '../../isa/emitter.ts';
-import { FIXED, PHYS, PHYSICAL_END } from '../../memory/index.ts';
-
+import { FIXED, PHYS } from '../../memory/index.ts';
 import type { Node } from '../ir/node.ts';
 import { CPU_TLB, CPU_TLB2, TLB2_ENTRIES, TLB_ENTRIES, TLB_ENTRY } from '../regions.ts';
 import { offsetOf } from '../state.ts';
+import { EPT_RIGHTS } from './ept.ts';
+import { ACCESS, physicalEntry, TRANSLATED } from './physical.ts';
 import type { Routine, RoutineDefinition } from './routine.ts';
 
-/** Kind of an access, as `translate` takes it. `probe` queues no exception; `uncached` neither looks at the TLB nor makes an entry. */
-export const ACCESS = { write: 1, fetch: 2, user: 4, implicit: 8, probe: 16, uncached: 32 } as const;
+export { ACCESS, TRANSLATED };
+
 /** Accesses that are not by the rules of the present TLB context. */
 const NO_ENTRY = ACCESS.fetch | ACCESS.implicit | ACCESS.uncached;
-/** Result bits of `translate` when it is no host address: the access faulted; or it goes to the bus, physical address in the low bits. */
-export const TRANSLATED = { fault: 1n << 63n, bus: 1n << 62n } as const;
 /** Bits of `walkFlags`. */
 export const WALK = { writeProtect: 1, noExecute: 2, smep: 4, smap: 8, pageSize: 16 } as const;
 
@@ -24,28 +23,34 @@ const D = 0x40;
 const PS = 0x80;
 const ADDRESS = 0x000ffffffffff000n;
 
-/** Entry of the table of guest-physical pages, 0 beyond its end. */
-export function physicalEntry(r: Routine, pa: Int): Int {
-  const entry = r.var(r.const(0));
-  r.if(r.ltU(pa, r.const(PHYSICAL_END)), () => {
-    const at = r.ir.numeric('i32.shl', r.wrap(r.shr(64, pa, r.const(12))), r.i32(2));
-    r.set(entry, r.hostLoad(32, at, FIXED.physTable));
-  });
-  return r.get(entry);
-}
+/** `tableEntry` could not reach the entry: a VM exit is queued. No host address. */
+const UNREACHED = -1;
 
-/** Host address of a page-table entry, 0 when it is not in memory. */
+/** (cpu, gpa, access, linear) → host address of a page-table entry, 0 when it is not in memory, UNREACHED. */
 const tableEntry: RoutineDefinition = {
   name: 'tableEntry',
-  parameters: ['i32', 'i64'],
+  parameters: ['i32', 'i64', 'i64', 'i64'],
   result: 'i32',
   build(r) {
-    const pa = r.parameterInt(1);
-    const entry = physicalEntry(r, pa);
+    const pa = r.var(r.parameterInt(1));
+    r.if(r.ne(r.state('eptPointer'), r.const(0)), () => {
+      const how = r.or(r.and(r.parameterInt(2), r.const(ACCESS.probe)), r.const(ACCESS.table));
+      const reached = r.callInt('eptWalk', r.cpu, r.get(pa), how, r.parameterInt(3));
+      r.if(r.bit(reached, 63), () => r.returns(r.i32(UNREACHED)));
+      r.set(pa, r.and(reached, r.const(0x000fffffffffffffn)));
+    });
+    const entry = physicalEntry(r, r.get(pa));
     r.if(r.none(entry, PHYS.RAM | PHYS.ROM), () => r.returns(r.i32(0)));
-    r.returns(r.wrap(r.or(r.and(entry, r.const(0xfffff000)), r.and(pa, r.const(0xfff)))));
+    r.returns(r.wrap(r.or(r.and(entry, r.const(0xfffff000)), r.and(r.get(pa), r.const(0xfff)))));
   },
 };
+
+/** The entry at a guest-physical address, for the walk whose parameters are (cpu, linear, access); leaves the walk when EPT refuses it. */
+function reachEntry(r: Routine, at: Int): Node {
+  const host = r.call('tableEntry', 'i32', r.cpu, at, r.parameterInt(2), r.parameterInt(1));
+  r.if(r.truth(r.ir.numeric('i32.eq', host, r.i32(UNREACHED))), () => r.returns(r.const(TRANSLATED.fault)));
+  return host;
+}
 
 /** Queue #PF unless the access is a probe: error code bits in `code` besides W, U and I/D, which come from the access. */
 const pageFault: RoutineDefinition = {
@@ -94,7 +99,7 @@ function wideLevel(r: Routine, walk: Walk, level: 1 | 2 | 3 | 4): void {
   const access = r.parameterInt(2);
   const shift = 12 + 9 * (level - 1);
   const index = r.and(r.shr(64, linear, r.const(shift - 3)), r.const(0xff8));
-  const host = r.call('tableEntry', 'i32', r.cpu, r.or(r.get(walk.table), index));
+  const host = reachEntry(r, r.or(r.get(walk.table), index));
   const entryVar = r.var(r.const(-1n)); // what is read where nothing answers
   r.if(r.truth(host), () => r.set(entryVar, r.hostLoad(64, host)));
   const entry = r.get(entryVar);
@@ -102,11 +107,19 @@ function wideLevel(r: Routine, walk: Walk, level: 1 | 2 | 3 | 4): void {
   const beyond = r.and(ADDRESS_BITS(r), r.shl(64, r.const(-1n), r.state('physicalBits')));
   const nxReserved = r.select(r.any(r.state('walkFlags'), WALK.noExecute), r.const(0), r.const(1n << 63n));
   // PAE has nothing in bits 62:52; 4-level paging leaves them to software (SDM vol. 3, 4.4.2 and 4.5).
-  const paeReserved = level > 2 ? r.const(0) : r.select(r.eq(r.state('paging'), r.const(2)), r.const(0x7ff0000000000000n), r.const(0));
+  const paeReserved =
+    level > 2 ? r.const(0) : r.select(r.eq(r.state('paging'), r.const(2)), r.const(0x7ff0000000000000n), r.const(0));
   const always = r.or(r.or(beyond, nxReserved), paeReserved);
   const large = level === 4 ? r.false() : level === 1 ? r.true() : r.any(entry, PS);
-  const shape = level === 4 ? r.const(PS) : level === 1 ? r.const(0) : r.select(large, r.const(((1n << BigInt(shift)) - 1n) & ~0x1fffn), r.const(0));
-  r.if(r.ne(r.and(entry, r.or(always, shape)), r.const(0)), () => r.returns(r.callInt('pageFault', r.cpu, linear, access, r.const(9))));
+  const shape =
+    level === 4
+      ? r.const(PS)
+      : level === 1
+        ? r.const(0)
+        : r.select(large, r.const(((1n << BigInt(shift)) - 1n) & ~0x1fffn), r.const(0));
+  r.if(r.ne(r.and(entry, r.or(always, shape)), r.const(0)), () =>
+    r.returns(r.callInt('pageFault', r.cpu, linear, access, r.const(9))),
+  );
   r.set(walk.writable, r.and(r.get(walk.writable), entry));
   r.set(walk.user, r.and(r.get(walk.user), entry));
   r.set(walk.noExecute, r.or(r.get(walk.noExecute), entry));
@@ -135,7 +148,7 @@ function narrowLevels(r: Routine, walk: Walk): void {
   const access = r.parameterInt(2);
   const root = r.and(r.state('cr3'), r.const(0xfffff000));
   const read = (table: Int, index: Int): { host: Node; entry: Int } => {
-    const host = r.call('tableEntry', 'i32', r.cpu, r.or(table, index));
+    const host = reachEntry(r, r.or(table, index));
     const entry = r.var(r.const(0xffffffff)); // what is read where nothing answers
     r.if(r.truth(host), () => r.set(entry, r.hostLoad(32, host)));
     return { host, entry: r.get(entry) };
@@ -188,7 +201,10 @@ function allowed(r: Routine, walk: Walk): Bool {
   const pageUser = r.any(r.get(walk.user), US);
   const pageWritable = r.any(r.get(walk.writable), RW);
   const userOk = r.orB(r.notB(user), pageUser);
-  const writeOk = r.orB(r.none(access, ACCESS.write), r.orB(pageWritable, r.andB(r.notB(user), r.none(flags, WALK.writeProtect))));
+  const writeOk = r.orB(
+    r.none(access, ACCESS.write),
+    r.orB(pageWritable, r.andB(r.notB(user), r.none(flags, WALK.writeProtect))),
+  );
   const nxOk = r.notB(r.andB(fetch, r.andB(r.any(flags, WALK.noExecute), r.any(r.get(walk.noExecute), 1n << 63n))));
   const supervisorOnUser = r.andB(r.notB(user), pageUser);
   const smepOk = r.notB(r.andB(r.andB(fetch, supervisorOnUser), r.any(flags, WALK.smep)));
@@ -210,8 +226,15 @@ const walkPages: RoutineDefinition = {
     const access = r.parameterInt(2);
     const zero = (): ReturnType<Routine['var']> => r.var(r.const(0));
     const walk: Walk = {
-      table: zero(), writable: r.var(r.const(RW)), user: r.var(r.const(US)), noExecute: zero(), found: zero(), pa: zero(), large: zero(),
-      leaf: zero(), leafEntry: zero(),
+      table: zero(),
+      writable: r.var(r.const(RW)),
+      user: r.var(r.const(US)),
+      noExecute: zero(),
+      found: zero(),
+      pa: zero(),
+      large: zero(),
+      leaf: zero(),
+      leafEntry: zero(),
     };
     const mayWrite = r.var(r.const(1));
     const paging = r.state('paging');
@@ -241,7 +264,10 @@ const walkPages: RoutineDefinition = {
         const dirty = r.select(r.any(access, ACCESS.write), r.const(A | D), r.const(A));
         setAccessed(r, r.get(walk.leaf), r.get(walk.leafEntry), dirty);
         const user = r.any(access, ACCESS.user);
-        const rights = r.orB(r.any(r.get(walk.writable), RW), r.andB(r.notB(user), r.none(r.state('walkFlags'), WALK.writeProtect)));
+        const rights = r.orB(
+          r.any(r.get(walk.writable), RW),
+          r.andB(r.notB(user), r.none(r.state('walkFlags'), WALK.writeProtect)),
+        );
         const isDirty = r.orB(r.any(r.get(walk.leafEntry), D), r.any(access, ACCESS.write));
         r.set(mayWrite, r.int(r.andB(rights, isDirty)));
         r.if(r.ne(r.get(walk.large), r.const(0)), () => r.call('noteLargePage', 'i32', r.cpu, linear));
@@ -269,13 +295,25 @@ const noteLargePage: RoutineDefinition = {
   },
 };
 
-/** (cpu, linear, access, pa, may be written in this context) → what `translate` returns; fills both TLB levels where that is allowed. */
+/** (cpu, linear, access, gpa, may be written in this context) → what `translate` returns; fills both TLB levels where that is allowed. */
 const fillEntry: RoutineDefinition = {
   name: 'fillEntry',
   parameters: ['i32', 'i64', 'i64', 'i64', 'i64'],
   result: 'i64',
   build(r) {
-    const [linear, access, pa, mayWrite] = [r.parameterInt(1), r.parameterInt(2), r.parameterInt(3), r.parameterInt(4)];
+    const [linear, access, gpa] = [r.parameterInt(1), r.parameterInt(2), r.parameterInt(3)];
+    const mayWriteVar = r.var(r.parameterInt(4));
+    const paVar = r.var(gpa);
+    r.if(r.ne(r.state('eptPointer'), r.const(0)), () => {
+      const reached = r.callInt('eptWalk', r.cpu, gpa, access, linear);
+      r.if(r.bit(reached, 63), () => r.returns(r.const(TRANSLATED.fault)));
+      r.set(paVar, r.and(reached, r.const(0x000fffffffffffffn)));
+      const rights = r.shr(64, reached, r.const(EPT_RIGHTS.shift));
+      const writable = r.eq(r.and(rights, r.const(EPT_RIGHTS.write | EPT_RIGHTS.clean)), r.const(EPT_RIGHTS.write));
+      r.if(r.notB(writable), () => r.set(mayWriteVar, r.const(0)));
+    });
+    const pa = r.get(paVar);
+    const mayWrite = r.get(mayWriteVar);
     const entry = r.var(physicalEntry(r, pa));
     const isWrite = r.any(access, ACCESS.write);
     r.if(r.andB(isWrite, r.any(r.get(entry), PHYS.LOG)), () => {
@@ -287,10 +325,7 @@ const fillEntry: RoutineDefinition = {
     r.if(r.notB(reachable), () => r.returns(r.or(r.const(TRANSLATED.bus), pa)));
     const hostPage = r.and(page, r.const(0xfffff000));
     const host = r.or(hostPage, r.and(linear, r.const(0xfff)));
-    const uncached = r.orB(
-      r.any(access, NO_ENTRY),
-      r.orB(r.any(page, PHYS.WATCH), r.ne(r.state('slowData'), r.const(0))),
-    );
+    const uncached = r.orB(r.any(access, NO_ENTRY), r.orB(r.any(page, PHYS.WATCH), r.ne(r.state('slowData'), r.const(0))));
     r.if(uncached, () => r.returns(host));
     const tag = r.or(r.and(linear, r.const(~0xfffn)), r.state('context'));
     const info = r.wrap(r.shr(64, hostPage, r.const(8)));
@@ -298,7 +333,10 @@ const fillEntry: RoutineDefinition = {
     const direct = r.andB(r.any(page, PHYS.RAM), r.none(page, PHYS.LOG));
     const writeTag = r.select(r.andB(r.ne(mayWrite, r.const(0)), r.andB(direct, r.notB(isCode))), tag, r.const(0));
     const addend = r.trunc(32, r.sub(64, hostPage, r.and(linear, r.const(~0xfffn))));
-    for (const [start, entries] of [[CPU_TLB, TLB_ENTRIES], [CPU_TLB2, TLB2_ENTRIES]] as const) {
+    for (const [start, entries] of [
+      [CPU_TLB, TLB_ENTRIES],
+      [CPU_TLB2, TLB2_ENTRIES],
+    ] as const) {
       const at = tlbSlot(r, linear, entries);
       r.hostStore(64, at, tag, start + TLB_ENTRY.readTag);
       r.hostStore(64, at, writeTag, start + TLB_ENTRY.writeTag);
