@@ -1,6 +1,6 @@
 /** What must not be remembered: translations after the flush that ends them, decoded code after its bytes changed. */
 import { describe, expect, it } from 'vitest';
-import { AT, everyTier, Stage } from './instructions/stage.ts';
+import { AT, everyTier, Stage } from './testing/stage.ts';
 
 /** A 4 KiB-mapped window at linear 4 MiB: its table, two data pages with a number each, and a code page. */
 const TABLE = 0x8000;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { AT, everyTier, SEL, Stage } from './stage.ts';
+import { AT, everyTier, SEL, Stage } from '../testing/stage.ts';
 
 describe.each(everyTier)('near transfers on the %s', (_name, tier) => {
   const code = BigInt(AT.code);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { AT, everyTier, Stage } from './stage.ts';
+import { AT, everyTier, Stage } from '../testing/stage.ts';
 
 const [EM, TS, MP] = [4n, 8n, 2n];
 const OSXMMEXCPT = 0x400n;

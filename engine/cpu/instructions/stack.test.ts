@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { AT, everyTier, Stage } from './stage.ts';
+import { AT, everyTier, Stage } from '../testing/stage.ts';
 
 describe.each(everyTier)('stack instructions on the %s', (_name, tier) => {
   it('push and pop by operand and stack size', () => {

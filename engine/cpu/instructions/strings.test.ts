@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { AT, everyTier, Stage } from './stage.ts';
+import { AT, everyTier, Stage } from '../testing/stage.ts';
 
 const bytes = (text: string) => Uint8Array.from(Buffer.from(text));
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { assemble } from '../../isa/assemble.ts';
-import { AT, everyTier, SEL, Stage } from './stage.ts';
+import { AT, everyTier, SEL, Stage } from '../testing/stage.ts';
 
 const PRIVILEGED = [
   'hlt',

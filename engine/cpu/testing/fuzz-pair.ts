@@ -6,11 +6,11 @@ import { print } from '../../isa/print.ts';
 import type { DecodeMode } from '../../isa/variants.ts';
 import type { VcpuState } from '../context.ts';
 import { readFlags, writeFlags } from '../flags.ts';
-import { AT, Stage, type StageMode } from '../instructions/stage.ts';
 import { vcpuState } from '../state.ts';
 import { RAM_BYTES } from './machine.ts';
 import { Random } from './random.ts';
 import { randomInstruction } from './random-code.ts';
+import { AT, Stage, type StageMode } from './stage.ts';
 import { type TierCpu, tiers } from './tiers.ts';
 
 const everything = { features: -1 };

@@ -4,7 +4,7 @@
  */
 import { assemble } from '../../isa/assemble.ts';
 import { readFlags, writeFlags } from '../flags.ts';
-import { type Tier, type TierCpu, tiers } from '../testing/tiers.ts';
+import { type Tier, type TierCpu, tiers } from './tiers.ts';
 
 export type StageMode = 'real' | 'vm86' | 'code16' | 'code32' | 'long';
 
