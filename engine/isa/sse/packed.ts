@@ -11,15 +11,15 @@ import { blend, minimum, splatConst, zeroVec } from './vectors.ts';
 const noFlags = { reads: '', writes: '' } as const;
 
 /** `mmx` is true when both operands are 64 bits, zero-extended. */
-export type PackedBody = (e: Emitter, operands: { a: Vec; b: Vec; mmx: boolean }) => Vec;
+type PackedBody = (e: Emitter, operands: { a: Vec; b: Vec; mmx: boolean }) => Vec;
 
 /** Forms for MMX (with its feature, if there is one) and XMM. */
-export function packedForms(opcode: string, feature: { mmx?: string; xmm: string }): string[] {
+function packedForms(opcode: string, feature: { mmx?: string; xmm: string }): string[] {
   const xmm = `66 0F ${opcode} Vx,Wx feature:${feature.xmm}`;
   return feature.mmx === undefined ? [xmm] : [`NP 0F ${opcode} Pq,Qq feature:${feature.mmx}`, xmm];
 }
 
-export function definePacked(name: string, forms: readonly string[], run: PackedBody): Definition {
+function definePacked(name: string, forms: readonly string[], run: PackedBody): Definition {
   return defineInstruction({
     name,
     forms,

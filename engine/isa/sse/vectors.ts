@@ -1,10 +1,10 @@
 /** Vector expressions that several definitions share: constants, masks from immediates, lanes chosen at run time. */
 import type { Emitter, Int, LaneBits, Vec } from '../emitter.ts';
 
-export const IDENTITY = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] as const;
+const IDENTITY = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] as const;
 
 /** Bytes as a constant, byte 0 lowest; missing ones are zero. */
-export function bytesConst(e: Emitter, bytes: readonly number[]): Vec {
+function bytesConst(e: Emitter, bytes: readonly number[]): Vec {
   const half = (from: number): bigint =>
     bytes.slice(from, from + 8).reduce((all, byte, i) => all | (BigInt(byte & 0xff) << BigInt(8 * i)), 0n);
   return e.vecConst(half(0), half(8));

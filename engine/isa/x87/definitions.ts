@@ -32,7 +32,7 @@ export function call(e: Emitter, op: X87Op, args: readonly (number | Int)[] = []
 }
 
 /** FDP follows the operand of an instruction that leaves an unmasked exception behind (CPUID.7.0:EBX bit 6). */
-export function noteOperand(e: Emitter, op: Operand): void {
+function noteOperand(e: Emitter, op: Operand): void {
   e.if(e.bit(e.field('fsw'), ES), () => e.setField('fdp', e.address(op)));
 }
 

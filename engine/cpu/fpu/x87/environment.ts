@@ -14,13 +14,13 @@ export function setStatusWord(s: VcpuState, value: number): void {
   summarize(s);
 }
 
-export function summarize(s: VcpuState): void {
+function summarize(s: VcpuState): void {
   const pending = (s.fsw & ~s.fcw & 0x3f) !== 0;
   s.fsw = pending ? s.fsw | ES_B : s.fsw & ~ES_B;
 }
 
 /** Two bits per physical register: 0 valid, 1 zero, 2 special, 3 empty. */
-export function fullTags(s: VcpuState): number {
+function fullTags(s: VcpuState): number {
   let tags = 0;
   for (let i = 0; i < 8; i++) tags |= tagOf(s, i) << (2 * i);
   return tags;
@@ -36,7 +36,7 @@ function tagOf(s: VcpuState, i: number): number {
   return field === 0x7fff || hi < 0x80000000 ? 2 : 0;
 }
 
-export function setFullTags(s: VcpuState, tags: number): void {
+function setFullTags(s: VcpuState, tags: number): void {
   let present = 0;
   for (let i = 0; i < 8; i++) if (((tags >>> (2 * i)) & 3) !== 3) present |= 1 << i;
   s.ftag = present;

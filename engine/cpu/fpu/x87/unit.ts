@@ -8,9 +8,9 @@ import { DE, IE, type RoundingControl, type RoundingMode, rounding, roundTo, ZE 
 import { copyWide, isNaNKind, quiet, SIGNALLING, setDefaultNaN, setZero, UNSUPPORTED, Wide } from '../softfloat/wide.ts';
 
 /** Stack fault, beside the six exceptions of round.ts. */
-export const SF = 0x40;
+const SF = 0x40;
 export const C0 = 0x100;
-export const C1 = 0x200;
+const C1 = 0x200;
 export const C2 = 0x400;
 export const C3 = 0x4000;
 /** Error summary and its copy, the busy bit. */
