@@ -46,7 +46,7 @@ export class Entry {
   /** Operand size by 66 (bit 0), REX.W (bit 1) and code size (bits 3:2: 0 for 16, 1 for 32, 2 for 64). */
   readonly sizes: readonly number[];
   /** By mode, then by sizes, memory and detail; filled by the decoder. */
-  readonly variants: (Variant[] | undefined)[] = new Array<undefined>(16).fill(undefined);
+  readonly variants: (Variant[] | undefined)[] = [];
 
   constructor(form: Form) {
     const implied =
@@ -65,10 +65,23 @@ export class Entry {
     this.lock = form.lock;
     this.popMemory = form.popMemory;
     this.detail = form.opcodes === 16 ? DETAIL.cc : form.lock ? DETAIL.lock : form.rep ? DETAIL.rep : DETAIL.none;
-    this.sizes = Array.from({ length: 12 }, (_, i) =>
+    this.sizes = sizesOf(form);
+  }
+}
+
+const SIZES = new Map<string, readonly number[]>();
+
+/** `Entry.sizes`, one array per rule. */
+function sizesOf(form: Form): readonly number[] {
+  const rule = `${form.size}${form.prefix === '66'}`;
+  let sizes = SIZES.get(rule);
+  if (sizes === undefined) {
+    sizes = Array.from({ length: 12 }, (_, i) =>
       operandSize(form, ([16, 32, 64] as const)[i >> 2]!, (i & 1) !== 0, (i & 2) !== 0),
     );
+    SIZES.set(rule, sizes);
   }
+  return sizes;
 }
 
 /** Bit set of the registers ModRM.reg may name: ES to GS but not CS as a destination, CR0 2 3 4 8, DR0 to DR7. */
@@ -119,24 +132,36 @@ const modrmMatches = (form: Form, modrm: number): boolean => {
 const rank = (form: Form): number =>
   (form.opcodes === 1 ? 8 : 0) + (form.modrm >= 0 ? 4 : 0) + (form.digit >= 0 ? 2 : 0) + (form.mod === 'both' ? 0 : 1);
 
+/** The form does not look at ModRM beyond its being there. */
+const isFree = ({ form }: Entry): boolean => form.digit < 0 && form.modrm < 0 && form.mod === 'both';
+
+/** Below C0 only the extension matters: mod tells memory operands apart, rm and SIB name them. */
+function byModrm(pick: (modrm: number) => Entry | undefined): (Entry | undefined)[] {
+  const memory = [0, 1, 2, 3, 4, 5, 6, 7].map((digit) => pick(digit << 3));
+  const all: (Entry | undefined)[] = [];
+  for (let modrm = 0; modrm < 256; modrm++) all.push(modrm < 0xc0 ? memory[(modrm >> 3) & 7] : pick(modrm));
+  return all;
+}
+
 function buildSlot(forms: readonly Entry[]): Slot {
   const first = forms[0]!.form;
   if (forms.some((entry) => entry.form.hasModrm !== first.hasModrm))
     throw new Error(`forms of one opcode disagree about ModRM: ${first.text}`);
   const slot = new Slot(first.hasModrm);
+  const any = forms.filter((entry) => entry.form.prefix === 'any');
+  const plain = !slot.modrm || forms.every(isFree);
+  let shared: (Entry | undefined)[] | undefined;
   for (const [name, column] of Object.entries(COLUMN)) {
     const own = forms.filter((entry) => entry.form.prefix === name);
-    const any = forms.filter((entry) => entry.form.prefix === 'any');
     const pick = (modrm: number): Entry | undefined => best(own, modrm) ?? best(any, modrm);
-    if (!slot.modrm) {
-      slot.direct[column] = pick(0);
-      if (any.length > 1) slot.extended = any.find((entry) => entry.form.opcodes === 8);
-      continue;
+    if (plain) slot.direct[column] = pick(0);
+    else if (own.length > 0) slot.groups[column] = byModrm(pick);
+    else {
+      shared ??= byModrm(pick);
+      slot.groups[column] = shared;
     }
-    const all = Array.from({ length: 256 }, (_, modrm) => pick(modrm));
-    if (all.every((entry) => entry === all[0])) slot.direct[column] = all[0];
-    else slot.groups[column] = all;
   }
+  if (!slot.modrm && any.length > 1) slot.extended = any.find((entry) => entry.form.opcodes === 8);
   return slot;
 }
 
