@@ -10,7 +10,7 @@ import { type EnvironmentKind, makeEnvironment, STACK } from './environments.ts'
 import { Random } from './random.ts';
 
 /** Environments of each kind, in this order in the file. */
-export const ENVIRONMENTS: readonly (readonly [EnvironmentKind, number])[] = [
+const ENVIRONMENTS: readonly (readonly [EnvironmentKind, number])[] = [
   ['integer', 48],
   ['packed', 32],
   ['single', 32],

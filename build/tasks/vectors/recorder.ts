@@ -48,7 +48,7 @@ function request(environments: readonly Environment[], input: VectorInput): Buff
 }
 
 /** Runs of bytes that differ; gaps of up to two equal bytes are bridged. */
-export function differences(before: Uint8Array, after: Uint8Array): Patch[] {
+function differences(before: Uint8Array, after: Uint8Array): Patch[] {
   const runs: { at: number; end: number }[] = [];
   for (let i = 0; i < before.length; i++) {
     if (before[i] === after[i]) continue;

@@ -13,7 +13,7 @@ export interface FlagWords {
   flagAux: bigint;
 }
 
-export function evenParity(value: bigint): boolean {
+function evenParity(value: bigint): boolean {
   let ones = 0;
   for (let rest = value & 0xffn; rest !== 0n; rest >>= 1n) ones += Number(rest & 1n);
   return ones % 2 === 0;

@@ -14,7 +14,7 @@ interface Undefined {
 }
 
 /** Status flags left out of the comparison. */
-export const UNDEFINED_FLAGS: readonly Undefined[] = [
+const UNDEFINED_FLAGS: readonly Undefined[] = [
   {
     forms: /^ro[lr] (C0|C1|D2|D3)/,
     flags: O,
@@ -37,7 +37,7 @@ interface Vendor {
 }
 
 /** Where the recording processor does something the manual does not say, or says otherwise. */
-export const VENDOR_DIFFERENCES: readonly Vendor[] = [
+const VENDOR_DIFFERENCES: readonly Vendor[] = [
   { forms: /^enter /, error: 2, reason: 'the probe of the new stack top is a write on the recording processor' },
   {
     forms: /^call (E8 .*16-bit|FF\/2)/,

@@ -3,7 +3,6 @@
  * user mode, and an IDT whose handlers are HLT, so that a fault shows as the place where the processor halts.
  */
 import { readFlags, writeFlags } from '../flags.ts';
-import { vcpuState } from '../state.ts';
 import type { TierCpu } from './tiers.ts';
 import { SANDBOX, SELECTORS, WINDOW_BYTES } from './vector-file.ts';
 
@@ -248,9 +247,4 @@ export class Sandbox {
       gpr,
     };
   }
-}
-
-/** Bytes of the state block that hold guest-visible state, for comparing tiers after random code. */
-export function visibleState(cpu: TierCpu): string {
-  return JSON.stringify(vcpuState.save(cpu.s), (_key, value) => (typeof value === 'bigint' ? `0x${value.toString(16)}` : value));
 }
