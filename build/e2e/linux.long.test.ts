@@ -62,6 +62,25 @@ describe.skipIf(reason !== undefined)(`Debian's kernel${reason === undefined ? '
     expect(readdirSync(bench.runtime)).toEqual([]);
   });
 
+  it('loses no byte of a large paste, nor of output that waits for its reader', async () => {
+    const session = await shell('pasted');
+    const numbers = Array.from({ length: 4000 }, (_, n) => `${n + 1}\n`).join('');
+    session.type('stty -echo; cat > /tmp/pasted\n');
+    session.type(numbers);
+    session.type('\x04');
+    session.type('sha256sum < /tmp/pasted\n');
+    await session.see(sha256(numbers));
+    session.hold(true);
+    session.type('stty -onlcr; seq 1 60000; echo the end\n');
+    await new Promise((resolve) => setTimeout(resolve, 5000));
+    session.hold(false);
+    await session.see('the end\n');
+    const lines = Array.from({ length: 60_000 }, (_, n) => `${n + 1}\n`).join('');
+    expect(session.out.includes(lines)).toBe(true);
+    session.kill('SIGINT');
+    expect((await session.ended).status).toBe(130);
+  });
+
   it('shows its log from the first line, and nothing else on standard output', async () => {
     const session = bench.start(words('log', 'console=ttyS0 panic=-1 earlyprintk=serial'));
     await session.see(/Linux version \d+\.\d+/);

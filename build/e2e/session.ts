@@ -27,6 +27,8 @@ export interface Session {
   see(pattern: RegExp | string, milliseconds?: number): Promise<RegExpExecArray>;
   /** The same on standard error. */
   seeError(pattern: RegExp | string, milliseconds?: number): Promise<RegExpExecArray>;
+  /** Stop reading standard output, as a pager does that waits for its user; `false` goes on. */
+  hold(held: boolean): void;
   kill(signal: NodeJS.Signals): void;
   closeInput(): void;
   readonly ended: Promise<Ended>;
@@ -139,6 +141,7 @@ function createSession(child: ChildProcessWithoutNullStreams): Session {
     type: (text) => void child.stdin.write(text),
     see: (pattern, milliseconds = 60_000) => see(out, pattern, milliseconds),
     seeError: (pattern, milliseconds = 10_000) => see(err, pattern, milliseconds),
+    hold: (held) => void (held ? child.stdout.pause() : child.stdout.resume()),
     kill: (signal) => {
       if (!over) child.kill(signal);
     },
