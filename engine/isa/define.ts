@@ -32,7 +32,10 @@ export interface InstructionSource {
    */
   readonly name: string;
   readonly forms: readonly string[];
-  /** Status flags (of `OSZAPC`, and `D`) consulted and changed, where the optimizer may rely on it. Absent: it may not. */
+  /**
+   * Status flags (of `OSZAPC`, and `D`) consulted, and changed whenever the instruction completes, so that older values of them are dead.
+   * Absent: unknown (a shift by 0 and REP CMPS with a count of 0 change nothing).
+   */
   readonly flags?: { readonly reads?: string; readonly writes?: string };
   /** Describe the instruction. Called once per variant of the facts it consults; must not keep state between calls. */
   run(e: Emitter, f: Facts): void;

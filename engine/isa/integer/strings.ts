@@ -108,7 +108,6 @@ const lods = defineInstruction({
 
 const cmps = defineInstruction({
   name: 'cmps{w}',
-  flags: { reads: 'D', writes: 'OSZAPC' },
   forms: ['A6 Xb,Yb rep', 'A7 Xv,Yv rep'],
   run(e, f) {
     compared(e, f, () => {
@@ -122,7 +121,6 @@ const cmps = defineInstruction({
 
 const scas = defineInstruction({
   name: 'scas{w}',
-  flags: { reads: 'D', writes: 'OSZAPC' },
   forms: ['AE AL,Yb rep', 'AF rAX,Yv rep'],
   run(e, f) {
     compared(e, f, () => {
