@@ -62,7 +62,7 @@ describe('direct', () => {
 });
 
 describe('call gates', () => {
-  const gated = (cpl: 0 | 3, count = 0, selector = SEL.code0) => {
+  const gated = (cpl: 0 | 3, count = 0, selector: number = SEL.code0) => {
     const b = new Bench().standard(cpl);
     b.gate(GDT + SEL.gate, { type: 0x0c, selector, offset: 0x7000n, dpl: 3, count });
     return b;
@@ -81,7 +81,7 @@ describe('call gates', () => {
   test('to a conforming segment the level stays', () => {
     const b = gated(3, 0, SEL.conforming0);
     expect(call(SEL.gate)(b)).toBeUndefined();
-    expect([b.s.cpl, b.s.csSelector, b.s.gpr[4]]).toEqual([3, SEL.conforming0 | 3, BigInt(STACK3 - 8)]);
+    expect([b.s.cpl, b.s.csSelector, b.s.gpr[4]]).toEqual([3, Number(SEL.conforming0) | 3, BigInt(STACK3 - 8)]);
   });
   test.each([
     [
