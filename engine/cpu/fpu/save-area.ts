@@ -6,21 +6,31 @@ import { initialize, setStatusWord, statusWord } from './x87/environment.ts';
 const X87 = 1;
 const SSE = 2;
 const HEADER = 512;
+const LEGACY_BYTES = 512;
+const AREA_BYTES = 576;
 const REGISTERS = 32;
 const XMM = 160;
 const INITIAL_MXCSR = 0x1f80;
 
-/** The area in guest memory, reached with the privilege of the program. */
+/** The area in guest memory, reached with the privilege of the program. Places are multiples of the width. */
 interface Area {
-  read(width: 8 | 16 | 32 | 64, at: number): bigint;
-  write(width: 8 | 16 | 32 | 64, at: number, value: bigint): void;
+  read(width: 32 | 64, at: number): bigint;
+  write(width: 64, at: number, value: bigint): void;
 }
 
-function areaAt(c: SlowContext, address: bigint): Area {
-  const access: Access = c.s.cpl === 3 ? 'user' : 'supervisor';
+const PAGE = 4096;
+
+/** Pages are translated once, so every page fault comes before the first change. */
+function areaAt(c: SlowContext, address: bigint, use: { bytes: number; write: boolean }): Area {
+  const { memory, s } = c;
+  const access: Access = s.cpl === 3 ? 'user' : 'supervisor';
+  const left = PAGE - Number(address & 0xfffn);
+  const first = memory.translate(address, access, use.write);
+  const second = left < use.bytes ? memory.translate(BigInt.asUintN(64, address + BigInt(left)), access, use.write) - left : 0;
+  const place = (at: number): number => (at < left ? first : second) + at;
   return {
-    read: (width, at) => c.memory.read(width, address + BigInt(at), access),
-    write: (width, at, value) => c.memory.write(width, address + BigInt(at), value, access),
+    read: (width, at) => memory.readPhysical(width, place(at)),
+    write: (width, at, value) => memory.writePhysical(width, place(at), value),
   };
 }
 
@@ -60,7 +70,7 @@ function loadX87(s: VcpuState, area: Area, wide: boolean): void {
     const at = REGISTERS + i * 16;
     const word = stWord(s, i);
     s.views.u64[word] = area.read(64, at);
-    s.views.u64[word + 1] = area.read(16, at + 8);
+    s.views.u64[word + 1] = area.read(64, at + 8) & 0xffffn;
   }
 }
 
@@ -89,17 +99,16 @@ function loadXmm(s: VcpuState, area: Area): void {
   }
 }
 
-/** FXSAVE: the area has been probed for writing. `wide`: REX.W format with 64-bit pointers. */
+/** FXSAVE. `wide`: REX.W format with 64-bit pointers. */
 export function fxsave(c: SlowContext, address: bigint, wide: boolean): void {
-  const area = areaAt(c, address);
+  const area = areaAt(c, address, { bytes: LEGACY_BYTES, write: true });
   saveX87(c.s, area, wide);
   saveMxcsr(c.s, area);
   saveXmm(c.s, area);
 }
 
-/** FXRSTOR: the area has been read once, so that no page fault can come after the first change. */
 export function fxrstor(c: SlowContext, address: bigint, wide: boolean): void {
-  const area = areaAt(c, address);
+  const area = areaAt(c, address, { bytes: LEGACY_BYTES, write: false });
   const mxcsr = checkedMxcsr(area);
   loadX87(c.s, area, wide);
   setMxcsr(c.s, mxcsr);
@@ -114,7 +123,7 @@ function requested(s: VcpuState): number {
 /** XSAVE, standard form. Both components count as in use always, which the manual allows, so XSAVEOPT saves the same. */
 export function xsave(c: SlowContext, address: bigint, wide: boolean): void {
   const { s } = c;
-  const area = areaAt(c, address);
+  const area = areaAt(c, address, { bytes: AREA_BYTES, write: true });
   const components = requested(s);
   const before = area.read(64, HEADER);
   if ((components & X87) !== 0) saveX87(s, area, wide);
@@ -128,7 +137,7 @@ export function xsave(c: SlowContext, address: bigint, wide: boolean): void {
 /** XRSTOR, standard form: a component that the area does not have gets its initial state (SDM vol. 1, 13.8). */
 export function xrstor(c: SlowContext, address: bigint, wide: boolean): void {
   const { s } = c;
-  const area = areaAt(c, address);
+  const area = areaAt(c, address, { bytes: AREA_BYTES, write: false });
   const present = area.read(64, HEADER);
   const reserved = area.read(64, HEADER + 8) | area.read(64, HEADER + 16);
   if ((present & ~s.xcr0) !== 0n || reserved !== 0n) throw new GuestFault(13, 0);

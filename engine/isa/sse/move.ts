@@ -61,14 +61,11 @@ function zeroingMove(name: string, forms: readonly string[]): Definition {
   });
 }
 
-const scalarMoves = [
-  scalarMove('movss', ['F3 0F 10 Vss,Wss feature:sse', 'F3 0F 11 Wss,Vss feature:sse']),
-  scalarMove('movsd', ['F2 0F 10 Vsd,Wsd feature:sse2', 'F2 0F 11 Wsd,Vsd feature:sse2']),
-  zeroingMove('movq', ['F3 0F 7E Vq,Wq feature:sse2', '66 0F D6 Wq,Vq feature:sse2']),
-  zeroingMove('mov{x,d,q}', ['66 0F 6E Vy,Ey feature:sse2', '66 0F 7E Ey,Vy feature:sse2']),
-  defineInstruction({
-    name: 'movq',
-    forms: ['F3 0F D6 Vq,Nq feature:sse2', 'F2 0F D6 Pq,Uq feature:sse2'],
+/** Between an MMX and an XMM register; both units must be usable. */
+function betweenUnits(name: string, form: string): Definition {
+  return defineInstruction({
+    name,
+    forms: [form],
     flags: { reads: '', writes: '' },
     run(e, { dst, src }) {
       requireSse(e);
@@ -78,7 +75,16 @@ const scalarMoves = [
       if (dst.kind === 'xmm') e.writeVec(dst, e.vecFromInts(value, e.const(0)), true);
       else e.write(dst, value);
     },
-  }),
+  });
+}
+
+const scalarMoves = [
+  scalarMove('movss', ['F3 0F 10 Vss,Wss feature:sse', 'F3 0F 11 Wss,Vss feature:sse']),
+  scalarMove('movsd', ['F2 0F 10 Vsd,Wsd feature:sse2', 'F2 0F 11 Wsd,Vsd feature:sse2']),
+  zeroingMove('movq', ['F3 0F 7E Vq,Wq feature:sse2', '66 0F D6 Wq,Vq feature:sse2']),
+  zeroingMove('mov{x,d,q}', ['66 0F 6E Vy,Ey feature:sse2', '66 0F 7E Ey,Vy feature:sse2']),
+  betweenUnits('movq2dq', 'F3 0F D6 Vq,Nq feature:sse2'),
+  betweenUnits('movdq2q', 'F2 0F D6 Pq,Uq feature:sse2'),
 ];
 
 const mmxMoves = [

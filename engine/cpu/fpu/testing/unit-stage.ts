@@ -1,6 +1,6 @@
 /** An x87 unit without a processor around it, for tests: a state block, and memory that is a plain buffer. */
 import { X87_FORMAT, type X87Op, x87Index } from '../../../isa/x87/ops.ts';
-import type { SlowContext } from '../../context.ts';
+import type { LinearMemory, SlowContext } from '../../context.ts';
 import { vcpuState } from '../../state.ts';
 import { x87Routine } from '../x87/routine.ts';
 
@@ -15,17 +15,21 @@ export class UnitStage {
   constructor() {
     vcpuState.reset(this.s);
     const { bytes } = this;
-    const memory = {
-      read: (width: number, at: bigint) =>
-        Array.from({ length: width / 8 }, (_, i) => bytes.getUint8(Number(at) + i)).reduceRight(
-          (value, byte) => (value << 8n) | BigInt(byte),
-          0n,
-        ),
-      write: (width: number, at: bigint, value: bigint) => {
-        for (let i = 0; i < width / 8; i++) bytes.setUint8(Number(at) + i, Number((value >> BigInt(i * 8)) & 0xffn));
-      },
+    const read = (width: number, at: bigint | number): bigint =>
+      Array.from({ length: width / 8 }, (_, i) => bytes.getUint8(Number(at) + i)).reduceRight(
+        (value, byte) => (value << 8n) | BigInt(byte),
+        0n,
+      );
+    const write = (width: number, at: bigint | number, value: bigint): void => {
+      for (let i = 0; i < width / 8; i++) bytes.setUint8(Number(at) + i, Number((value >> BigInt(i * 8)) & 0xffn));
     };
-    const context: Partial<SlowContext> = { s: this.s, memory: memory as unknown as SlowContext['memory'], ip: () => 0x1234n };
+    const plain: Pick<LinearMemory, 'translate' | 'readPhysical' | 'writePhysical'> = {
+      translate: (address) => Number(address),
+      readPhysical: read,
+      writePhysical: write,
+    };
+    const memory = { ...plain, read, write };
+    const context: Partial<SlowContext> = { s: this.s, memory: memory as unknown as LinearMemory, ip: () => 0x1234n };
     this.context = { ...context, instructionLength: () => 0, host: {}, index: 0 } as unknown as SlowContext;
     this.initialize();
   }
