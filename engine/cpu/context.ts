@@ -59,9 +59,10 @@ export interface LinearMemory {
 /**
  * What to forget: `all` everything; `allNonGlobal` all PCIDs, global pages stay; `pcid` one PCID (`value`), global pages stay; `page` one
  * linear address (`value`) in the current PCID, and where it is global; `pcidPage` one address (`value`) in the PCID given as `pcid`.
- * Without CR4.PCIDE the current PCID is 0. Forgetting more is always allowed. Paging-structure caches go with it.
+ * Without CR4.PCIDE the current PCID is 0. Forgetting more is always allowed. Paging-structure caches go with it. All of these stay inside
+ * the present VPID and EPT pointer; `vpid` one VPID (`value`), `ept` one EPT pointer (`value`), `everything` all there is.
  */
-export type TlbFlush = 'all' | 'allNonGlobal' | 'pcid' | 'page' | 'pcidPage';
+export type TlbFlush = 'all' | 'allNonGlobal' | 'pcid' | 'page' | 'pcidPage' | 'vpid' | 'ept' | 'everything';
 
 /** Why `run()` should return after the current instruction. */
 export type LeaveReason = 'halt' | 'mwait' | 'shutdown' | 'stop' | 'pause';

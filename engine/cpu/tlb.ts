@@ -1,4 +1,4 @@
-/** TLB contexts of one vCPU: numbers that tag entries, handed out per PCID, and what flushing means for them. */
+/** TLB contexts of one vCPU: numbers that tag entries, handed out per address space, and what flushing means for them. */
 import type { MachineMemory } from '../memory/index.ts';
 import type { TlbFlush, VcpuState } from './context.ts';
 import { FLAG } from './flags.ts';
@@ -9,39 +9,50 @@ import { cr4 } from './system/registers.ts';
 const LAST_CONTEXT = 4095;
 const CR4_PCIDE = 1 << 17;
 const CODE_PAGES = 2048;
+const PCIDS = 4096;
+const VPIDS = 65536;
+/** EPT pointers told apart at a time; one more forgets them all. */
+const MOST_EPT_POINTERS = 512;
 const ENTRY_WORDS = TLB_ENTRY_BYTES / 4;
+
+/** Contexts of one address space: a PCID under one VPID and EPT pointer. `rights` are the controls its entries were made under. */
+interface Space {
+  readonly first: number;
+  readonly rights: number;
+}
 
 export class Tlb {
   readonly #machine: MachineMemory;
   readonly #s: VcpuState;
-  readonly #byPcid = new Map<number, number>();
+  readonly #spaces = new Map<number, Space>();
+  /** EPT pointers met, by a small number each. */
+  readonly #eptNumbers = new Map<bigint, number>([[0n, 0]]);
   /** Recent pages of code, direct-mapped: page number (low, high), key, host page address. */
   readonly #codePages = new Uint32Array(CODE_PAGES * 4);
   /** Low halves of the numbers of all pages whose code is in the jump cache: what INVLPG asks. */
   readonly #jumpPages = new Set<number>();
   #next = 1;
-  #rights = -1;
+  #rights = 0;
 
   constructor(machine: MachineMemory, s: VcpuState) {
     this.#machine = machine;
     this.#s = s;
   }
 
-  /** Choose the contexts of the present PCID; `rights` is what `deriveMode` returned. */
+  /** Choose the contexts of the present address space; `rights` is what `deriveMode` returned. */
   select(rights: number): void {
     const s = this.#s;
-    if (rights !== this.#rights) {
-      this.#rights = rights;
-      this.#byPcid.clear();
-    }
+    this.#rights = rights;
     const pcid = (cr4(s) & CR4_PCIDE) !== 0 ? s.lo('cr3') & 0xfff : 0;
-    let first = this.#byPcid.get(pcid);
-    if (first === undefined) {
+    const key = this.#world() * PCIDS + pcid;
+    let space = this.#spaces.get(key);
+    if (space === undefined || space.rights !== rights) {
       if (this.#next + 4 > LAST_CONTEXT) this.clear();
-      first = this.#next;
+      space = { first: this.#next, rights };
       this.#next += 4;
-      this.#byPcid.set(pcid, first);
+      this.#spaces.set(key, space);
     }
+    const { first } = space;
     for (let i = 0; i < 4; i++) s.contexts[i] = BigInt(first + i);
     const index = (s.cpl === 3 ? 1 : 0) | ((s.sysFlags & FLAG.AC) !== 0 ? 2 : 0);
     const context = first + index;
@@ -49,11 +60,42 @@ export class Tlb {
     s.jumpKey = ((s.modeKey << 12) | context) >>> 0;
   }
 
+  /** As `TlbFlush` says. INVLPG and INVPCID reach only the present VPID; `vpid` and `ept` reach one VPID or EPT pointer of all. */
   flush(kind: TlbFlush, value = 0n): void {
     if (kind === 'page' || kind === 'pcidPage') this.#flushPage(value);
-    else if (kind === 'pcid') this.#byPcid.delete(Number(value));
-    else this.#byPcid.clear();
+    else if (kind === 'pcid') this.#spaces.delete(this.#world() * PCIDS + Number(value));
+    else if (kind === 'vpid') this.#forget((world) => world % VPIDS === Number(value));
+    else if (kind === 'ept') this.#forget((world) => Math.floor(world / VPIDS) === this.#eptNumber(value));
+    else if (kind === 'everything') this.clear();
+    else {
+      const present = this.#world();
+      this.#forget((world) => world === present);
+    }
     this.select(this.#rights);
+  }
+
+  /** Number of the present combination of EPT pointer and VPID; VPID 0 without EPT is root operation. */
+  #world(): number {
+    const s = this.#s;
+    return s.nonRoot === 0 ? 0 : this.#eptNumber(s.eptPointer) * VPIDS + s.vpid;
+  }
+
+  #eptNumber(pointer: bigint): number {
+    let number = this.#eptNumbers.get(pointer);
+    if (number === undefined) {
+      if (this.#eptNumbers.size === MOST_EPT_POINTERS) {
+        this.clear();
+        this.#eptNumbers.clear();
+        this.#eptNumbers.set(0n, 0);
+      }
+      number = this.#eptNumbers.size;
+      this.#eptNumbers.set(pointer, number);
+    }
+    return number;
+  }
+
+  #forget(of: (world: number) => boolean): void {
+    for (const key of this.#spaces.keys()) if (of(Math.floor(key / PCIDS))) this.#spaces.delete(key);
   }
 
   /** No context survives: everything is walked and looked up again. */
@@ -62,7 +104,7 @@ export class Tlb {
     const { base } = this.#s;
     u32.fill(0, (base + CPU_TLB) >>> 2, (base + CPU_TLB2 + TLB2_ENTRIES * TLB_ENTRY_BYTES) >>> 2);
     this.forgetCode();
-    this.#byPcid.clear();
+    this.#spaces.clear();
     this.#next = 1;
   }
 
@@ -124,7 +166,8 @@ export class Tlb {
     const s = this.#s;
     const half = Number(address >> 63n);
     if (address >= (s.largeLow[half] as bigint) && address <= (s.largeHigh[half] as bigint)) {
-      this.#byPcid.clear();
+      const present = this.#world();
+      this.#forget((world) => world === present);
       return;
     }
     const { u32 } = this.#machine;

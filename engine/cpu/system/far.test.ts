@@ -81,7 +81,7 @@ describe('call gates', () => {
   test('to a conforming segment the level stays', () => {
     const b = gated(3, 0, SEL.conforming0);
     expect(call(SEL.gate)(b)).toBeUndefined();
-    expect([b.s.cpl, b.s.csSelector, b.s.gpr[4]]).toEqual([3, Number(SEL.conforming0) | 3, BigInt(STACK3 - 8)]);
+    expect([b.s.cpl, b.s.csSelector, b.s.gpr[4]]).toEqual([3, SEL.conforming0 | 3, BigInt(STACK3 - 8)]);
   });
   test.each([
     [
