@@ -254,9 +254,9 @@ describe('Linux bzImage', () => {
     });
   });
 
-  it('moves down when its preferred address is not there', () => {
+  it('is refused when its preferred address is not there: entered lower it would unpack itself there all the same', () => {
     const { boot } = machine(8 * MIB);
-    expect(boot({ kernel: { name: 'k', bytes: bzImage() } }).rip).toBe(0x200200);
+    expect(() => boot({ kernel: { name: 'k', bytes: bzImage() } })).toThrow('give the machine at least 18 MiB');
   });
 
   it.each([

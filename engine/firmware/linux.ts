@@ -53,8 +53,6 @@ const H = {
   heapEnd: 0x224,
   commandLine: 0x228,
   initrdMax: 0x22c,
-  alignment: 0x230,
-  relocatable: 0x234,
   xloadFlags: 0x236,
   commandLineSize: 0x238,
   setupData: 0x250,
@@ -98,12 +96,11 @@ function parse({ file, kernel, platform }: LinuxBoot): KernelHeader {
   if (headerEnd > setupSize || setupSize >= kernel.length) throw defect(file, 'ends inside its setup code');
   const code = kernel.subarray(setupSize);
   const has = (field: number, size: number) => field + size <= headerEnd;
-  const relocatable = version >= 0x0205 && kernel[H.relocatable] !== 0;
   const preferred = version >= 0x020a && has(H.preferred, 8) ? Number(view.getBigUint64(H.preferred, true)) : 0x100000;
   const initSize = version >= 0x020a && has(H.initSize, 4) ? view.getUint32(H.initSize, true) : code.length;
-  const alignment = relocatable ? view.getUint32(H.alignment, true) : 0;
   const size = Math.max(initSize, code.length);
-  const loadAt = chooseLoadAddress({ platform, preferred, alignment, size });
+  // A relocatable kernel may be entered lower, but unpacks itself to the preferred address all the same: what lies there must be RAM.
+  const loadAt = isUsable(platform, preferred, size) ? preferred : undefined;
   if (loadAt === undefined) {
     const neededBytes = preferred + size;
     if (neededBytes > platform.ramHole.start) throw defect(file, `says that it needs ${size} bytes at ${preferred}`);
@@ -118,14 +115,6 @@ function parse({ file, kernel, platform }: LinuxBoot): KernelHeader {
     initrdMax: view.getUint32(H.initrdMax, true),
     commandLineMax: view.getUint32(H.commandLineSize, true) || 255,
   };
-}
-
-/** The preferred address, or for a relocatable kernel the lowest fitting one above 1 MiB. */
-function chooseLoadAddress(k: { platform: Platform; preferred: number; alignment: number; size: number }): number | undefined {
-  if (isUsable(k.platform, k.preferred, k.size)) return k.preferred;
-  if (k.alignment === 0) return undefined;
-  const low = alignUp(0x100000, k.alignment);
-  return isUsable(k.platform, low, k.size) ? low : undefined;
 }
 
 /** Identity map of the first 4 GiB in 2 MiB pages: root, one directory pointer table, four directories. Returns the root. */
