@@ -232,8 +232,6 @@ export const vcpuState = defineState('vcpu', {
   stage: bytes(16, { id: 225, align: 16, doc: 'Bytes of a read-modify-write that cannot be done in place', ...derived }),
   stageLinear: u64({ id: 226, doc: 'Linear address the staged bytes go back to', ...derived }),
   stageBytes: u32({ id: 227, doc: 'How many bytes are staged', ...derived }),
-  physTable: u32({ id: 228, doc: 'Address of the table of guest-physical pages', member: 'wiring' }),
-  pageInfo: u32({ id: 229, doc: 'Address of the table of host pages', member: 'wiring' }),
   excCanonical: u32({
     id: 230,
     doc: '1: the queued #GP is for a non-canonical address and becomes #SS when the access was to the stack',
@@ -256,7 +254,6 @@ export const vcpuState = defineState('vcpu', {
   eptReason: u32({ id: 243, doc: 'Exit reason queued with excPending 2: 48 EPT violation, 49 EPT misconfiguration', ...derived }),
   eptQualification: u64({ id: 244, doc: 'Exit qualification queued with it', ...derived }),
   eptAddress: u64({ id: 245, doc: 'Guest-physical address queued with it', ...derived }),
-  exitReason: u32({ id: 224, doc: 'Why a slow routine left run(): 1 halt, 2 mwait, 3 shutdown, 4 stop', ...derived }),
 });
 
 export type VcpuFieldName = keyof typeof vcpuState.fields & string;

@@ -112,8 +112,6 @@ export class VcpuCore implements SlowContext {
   /** The state block was written from outside (reset, restore, register groups): recompute what is derived. */
   restored(): void {
     this.#left = undefined; // a shutdown before a reset is over
-    this.s.physTable = FIXED.physTable;
-    this.s.pageInfo = FIXED.pageInfo;
     this.s.physicalBits = this.features.physicalBits;
     Atomics.and(this.#o.machine.i32, this.#requestWord, ~REQUEST.debug);
     this.#debugRequested = false;
@@ -246,7 +244,7 @@ export class VcpuCore implements SlowContext {
     const outside = (address: bigint): boolean => BigInt.asUintN(64, BigInt.asIntN(48, address)) !== BigInt.asUintN(64, address);
     const [sp, bp] = [s.gpr[4] as bigint, s.gpr[5] as bigint];
     // PUSH and POP of memory may have met the fault at their other operand: then rSP (rBP of LEAVE and ENTER) is canonical.
-    const byRegister = outside(sp - 8n) || outside(sp + 15n) || outside(bp);
+    const byRegister = outside(sp - 8n) || outside(sp + 15n) || outside(bp - 256n) || outside(bp + 15n);
     const byStack = byRegister && this.#o.stack[u16[(record + REC.op) >>> 1] as number] === true;
     if (u8[record + REC.segment] === SS || byStack) s.excVector = 12;
   }
