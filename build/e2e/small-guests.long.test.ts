@@ -78,6 +78,23 @@ describe.skipIf(notBuilt !== undefined)(`small guests${notBuilt === undefined ? 
   });
 });
 
+describe.skipIf(notBuilt !== undefined)('a signal while the machine is being made', () => {
+  it.each([20, 60, 100, 150, 200, 300, 450, 700])('after %i ms ends it and leaves nothing', async (milliseconds) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      const session = bench.start(['run', '--kernel', guest('triple-fault'), '--memory', '16']);
+      await new Promise((resolve) => setTimeout(resolve, milliseconds));
+      session.kill(signal);
+      // A machine that runs by then listens to the power button first; told twice, it ends.
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      session.kill(signal);
+      const { status, signal: by } = await session.ended;
+      // Before the program listens, the system ends it.
+      expect(by ?? status).toSatisfy((how: unknown) => how === signal || how === (signal === 'SIGINT' ? 130 : 143));
+      expect(readdirSync(bench.runtime)).toEqual([]);
+    }
+  });
+});
+
 const terminal = spawnSync('sh', ['-c', 'script --version']).status === 0;
 const noTerminal = notBuilt ?? (terminal ? undefined : 'util-linux script, which gives a process a terminal, is not here');
 
