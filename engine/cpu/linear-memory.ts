@@ -58,10 +58,7 @@ export class WalkedMemory implements LinearMemory {
     const at = this.#reach(address, access, write);
     if ((at & TRANSLATED.bus) !== 0n) return Number(at & ~TRANSLATED.bus);
     const host = Number(at);
-    for (const slot of this.#o.machine.slots.all()) {
-      if (host >= slot.hva && host < slot.hva + slot.size) return slot.gpa + (host - slot.hva);
-    }
-    return host;
+    return this.#o.machine.slots.gpaOf(host) ?? host;
   }
 
   readPhysical(width: AccessWidth, pa: number): bigint {

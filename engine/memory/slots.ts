@@ -65,6 +65,17 @@ export class Slots {
     return Array.from({ length: SLOTS }, (_, slot) => this.get(slot)).filter((slot) => slot !== undefined);
   }
 
+  /** Guest-physical address that shows this byte of the machine's memory; undefined outside all slots. */
+  gpaOf(hva: number): number | undefined {
+    for (let slot = 0; slot < SLOTS; slot++) {
+      const at = (FIXED.slots + slot * 32) >>> 2;
+      const offset = hva - (this.#views.u32[at + 4] as number);
+      if (((this.#views.u32[at + 5] as number) & PRESENT) === 0 || offset < 0) continue;
+      if (offset < (this.#places[slot * 4 + 1] as number)) return (this.#places[slot * 4] as number) + offset;
+    }
+    return undefined;
+  }
+
   /** Create, change or delete a slot. Refused when it is not whole pages, overlaps another or leaves the machine's memory. */
   setSlot(slot: MemorySlot): void {
     this.batch(() => this.#staged?.push(slot));
