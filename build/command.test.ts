@@ -44,6 +44,18 @@ describe('the installed command', () => {
     expect(Math.min(...times)).toBeLessThan(150);
   });
 
+  it('ends on a terminal when the guest powers off', ({ skip }) => {
+    if (spawnSync('script', ['--version']).status !== 0) skip("util-linux's script, which makes a terminal, is not installed");
+    const guest = join(root, 'assets/guests/hello.bin');
+    const inside = `${installed} run --kernel ${guest} --memory 16; echo status $?`;
+    const { stdout } = spawnSync('script', ['-qec', inside, '/dev/null'], {
+      env,
+      encoding: 'utf8',
+      timeout: 15_000,
+    });
+    expect(stdout).toMatch(/^Hello from 64-bit mode\.[\s\S]*status 0\r?\n$/);
+  });
+
   it('refuses what it does not know with status 2', () => {
     const { status, stdout } = spawnSync(installed, ['no-such-command'], { env, encoding: 'utf8' });
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });

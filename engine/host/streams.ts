@@ -71,7 +71,8 @@ function sinkOf(stream: Writable, refuse: (cause: unknown) => EngineError): Byte
       new Promise((resolve) => {
         if (failure !== undefined || stream.destroyed) resolve();
         else {
-          finished(stream, () => resolve());
+          // A terminal can be read as well, and its other half never ends.
+          finished(stream, { readable: false }, () => resolve());
           stream.end();
         }
       }),
