@@ -59,10 +59,12 @@ export class Requests {
     for (let vcpu = 0; vcpu < this.vcpus; vcpu++) if ((mask >>> vcpu) & 1) this.raiseOne(vcpu, bits);
   }
 
-  /** `raise` for one vCPU. */
-  raiseOne(vcpu: number, bits: number): void {
+  /** `raise` for one vCPU. Returns which of the bits were raised already. */
+  raiseOne(vcpu: number, bits: number): number {
     const word = this.#requestWord(vcpu) >>> 2;
-    if ((Atomics.or(this.#words, word, bits) & bits) !== bits) Atomics.notify(this.#words, word);
+    const before = Atomics.or(this.#words, word, bits) & bits;
+    if (before !== bits) Atomics.notify(this.#words, word);
+    return before;
   }
 
   /** Bits raised for a vCPU and not served yet. */

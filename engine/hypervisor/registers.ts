@@ -95,6 +95,7 @@ export interface KvmDebugregs {
 export interface KvmVcpuEvents {
   exception: { injected: number; nr: number; has_error_code: number; error_code: number };
   interrupt: { shadow: number };
+  /** `pending`: how many wait, at most 2. */
   nmi: { pending: number; masked: number };
   sipi_vector: number;
   exception_payload: bigint;

@@ -188,11 +188,11 @@ export function writeDebugregs(s: VcpuState, { db, dr6, dr7 }: KvmDebugregs): vo
   s.dr7 = dr7;
 }
 
-export function readEvents(s: VcpuState, nmiPending: boolean): KvmVcpuEvents {
+export function readEvents(s: VcpuState, nmisPending: number): KvmVcpuEvents {
   return {
     exception: { injected: s.excPending, nr: s.excVector, has_error_code: s.excHasError, error_code: s.excError },
     interrupt: { shadow: s.shadow },
-    nmi: { pending: nmiPending ? 1 : 0, masked: s.nmiBlocked },
+    nmi: { pending: nmisPending, masked: s.nmiBlocked },
     sipi_vector: s.sipiVector,
     exception_payload: s.excAddress,
   };
@@ -202,6 +202,7 @@ export function writeEvents(s: VcpuState, events: KvmVcpuEvents): void {
   const { exception, interrupt, nmi } = events;
   if (exception.injected !== 0 && (exception.nr > 31 || exception.nr === 2))
     refuse('vcpu_events', 'exception.nr', 'is no exception');
+  if (nmi.pending > 2) refuse('vcpu_events', 'nmi.pending', 'is more than two');
   if (interrupt.shadow > 2) refuse('vcpu_events', 'interrupt.shadow', 'is not 0, 1 (STI) or 2 (MOV SS)');
   s.excPending = exception.injected === 0 ? 0 : 1;
   s.excVector = exception.nr;

@@ -133,11 +133,22 @@ class Host {
       requestWord: (vcpu) => processor.requestWord(vcpu),
     });
     this.irqchip = new Irqchip(memory, {
-      signal: (vcpu, bits) => this.requests.raiseOne(vcpu, bits),
+      signal: (vcpu, bits) => this.#signal(vcpu, bits),
       guestTsc: (vcpu) => BigInt.asUintN(64, this.#tsc() + processor.state(vcpu).tscOffset),
       tscHz: this.#tscHz,
       physicalBits,
     });
+  }
+
+  /** Two NMIs can wait, one in the processor and one in its APIC; a processor that serves one keeps one more (SDM vol. 3, 6.7.1). */
+  #signal(vcpu: number, bits: number): void {
+    const { requests } = this;
+    // Asked before: once it is raised, the vCPU may take the first at any moment and be blocked by that.
+    const blocked = this.#processor.state(vcpu).nmiBlocked !== 0;
+    const second = (requests.raiseOne(vcpu, bits) & REQUEST.nmi) !== 0;
+    if (!second || blocked) return;
+    this.irqchip.lapics.of(vcpu).state.nmiQueued = 1;
+    requests.raiseOne(vcpu, REQUEST.sync);
   }
 
   #tsc(): bigint {

@@ -42,11 +42,23 @@ export class BareVcpu implements Vcpu {
   run(limit: number): VcpuExit {
     this.#requests.enterRun(this.id);
     try {
-      const { reason, retired } = this.#core.run(limit);
-      return { reason: this.#afterRun(reason), retired };
+      const first = this.#nmiBehind();
+      const { reason, retired } = this.#core.run(first ? 1 : limit);
+      if (first) this.#nmiBehind();
+      return { reason: this.#afterRun(first && reason === 'limit' ? 'request' : reason), retired };
     } finally {
       this.#requests.leaveRun(this.id);
     }
+  }
+
+  /** A second NMI waits, and the first has to be taken before the request word can hold the other. */
+  #nmiBehind(): boolean {
+    const { state } = this.#irqchip.lapics.of(this.id);
+    if (state.nmiQueued === 0) return false;
+    if ((this.#requests.pending(this.id) & REQUEST.nmi) !== 0) return true;
+    state.nmiQueued = 0;
+    this.#requests.raiseOne(this.id, REQUEST.nmi);
+    return false;
   }
 
   #afterRun(reason: ReturnType<VcpuCore['run']>['reason']): ExitReason {
@@ -86,7 +98,8 @@ export class BareVcpu implements Vcpu {
       xsave: () => xsaveOf(groups.readFpu(s)),
       xcrs: () => ({ xcr0: s.xcr0 }),
       debugregs: () => groups.readDebugregs(s),
-      vcpu_events: () => groups.readEvents(s, (this.#requests.pending(this.id) & REQUEST.nmi) !== 0),
+      vcpu_events: () =>
+        groups.readEvents(s, ((this.#requests.pending(this.id) & REQUEST.nmi) === 0 ? 0 : 1) + lapic.state.nmiQueued),
       mp_state: () => ({ mp_state: groups.readMpState(s) }),
       lapic: () => ({ regs: lapic.page() }),
       msrs: () => groups.readMsrs(core),
@@ -96,6 +109,7 @@ export class BareVcpu implements Vcpu {
 
   set<G extends RegisterGroup>(group: G, value: RegisterGroups[G]): void {
     const { s } = this.#core;
+    const lapic = this.#irqchip.lapics.of(this.id);
     const before = { cpu: vcpuState.save(s), lapic: this.#irqchip.save() };
     const writers: { readonly [K in RegisterGroup]: (value: RegisterGroups[K]) => void } = {
       regs: (regs) => groups.writeRegs(s, regs),
@@ -106,6 +120,7 @@ export class BareVcpu implements Vcpu {
       debugregs: (registers) => groups.writeDebugregs(s, registers),
       vcpu_events: (events) => {
         groups.writeEvents(s, events);
+        lapic.state.nmiQueued = events.nmi.pending > 1 ? 1 : 0;
         if (events.nmi.pending !== 0) this.#requests.raiseOne(this.id, REQUEST.nmi);
         else this.#requests.served(this.id, REQUEST.nmi);
       },
@@ -118,7 +133,7 @@ export class BareVcpu implements Vcpu {
             reason: `has ${regs.length} bytes, not ${LAPIC_PAGE}`,
           });
         }
-        this.#irqchip.lapics.of(this.id).setPage(regs);
+        lapic.setPage(regs);
       },
       msrs: (msrs) => groups.writeMsrs(this.#core, msrs),
     };

@@ -303,6 +303,15 @@ export function hypervisorConformance(backend: Backend): void {
       expect(b.machine.memory.dma.read32(0x500) >>> 16).toBe(1);
     });
 
+    test('two NMIs that arrive together are two, a third is lost', () => {
+      const b = bench(backend);
+      b.isr(2, 'inc bx\n iret');
+      b.real('mov cx, 100\n top: loop top\n hlt');
+      for (let i = 0; i < 3; i++) b.machine.irqchip.lapics.of(0).deliver(4, 0, false);
+      finish(b.vcpu);
+      expect(b.regs().rbx).toBe(2n);
+    });
+
     whereEvents('a guest write rings an event, an event raises an interrupt', () => {
       const b = bench(backend);
       const { ioEvents, irqchip } = b.machine;
@@ -341,7 +350,7 @@ export function hypervisorConformance(backend: Backend): void {
       xsave: (now) => ({ region: now.region.map((byte, at) => (at >= 32 && at < 416 && at % 16 < 10 ? at & 0xff : byte)) }),
       xcrs: () => ({ xcr0: 3n }),
       debugregs: (now) => ({ ...now, db: [1n, 2n, 3n, 0xffff_8000_0000_0000n] }),
-      vcpu_events: (now) => ({ ...now, nmi: { pending: 1, masked: 1 }, sipi_vector: 0x9a }),
+      vcpu_events: (now) => ({ ...now, nmi: { pending: 2, masked: 1 }, sipi_vector: 0x9a }),
       mp_state: () => ({ mp_state: 3 }),
       msrs: (now) => now.map(([index, value]) => [index, index === 0xc0000082 ? 0x7fff_0000n : index === 0x3b ? 5n : value]),
     };

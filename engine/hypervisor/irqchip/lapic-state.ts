@@ -60,6 +60,12 @@ export const lapicState = defineState('lapic', {
   pendingErrors: u32({ id: 5, mask: 0xff, doc: 'Errors not yet shown in the error status register' }),
   sipiVector: u8({ id: 6, doc: 'Vector of the last start-up IPI', kvm: 'kvm_vcpu_events.sipi_vector' }),
   arbitration: u32({ id: 7, doc: 'How many lowest-priority interrupts this APIC took: the least decides between equals' }),
+  nmiQueued: u32({
+    id: 8,
+    range: [0, 1],
+    doc: 'A second NMI waits behind the one that is pending',
+    kvm: 'kvm_vcpu_events.nmi.pending',
+  }),
 });
 
 export type LapicState = ReturnType<(typeof lapicState)['bind']>;
