@@ -213,6 +213,8 @@ export interface Emitter {
   /** `source` is DS or the override of the instruction, bound late. The offset is already truncated to the address size. */
   load(width: Width, segment: Segment | 'source', offset: Int): Int;
   store(width: Width, segment: Segment | 'source', offset: Int, value: Int): void;
+  /** Raise the fault a store there would raise (ENTER's new stack top). */
+  probeStore(width: Width, segment: Segment | 'source', offset: Int): void;
   /** Linear, supervisor or user by CPL, no segment. */
   loadLinear(width: Width, address: Int): Int;
   storeLinear(width: Width, address: Int, value: Int): void;

@@ -282,7 +282,14 @@ export class IrEmitter extends IrFlags implements Emitter {
 
   probeWrite(op: Operand, bytes: number): void {
     const linear = this.#linear(op, this.address(op), bytes, true);
-    this.#leaveIfFault(this.ir.call('probeWrite', 'i32', [this.cpu, linear, this.ir.const32(bytes), this.ir.const32(checkedAlignment(bytes))], false));
+    this.#leaveIfFault(
+      this.ir.call(
+        'probeWrite',
+        'i32',
+        [this.cpu, linear, this.ir.const32(bytes), this.ir.const32(checkedAlignment(bytes))],
+        false,
+      ),
+    );
   }
 
   checkAligned(op: Operand, bytes: 16 | 64): void {
@@ -325,6 +332,19 @@ export class IrEmitter extends IrFlags implements Emitter {
 
   store(width: Width, segment: Segment | 'source', offset: Int, value: Int): void {
     this.ir.guestStore(width, this.#segmented(segment, offset, width / 8, true), node(value));
+  }
+
+  probeStore(width: Width, segment: Segment | 'source', offset: Int): void {
+    const bytes = width / 8;
+    const linear = this.#segmented(segment, offset, bytes, true);
+    this.#leaveIfFault(
+      this.ir.call(
+        'probeWrite',
+        'i32',
+        [this.cpu, linear, this.ir.const32(bytes), this.ir.const32(checkedAlignment(bytes))],
+        false,
+      ),
+    );
   }
 
   loadLinear(width: Width, address: Int): Int {
@@ -514,6 +534,7 @@ export class IrEmitter extends IrFlags implements Emitter {
   }
 
   #segmented(segment: Segment | 'source', offset: Int, bytes: number, write: boolean): Node {
+    if (segment === 'ss') this.usesStack = true;
     if (segment === 'source') return this.#linear({ kind: 'mem', width: bytes * 8 }, offset, bytes, write);
     const number = SEGMENTS.indexOf(segment);
     const result = this.var(offset);

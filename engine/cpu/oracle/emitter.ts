@@ -349,6 +349,9 @@ export class OracleEmitter implements Emitter {
   store(width: Width, segment: Segment | 'source', offset: Int, value: Int): void {
     this.#frame.memory.store(width, this.#segment(segment), { offset: big(offset), value: big(value) });
   }
+  probeStore(width: Width, segment: Segment | 'source', offset: Int): void {
+    this.#frame.memory.place(width / 8, this.#segment(segment), { offset: big(offset), kind: 'write' });
+  }
   loadLinear(width: Width, address: Int): Int {
     return int(this.#frame.memory.loadLinear(width, big(address)));
   }

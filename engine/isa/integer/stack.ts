@@ -84,10 +84,7 @@ function copyFrames(e: Emitter, f: Facts, level: Int, top: Int): Int {
   return e.get(stack);
 }
 
-/**
- * Registers change last. The manual has the final stack top probed for writing; a read stands for that here, which differs only for a
- * stack that is readable but not writable.
- */
+/** Registers change last, after the new stack top has proved writable. */
 const enter = defineInstruction({
   name: 'enter',
   flags: {},
@@ -106,7 +103,7 @@ const enter = defineInstruction({
       e.set(top, own);
     });
     const end = e.sub(stackWidth, e.get(top), e.read(f.dst));
-    e.load(8, 'ss', end);
+    e.probeStore(8, 'ss', end);
     e.setReg(stackWidth, SP, end);
     e.setReg(width, BP, e.trunc(width, frame));
   },
