@@ -4,7 +4,7 @@ import { createMachineMemory, FIXED } from '../memory/index.ts';
 import { createDeadlineKeeper } from './deadline-keeper.ts';
 import { Gate } from './gate.ts';
 import type { FromVcpus } from './messages.ts';
-import { createSerialLine, takeSerialRings } from './serial-line.ts';
+import { createSerialLine, OUTPUT_HIGH_WATER, takeSerialRings } from './serial-line.ts';
 import { type RunnableVcpu, runVcpuThread, type Step } from './vcpu-thread.ts';
 
 const WAKE = REQUEST.interrupt | REQUEST.nmi | REQUEST.stop | REQUEST.sync;
@@ -139,6 +139,28 @@ describe('vCPU thread', () => {
     runThread(made, [vcpu]);
     expect(performance.now() - begun).toBeGreaterThan(25);
     expect(runs).toBeLessThan(5);
+  });
+
+  it("runs no vCPU while the serial port's reader is behind, but answers and ends", () => {
+    const made = machine();
+    made.gate.open();
+    made.rings.output.write(new Uint8Array(OUTPUT_HIGH_WATER + 1));
+    made.gate.wantReport(0);
+    let runs = 0;
+    const vcpu: RunnableVcpu = {
+      id: 0,
+      run: () => {
+        runs++;
+        return { step: 'again', retired: 1 };
+      },
+      wait: () => false,
+      report: () => {
+        made.gate.end();
+        return { vcpu: 0, activity: 'running', instructions: 0, registers: [] };
+      },
+    };
+    expect(runThread(made, [vcpu])).toMatchObject([{ kind: 'report' }]);
+    expect(runs).toBe(0);
   });
 
   it('publishes a report when one was asked for', () => {

@@ -52,6 +52,8 @@ const SLICE = 500_000;
 const LEAST = 200;
 /** How long a vCPU that spins gives its processor away, in milliseconds: about what the other one's turn is worth. */
 const YIELD = 0.05;
+/** How long to wait for a slow reader before looking at everything else again, in milliseconds. */
+const READER = 100;
 /** A wait ends after this many milliseconds at the latest; nothing depends on it. */
 const FOREVER = 60_000;
 /** How often a vCPU in MWAIT looks at its line when another vCPU could write it, in milliseconds. */
@@ -83,7 +85,10 @@ export function runVcpuThread(options: VcpuThreadOptions): void {
     let busy = false;
     for (const seat of seats) {
       publish(seat, options);
-      if (rings.output.length > OUTPUT_HIGH_WATER) rings.output.waitForRoom(100);
+      if (rings.output.length > OUTPUT_HIGH_WATER && !rings.output.waitForRoom(READER)) {
+        busy = true;
+        continue;
+      }
       if (seat.step !== 'again' && !seat.vcpu.wait(0)) continue;
       runOnce(seat, options);
       if (seat.step === 'shutdown') {
