@@ -34,16 +34,6 @@ describe('the installed command', () => {
     expect(stdout).toBe(String(pid));
   });
 
-  it('starts in less than 150 ms', () => {
-    const times = Array.from({ length: 5 }, () => {
-      const started = performance.now();
-      spawnSync(installed, ['--version'], { env });
-      return performance.now() - started;
-    });
-    // The best of five: what other processes of this machine take is not ours.
-    expect(Math.min(...times)).toBeLessThan(150);
-  });
-
   it('ends on a terminal when the guest powers off', ({ skip }) => {
     if (spawnSync('script', ['--version']).status !== 0) skip("util-linux's script, which makes a terminal, is not installed");
     const guest = join(root, 'assets/guests/hello.bin');
