@@ -12,4 +12,6 @@ const out = new URL('../../.out/', import.meta.url);
 mkdirSync(out, { recursive: true });
 writeFileSync(new URL('interpreter.wasm', out), wasm);
 writeFileSync(new URL('interpreter.json', out), JSON.stringify({ trees, ends, stack, names }));
-process.stdout.write(`interpreter: ${names.length} handlers, ${inlineCases} in the loop (${loopBytes} bytes), ${wasm.length} bytes in all\n`);
+process.stdout.write(
+  `interpreter: ${names.length} handlers, ${inlineCases} in the loop (${loopBytes} bytes), ${wasm.length} bytes in all\n`,
+);

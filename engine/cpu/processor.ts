@@ -60,7 +60,8 @@ export function createProcessor(options: ProcessorOptions): Processor {
     if (variant.handler >= 0) return variant.handler;
     const tree = interpreter.trees[definitionIndex.get(variant.form.definition) as number]?.[variant.form.index];
     const handler = findHandler(tree ?? undefined, variant.facts);
-    if (handler === undefined) throw new RangeError(`the interpreter has no handler for ${variant.form.definition.name} ${variant.form.text}`);
+    if (handler === undefined)
+      throw new RangeError(`the interpreter has no handler for ${variant.form.definition.name} ${variant.form.text}`);
     variant.handler = handler;
     return handler;
   };
@@ -106,7 +107,8 @@ function instantiate(options: ProcessorOptions, core: (cpu: number) => VcpuCore)
     memory: machine.memory,
     slow: (cpu: number, record: number, id: number) => core(cpu).slow(record, id),
     lookup: (cpu: number) => core(cpu).lookup(),
-    mmioRead: (cpu: number, low: number, high: number, size: 1 | 2 | 4) => host.mmioRead(core(cpu).index, physical(low, high), size),
+    mmioRead: (cpu: number, low: number, high: number, size: 1 | 2 | 4) =>
+      host.mmioRead(core(cpu).index, physical(low, high), size),
     mmioWrite: (cpu: number, low: number, high: number, size: 1 | 2 | 4, value: number) => {
       host.mmioWrite(core(cpu).index, physical(low, high), size, value >>> 0);
       return 0;

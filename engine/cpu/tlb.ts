@@ -2,7 +2,16 @@
 import type { MachineMemory } from '../memory/index.ts';
 import type { TlbFlush, VcpuState } from './context.ts';
 import { FLAG } from './flags.ts';
-import { CPU_JUMPS, CPU_TLB, CPU_TLB2, JUMP_ENTRIES, JUMP_ENTRY_BYTES, TLB2_ENTRIES, TLB_ENTRIES, TLB_ENTRY_BYTES } from './regions.ts';
+import {
+  CPU_JUMPS,
+  CPU_TLB,
+  CPU_TLB2,
+  JUMP_ENTRIES,
+  JUMP_ENTRY_BYTES,
+  TLB2_ENTRIES,
+  TLB_ENTRIES,
+  TLB_ENTRY_BYTES,
+} from './regions.ts';
 import { cr4 } from './system/registers.ts';
 
 /** Contexts have twelve bits and come in fours: user or supervisor, EFLAGS.AC clear or set. */
@@ -154,7 +163,10 @@ export class Tlb {
   #eachWriteEntry(visit: (word: number, hostPage: number) => void): void {
     const { u32 } = this.#machine;
     const { base } = this.#s;
-    for (const [start, entries] of [[base + CPU_TLB, TLB_ENTRIES], [base + CPU_TLB2, TLB2_ENTRIES]] as const) {
+    for (const [start, entries] of [
+      [base + CPU_TLB, TLB_ENTRIES],
+      [base + CPU_TLB2, TLB2_ENTRIES],
+    ] as const) {
       for (let i = 0, word = start >>> 2; i < entries; i++, word += ENTRY_WORDS) {
         const low = u32[word + 2] as number;
         if (low !== 0) visit(word, (((low & 0xfffff000) + (u32[word + 4] as number)) >>> 0) >>> 12);
@@ -172,7 +184,10 @@ export class Tlb {
     }
     const { u32 } = this.#machine;
     const page = Number((address >> 12n) & 0xffffffffn);
-    for (const [start, entries] of [[CPU_TLB, TLB_ENTRIES], [CPU_TLB2, TLB2_ENTRIES]] as const) {
+    for (const [start, entries] of [
+      [CPU_TLB, TLB_ENTRIES],
+      [CPU_TLB2, TLB2_ENTRIES],
+    ] as const) {
       const word = (s.base + start + (page & (entries - 1)) * TLB_ENTRY_BYTES) >>> 2;
       u32.fill(0, word, word + 4);
     }

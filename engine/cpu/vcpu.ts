@@ -3,7 +3,16 @@ import { SLOW, type SlowName } from '../isa/fields.ts';
 import type { Decode } from '../isa/decoder.ts';
 import type { DecodeMode, Variant } from '../isa/variants.ts';
 import { FIXED, type MachineMemory } from '../memory/index.ts';
-import { type CpuHost, GuestFault, type LeaveReason, type LinearMemory, type SlowContext, type SlowRoutineBody, type TlbFlush, type VcpuState } from './context.ts';
+import {
+  type CpuHost,
+  GuestFault,
+  type LeaveReason,
+  type LinearMemory,
+  type SlowContext,
+  type SlowRoutineBody,
+  type TlbFlush,
+  type VcpuState,
+} from './context.ts';
 import { decodeModeOf, deriveMode, derivePollMask, flatSegmentsOf } from './derived.ts';
 import { FLAG } from './flags.ts';
 import { type CodeAddress, CodeCache } from './interpreter/code-cache.ts';
@@ -140,7 +149,15 @@ export class VcpuCore implements SlowContext {
       const stop = this.#serveRequests();
       if (stop) return leave('request');
       if (s.activity !== ACTIVITY.running && !this.#wakeUp()) {
-        return leave(s.activity === ACTIVITY.shutdown ? 'shutdown' : s.activity === ACTIVITY.mwait ? 'mwait' : s.activity === ACTIVITY.waitForSipi ? 'init' : 'halt');
+        return leave(
+          s.activity === ACTIVITY.shutdown
+            ? 'shutdown'
+            : s.activity === ACTIVITY.mwait
+              ? 'mwait'
+              : s.activity === ACTIVITY.waitForSipi
+                ? 'init'
+                : 'halt',
+        );
       }
       if (retired >= limit) return leave('limit');
       retired += this.#advance(limit - retired);
@@ -195,7 +212,11 @@ export class VcpuCore implements SlowContext {
    */
   #mustStep(): boolean {
     const { s } = this;
-    const step = (s.sysFlags & (FLAG.T | FLAG.R)) !== 0 || breakpointsArmed(s, 'execute') || breakpointsArmed(s, 'data') || breakpointsArmed(s, 'io');
+    const step =
+      (s.sysFlags & (FLAG.T | FLAG.R)) !== 0 ||
+      breakpointsArmed(s, 'execute') ||
+      breakpointsArmed(s, 'data') ||
+      breakpointsArmed(s, 'io');
     if (step !== this.#debugRequested) {
       if (step) Atomics.or(this.#o.machine.i32, this.#requestWord, REQUEST.debug);
       else Atomics.and(this.#o.machine.i32, this.#requestWord, ~REQUEST.debug);

@@ -97,7 +97,8 @@ export class CodeCache {
     const { u32 } = this.#o.machine;
     const word = (offset: number): number => u32[(at + offset) >>> 2] as number;
     return (
-      u32[word(BLOCK.generationAt) >>> 2] === word(BLOCK.generation) && u32[word(BLOCK.generationAt2) >>> 2] === word(BLOCK.generation2)
+      u32[word(BLOCK.generationAt) >>> 2] === word(BLOCK.generation) &&
+      u32[word(BLOCK.generationAt2) >>> 2] === word(BLOCK.generation2)
     );
   }
 

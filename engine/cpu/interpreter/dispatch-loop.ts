@@ -6,7 +6,18 @@ import type { Code, Label } from '../../wasm/code.ts';
 import { lower } from '../ir/lower.ts';
 import type { Statement } from '../ir/node.ts';
 import {
-  BLOCK, BLOCK_BYTES, CPU_JUMPS, EXIT, JUMP_ENTRIES, JUMP_ENTRY, REC, REC_FLAG, RECORD_BYTES, SPECIAL, SPECIAL_COUNT, STATUS,
+  BLOCK,
+  BLOCK_BYTES,
+  CPU_JUMPS,
+  EXIT,
+  JUMP_ENTRIES,
+  JUMP_ENTRY,
+  REC,
+  REC_FLAG,
+  RECORD_BYTES,
+  SPECIAL,
+  SPECIAL_COUNT,
+  STATUS,
 } from '../regions.ts';
 import { offsetOf, type VcpuFieldName } from '../state.ts';
 import { CaseFrame, LocalPool, type LoopLabels } from './frames.ts';

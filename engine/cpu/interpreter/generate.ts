@@ -93,7 +93,11 @@ export interface GenerateOptions {
 }
 
 /** Generate; `hot` names handlers that stand in the loop itself, hottest first. */
-export function generateInterpreter(definitions: readonly Definition[], hot: readonly string[], options: GenerateOptions = {}): Interpreter {
+export function generateInterpreter(
+  definitions: readonly Definition[],
+  hot: readonly string[],
+  options: GenerateOptions = {},
+): Interpreter {
   const { handlers, trees } = collectHandlers(definitions);
   const module = new ModuleBuilder();
   const index = new Map<string, number>();
@@ -111,7 +115,10 @@ export function generateInterpreter(definitions: readonly Definition[], hot: rea
   const rank = new Map(hot.map((name, i) => [name, i]));
   const isHot = (entry: Unique): boolean => entry.names.some((name) => rank.has(name));
   const heat = (entry: Unique): number => Math.min(...entry.names.map((name) => rank.get(name) ?? Number.MAX_SAFE_INTEGER));
-  const inline = unique.filter(isHot).sort((a, b) => heat(a) - heat(b)).slice(0, LIMITS.inlineCases);
+  const inline = unique
+    .filter(isHot)
+    .sort((a, b) => heat(a) - heat(b))
+    .slice(0, LIMITS.inlineCases);
   const inLoop = new Set(inline);
   const called = unique.filter((entry) => !inLoop.has(entry));
 
@@ -132,7 +139,8 @@ export function generateInterpreter(definitions: readonly Definition[], hot: rea
     handlerType: module.type(HANDLER),
     ...options,
   });
-  if (loop.size > LIMITS.loopBytes) throw new RangeError(`the dispatch loop has ${loop.size} bytes, more than ${LIMITS.loopBytes}`);
+  if (loop.size > LIMITS.loopBytes)
+    throw new RangeError(`the dispatch loop has ${loop.size} bytes, more than ${LIMITS.loopBytes}`);
   module.define(run, loop);
   module.export('run', run);
   for (const r of ROUTINES) module.export(r.name, functionIndex(r.name));
@@ -160,7 +168,10 @@ interface Unique {
 }
 
 /** Handlers whose code is the same to the byte become one. */
-function shareEqual(handlers: readonly Handler[], functionIndex: (name: string) => number): { unique: Unique[]; numberOf: Unique[] } {
+function shareEqual(
+  handlers: readonly Handler[],
+  functionIndex: (name: string) => number,
+): { unique: Unique[]; numberOf: Unique[] } {
   const byCode = new Map<string, Unique>();
   const numberOf = handlers.map((handler) => {
     const code = new Code(2);
@@ -183,7 +194,10 @@ function shareEqual(handlers: readonly Handler[], functionIndex: (name: string) 
 function renumber(tree: HandlerTree | undefined, numbers: readonly number[]): HandlerTree | undefined {
   if (tree === undefined) return undefined;
   if (typeof tree === 'number') return numbers[tree] as number;
-  return { fact: tree.fact, next: Object.fromEntries(Object.entries(tree.next).map(([value, next]) => [value, renumber(next, numbers) as HandlerTree])) };
+  return {
+    fact: tree.fact,
+    next: Object.fromEntries(Object.entries(tree.next).map(([value, next]) => [value, renumber(next, numbers) as HandlerTree])),
+  };
 }
 
 export function buildRoutine(definition: RoutineDefinition, functionIndex: (name: string) => number): Code {

@@ -70,7 +70,8 @@ export function lateBinding(facts: Facts): (e: IrEmitter) => Binding {
         return ir.load('i64.load', record, REC.immediate);
       },
       memoryOffset: (op) => {
-        if ((op as VariantOperand).spec?.source === 'moffs') return ir.numeric('i64.and', ir.load('i64.load', record, REC.immediate), state(small(REC.mask)));
+        if ((op as VariantOperand).spec?.source === 'moffs')
+          return ir.numeric('i64.and', ir.load('i64.load', record, REC.immediate), state(small(REC.mask)));
         const index = ir.numeric('i64.shl', state(small(REC.index)), ir.load('i64.load8_u', record, REC.scale));
         const displacement = ir.load('i64.load32_s', record, REC.displacement);
         const sum = ir.numeric('i64.add', ir.numeric('i64.add', state(small(REC.base)), index), displacement);

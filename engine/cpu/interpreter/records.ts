@@ -10,7 +10,14 @@ const RIP_BASE = offsetOf('ripBase');
 const PAGE_8K = offsetOf('page8k');
 const MASKS: Record<number, number> = { 16: offsetOf('ones16'), 32: offsetOf('ones32'), 64: offsetOf('ones') };
 const GPR = offsetOf('gpr');
-const SEGMENT_BASES = [offsetOf('esBase'), offsetOf('csBase'), offsetOf('ssBase'), offsetOf('dsBase'), offsetOf('fsBase'), offsetOf('gsBase')];
+const SEGMENT_BASES = [
+  offsetOf('esBase'),
+  offsetOf('csBase'),
+  offsetOf('ssBase'),
+  offsetOf('dsBase'),
+  offsetOf('fsBase'),
+  offsetOf('gsBase'),
+];
 const NUMBERED: readonly VariantOperand['kind'][] = ['st', 'seg', 'cr', 'dr'];
 
 /** What the packer must know of a variant, worked out once. */

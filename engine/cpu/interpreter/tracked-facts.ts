@@ -38,10 +38,16 @@ export function findHandler(tree: HandlerTree | undefined, facts: Facts): number
 }
 
 /** Add the path `consulted` of these facts. */
-export function growTree(tree: HandlerTree | undefined, facts: Facts, consulted: readonly TrackedFact[], handler: number): HandlerTree {
+export function growTree(
+  tree: HandlerTree | undefined,
+  facts: Facts,
+  consulted: readonly TrackedFact[],
+  handler: number,
+): HandlerTree {
   const [fact, ...rest] = consulted;
   if (fact === undefined) return handler;
-  if (typeof tree === 'number' || (tree !== undefined && tree.fact !== fact)) throw new RangeError('facts were consulted in another order');
+  if (typeof tree === 'number' || (tree !== undefined && tree.fact !== fact))
+    throw new RangeError('facts were consulted in another order');
   const next = tree?.next ?? {};
   const value = factValue(facts, fact);
   next[value] = growTree(next[value], facts, rest, handler);

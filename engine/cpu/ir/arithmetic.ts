@@ -68,13 +68,19 @@ export class IrArithmetic {
   rotl(width: Width, a: Int, count: Int): Int {
     if (width === 64) return this.#binary('i64.rotl', a, count);
     const by = this.and(count, this.const(width - 1));
-    return this.trunc(width, this.or(this.#binary('i64.shl', a, by), this.#binary('i64.shr_u', a, this.#binary('i64.sub', this.const(width), by))));
+    return this.trunc(
+      width,
+      this.or(this.#binary('i64.shl', a, by), this.#binary('i64.shr_u', a, this.#binary('i64.sub', this.const(width), by))),
+    );
   }
 
   rotr(width: Width, a: Int, count: Int): Int {
     if (width === 64) return this.#binary('i64.rotr', a, count);
     const by = this.and(count, this.const(width - 1));
-    return this.trunc(width, this.or(this.#binary('i64.shr_u', a, by), this.#binary('i64.shl', a, this.#binary('i64.sub', this.const(width), by))));
+    return this.trunc(
+      width,
+      this.or(this.#binary('i64.shr_u', a, by), this.#binary('i64.shl', a, this.#binary('i64.sub', this.const(width), by))),
+    );
   }
 
   sext(from: Width, a: Int): Int {
@@ -280,5 +286,9 @@ export class IrArithmetic {
 
 const SPLAT: Record<LaneBits, SimdOp> = { 8: 'i8x16.splat', 16: 'i16x8.splat', 32: 'i32x4.splat', 64: 'i64x2.splat' };
 const BITMASK: Record<LaneBits, SimdOp> = { 8: 'i8x16.bitmask', 16: 'i16x8.bitmask', 32: 'i32x4.bitmask', 64: 'i64x2.bitmask' };
-const EXTRACT: Record<8 | 16 | 32, SimdLaneOp> = { 8: 'i8x16.extract_lane_u', 16: 'i16x8.extract_lane_u', 32: 'i32x4.extract_lane' };
+const EXTRACT: Record<8 | 16 | 32, SimdLaneOp> = {
+  8: 'i8x16.extract_lane_u',
+  16: 'i16x8.extract_lane_u',
+  32: 'i32x4.extract_lane',
+};
 const REPLACE: Record<8 | 16 | 32, SimdLaneOp> = { 8: 'i8x16.replace_lane', 16: 'i16x8.replace_lane', 32: 'i32x4.replace_lane' };

@@ -159,7 +159,13 @@ export class IrBuilder {
       return;
     }
     const outer = this.#block;
-    const statement = { s: 'if' as const, condition: use(condition), then: [] as Statement[], otherwise: [] as Statement[], epoch: this.#epoch };
+    const statement = {
+      s: 'if' as const,
+      condition: use(condition),
+      then: [] as Statement[],
+      otherwise: [] as Statement[],
+      epoch: this.#epoch,
+    };
     this.#push(statement);
     const thenDead = this.#inside(statement.then, then);
     const otherwiseDead = otherwise ? this.#inside(statement.otherwise, otherwise) : false;
@@ -204,7 +210,17 @@ export class IrBuilder {
   }
 
   #node(what: NodeOp, type: ValueType, args: readonly Node[], kind: Node['kind']): Node {
-    const node: Node = { what, type, args, kind, epoch: this.#epoch, loopDepth: this.#loopDepth, uses: 0, inline: false, local: -1 };
+    const node: Node = {
+      what,
+      type,
+      args,
+      kind,
+      epoch: this.#epoch,
+      loopDepth: this.#loopDepth,
+      uses: 0,
+      inline: false,
+      local: -1,
+    };
     for (const arg of args) use(arg);
     if (kind === 'pure' && args.length > 0) this.#define(node);
     return node;

@@ -101,11 +101,21 @@ export abstract class IrFlags extends IrArithmetic {
   }
 
   setStatus(bits: Int): void {
-    this.#setAll(this.bit(bits, 0), this.bit(bits, 11), this.bit(bits, 4), this.bit(bits, 6), this.bit(bits, 7), this.bit(bits, 2));
+    this.#setAll(
+      this.bit(bits, 0),
+      this.bit(bits, 11),
+      this.bit(bits, 4),
+      this.bit(bits, 6),
+      this.bit(bits, 7),
+      this.bit(bits, 2),
+    );
   }
 
   #setAll(C: Bool, O: Bool, A: Bool, Z: Bool, S: Bool, P: Bool): void {
-    const low = this.or(this.shl(64, this.int(A), this.const(3)), this.or(this.int(S), this.shl(64, this.int(this.notB(P)), this.const(8))));
+    const low = this.or(
+      this.shl(64, this.int(A), this.const(3)),
+      this.or(this.int(S), this.shl(64, this.int(this.notB(P)), this.const(8))),
+    );
     const aux = this.or(this.#carryBits(C, O), low);
     const result = this.select(Z, this.const(0), this.const(0x100));
     this.writeFlagAux(aux);
@@ -113,7 +123,10 @@ export abstract class IrFlags extends IrArithmetic {
   }
 
   #carryBits(carry: Bool, overflow: Bool): Int {
-    return this.or(this.shl(64, this.int(carry), this.const(63)), this.shl(64, this.int(this.xorB(carry, overflow)), this.const(62)));
+    return this.or(
+      this.shl(64, this.int(carry), this.const(63)),
+      this.shl(64, this.int(this.xorB(carry, overflow)), this.const(62)),
+    );
   }
 
   #arithmetic(width: Width, carries: Int, result: Int): void {

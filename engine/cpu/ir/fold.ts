@@ -1,7 +1,10 @@
 import type { NumericOp } from '../../wasm/opcodes.ts';
 import type { Node } from './node.ts';
 
-type Folded = { readonly node: Node } | { readonly type: 'i64'; readonly value: bigint } | { readonly type: 'i32'; readonly value: number };
+type Folded =
+  | { readonly node: Node }
+  | { readonly type: 'i64'; readonly value: bigint }
+  | { readonly type: 'i32'; readonly value: number };
 
 const i64 = (value: bigint): Folded => ({ type: 'i64', value: BigInt.asUintN(64, value) });
 const truth = (value: boolean): Folded => ({ type: 'i32', value: value ? 1 : 0 });
@@ -48,7 +51,8 @@ export function foldNumeric(name: NumericOp, args: readonly Node[]): Folded | un
   if (b === 0n && name === 'i64.and') return i64(0n);
   if (first && b === 0xffffffffffffffffn && name === 'i64.and') return { node: first };
   if (name === 'i64.and' && b !== undefined && first) return foldMask(first, b);
-  if (name.startsWith('i32.') && first?.what.op === 'const32' && second.what.op === 'const32') return fold32Binary(name, first.what.value, second.what.value);
+  if (name.startsWith('i32.') && first?.what.op === 'const32' && second.what.op === 'const32')
+    return fold32Binary(name, first.what.value, second.what.value);
   return undefined;
 }
 
@@ -58,7 +62,8 @@ function foldMask(value: Node, mask: bigint): Folded | undefined {
     const bits = { 'i64.load8_u': 8n, 'i64.load16_u': 16n, 'i64.load32_u': 32n }[value.what.name as string];
     if (bits !== undefined && (mask & ((1n << bits) - 1n)) === (1n << bits) - 1n) return { node: value };
   }
-  if (value.what.op === 'numeric' && value.what.name === 'i64.extend_i32_u' && (mask & 0xffffffffn) === 0xffffffffn) return { node: value };
+  if (value.what.op === 'numeric' && value.what.name === 'i64.extend_i32_u' && (mask & 0xffffffffn) === 0xffffffffn)
+    return { node: value };
   if (value.what.op === 'numeric' && value.what.name === 'i64.and') {
     const inner = value.args[1]?.what;
     if (inner?.op === 'const64' && (inner.value & mask) === inner.value) return { node: value };

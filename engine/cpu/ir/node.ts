@@ -70,14 +70,39 @@ export type Exit =
 
 export type Statement =
   | { readonly s: 'def'; readonly node: Node }
-  | { readonly s: 'store'; readonly name: MemoryOp; readonly offset: number; readonly address: Node; readonly value: Node; readonly epoch: number }
+  | {
+      readonly s: 'store';
+      readonly name: MemoryOp;
+      readonly offset: number;
+      readonly address: Node;
+      readonly value: Node;
+      readonly epoch: number;
+    }
   | { readonly s: 'storeV'; readonly offset: number; readonly address: Node; readonly value: Node; readonly epoch: number }
-  | { readonly s: 'guestStore'; readonly bits: 8 | 16 | 32 | 64 | 128; readonly linear: Node; readonly value: Node; readonly epoch: number }
+  | {
+      readonly s: 'guestStore';
+      readonly bits: 8 | 16 | 32 | 64 | 128;
+      readonly linear: Node;
+      readonly value: Node;
+      readonly epoch: number;
+    }
   | { readonly s: 'assign'; readonly variable: VarCell; readonly value: Node; readonly epoch: number }
   | { readonly s: 'copy'; readonly to: Node; readonly from: Node; readonly bytes: Node; readonly epoch: number }
   | { readonly s: 'fill'; readonly to: Node; readonly value: Node; readonly bytes: Node; readonly epoch: number }
-  | { readonly s: 'if'; readonly condition: Node; readonly then: Statement[]; readonly otherwise: Statement[]; readonly epoch: number }
-  | { readonly s: 'while'; readonly before: Statement[]; readonly condition: Node; readonly body: Statement[]; readonly epoch: number }
+  | {
+      readonly s: 'if';
+      readonly condition: Node;
+      readonly then: Statement[];
+      readonly otherwise: Statement[];
+      readonly epoch: number;
+    }
+  | {
+      readonly s: 'while';
+      readonly before: Statement[];
+      readonly condition: Node;
+      readonly body: Statement[];
+      readonly epoch: number;
+    }
   | { readonly s: 'exit'; readonly exit: Exit; readonly epoch: number };
 
 /** The nodes a statement evaluates itself, in order. */

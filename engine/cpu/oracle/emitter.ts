@@ -311,8 +311,8 @@ export class OracleEmitter implements Emitter {
   }
   checkAligned(op: Operand, bytes: 16 | 64): void {
     const binding = this.#memoryBinding(op);
-    if (this.#frame.memory.linear(binding.segment, this.#frame.offsetOf(binding)) % BigInt(bytes) !== 0n)
-      throw new GuestFault(13, 0);
+    const linear = this.#frame.memory.checked(bytes, binding.segment, { offset: this.#frame.offsetOf(binding), kind: 'read' });
+    if (linear % BigInt(bytes) !== 0n) throw new GuestFault(13, 0);
   }
   readVec(op: Operand, aligned: boolean): Vec {
     const binding = this.#frame.bindingOf(op);

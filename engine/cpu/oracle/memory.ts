@@ -84,8 +84,8 @@ export class OracleMemory implements LinearMemory {
     return BigInt.asUintN(32, offset + this.#segment(segment).base);
   }
 
-  /** Checks of an access of `bytes` at an offset; the linear address. */
-  #checked(bytes: number, segment: number, request: Request): bigint {
+  /** Checks of an access of `bytes` at an offset, without alignment; the linear address. */
+  checked(bytes: number, segment: number, request: Request): bigint {
     const fault = (): GuestFault => new GuestFault(segment === SS ? 12 : 13, 0);
     const linear = this.linear(segment, request.offset);
     const last = BigInt(bytes - 1);
@@ -124,7 +124,7 @@ export class OracleMemory implements LinearMemory {
   place(bytes: number, segment: number, request: Request): Places {
     // Processors look at the alignment an instruction demands before they look at segment limits and canonical form.
     if (request.aligned === true && this.linear(segment, request.offset) % 16n !== 0n) throw new GuestFault(13, 0);
-    const linear = this.#checked(bytes, segment, request);
+    const linear = this.checked(bytes, segment, request);
     this.#checkAlignment(linear, bytes);
     return this.#translate(linear, { bytes, kind: request.kind === 'read' ? 'read' : 'write', privilege: this.#privilege() });
   }

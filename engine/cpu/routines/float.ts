@@ -46,8 +46,6 @@ function fromFloat(r: Routine, bits: Bits, a: Node): Int {
   return bits === 64 ? int(r.ir.numeric('i64.reinterpret_f64', a)) : r.unsigned(r.ir.numeric('i32.reinterpret_f32', a));
 }
 
-
-
 function binary(op: 'add' | 'sub' | 'mul' | 'div', bits: Bits): RoutineDefinition {
   return {
     name: `float.${op}${bits}`,

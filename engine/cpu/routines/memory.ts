@@ -33,7 +33,8 @@ function dataAccess(r: Routine, write: boolean): Int {
 
 const faulted = (r: Routine, translated: Int): Bool => r.bit(translated, 63);
 const onBus = (r: Routine, translated: Int): Bool => r.any(translated, TRANSLATED.bus);
-const crosses = (r: Routine, linear: Int, bytes: Int): Bool => r.ltU(r.const(PAGE), r.add(64, r.and(linear, r.const(PAGE - 1)), bytes));
+const crosses = (r: Routine, linear: Int, bytes: Int): Bool =>
+  r.ltU(r.const(PAGE), r.add(64, r.and(linear, r.const(PAGE - 1)), bytes));
 const nextPage = (r: Routine, linear: Int): Int => r.add(64, r.and(linear, r.const(~0xfffn)), r.const(PAGE));
 
 /** Queue #AC where alignment is checked and this access fails; `leave` is what the routine returns then. #GP comes before, #PF after it. */

@@ -61,7 +61,10 @@ const segmentLinear: RoutineDefinition = {
     const index = r.parameter(1);
     const offset = r.parameterInt(2);
     const last = r.add(64, offset, r.sub(64, r.unsigned(r.parameter(3)), r.const(1)));
-    const inside = r.andB(r.leU(r.stateElement('segLow', index), offset), r.leU(last, r.stateElement('segHigh', index)));
+    const [low, high] = [r.stateElement('segLow', index), r.stateElement('segHigh', index)];
+    // Accesses wrap around at the end of a segment of all 4 GiB, as processors have it.
+    const whole = r.andB(r.eq(low, r.const(0)), r.eq(high, r.const(0xffffffff)));
+    const inside = r.andB(r.leU(low, offset), r.orB(r.leU(last, high), whole));
     const isStack = r.eq(r.remU(r.unsigned(index), r.const(6)), r.const(2));
     r.if(r.notB(inside), () => {
       r.queue(13, r.const(0));

@@ -47,6 +47,7 @@ function operandAddress(decoded: Decoded, gpr: readonly bigint[]): number {
 }
 
 function apply(before: Uint8Array, patches: readonly Patch[]): Uint8Array {
+  if (patches.length === 0) return before;
   const after = before.slice();
   for (const { at, bytes } of patches) after.set(bytes, at);
   return after;
@@ -59,7 +60,9 @@ class Differences {
     if (mine !== theirs) this.found.push(`${what} ${hex(mine)}, recorded ${hex(theirs)}`);
   }
   bytes(what: string, mine: Uint8Array, theirs: Uint8Array): void {
-    if (mine.some((byte, i) => byte !== theirs[i])) this.found.push(`${what} ${hexBytes(mine)}, recorded ${hexBytes(theirs)}`);
+    let i = 0;
+    while (i < mine.length && mine[i] === theirs[i]) i++;
+    if (i < mine.length) this.found.push(`${what} ${hexBytes(mine)}, recorded ${hexBytes(theirs)}`);
   }
 }
 
@@ -89,12 +92,11 @@ function compareFx(to: Differences, mine: Uint8Array, theirs: Uint8Array, tolera
 
 /** Every difference in words; empty when the tier agrees with the recording. */
 export function differencesOf(
-  what: { file: VectorFile; name: string; form: string; vector: VectorCase; decoded: Decoded | undefined },
+  what: { name: string; form: string; before: SandboxState; vector: VectorCase; decoded: Decoded | undefined },
   outcome: SandboxOutcome,
 ): string[] {
-  const { file, name, form, vector, decoded } = what;
+  const { name, form, before, vector, decoded } = what;
   const { input, output } = vector;
-  const before = initialState(file, input);
   const tolerance = toleranceOf(name, form);
   const to = new Differences();
   if (tolerance.stackFaultFirst && outcome.vector === 12 && output.vector === 13) return [];

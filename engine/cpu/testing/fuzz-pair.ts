@@ -140,7 +140,7 @@ export class FuzzPair {
   readonly #mode: StageMode;
   readonly #cpl: 0 | 3;
   readonly #decodeMode: DecodeMode;
-  readonly stages: readonly Stage[];
+  readonly #stages: readonly Stage[];
   /** State and memory at the start of every program. */
   readonly #start: readonly { saved: ReturnType<typeof vcpuState.save>; memory: Uint8Array }[];
 
@@ -148,8 +148,8 @@ export class FuzzPair {
     this.#mode = mode;
     this.#cpl = cpl;
     this.#decodeMode = DECODE_MODES[mode];
-    this.stages = tiers.map((tier) => new Stage(tier, mode, cpl));
-    this.#start = this.stages.map(({ cpu }) => ({
+    this.#stages = tiers.map((tier) => new Stage(tier, mode, cpl));
+    this.#start = this.#stages.map(({ cpu }) => ({
       saved: vcpuState.save(cpu.s),
       memory: cpu.machine.dma.read(0, RAM_BYTES).slice(),
     }));
@@ -166,7 +166,7 @@ export class FuzzPair {
 
   /** Data near which memory operands land: base registers point there, the rest is random or small. */
   #registers(random: Random): bigint[] {
-    const [stage] = this.stages;
+    const [stage] = this.#stages;
     if (stage === undefined) throw new Error('there is no tier');
     return Array.from({ length: 16 }, (_, i) => {
       if (i === 1) return BigInt(random.below(48));
@@ -183,8 +183,8 @@ export class FuzzPair {
     const registers = this.#registers(random);
     const data = Uint8Array.from({ length: 0x800 }, () => random.below(256));
     const change = conditions(random, this.#mode, this.#cpl);
-    for (const [i, stage] of this.stages.entries()) this.#prepare(stage, i, { program, registers, data, change });
-    const exits = this.stages.map(({ cpu }) => {
+    for (const [i, stage] of this.#stages.entries()) this.#prepare(stage, i, { program, registers, data, change });
+    const exits = this.#stages.map(({ cpu }) => {
       try {
         return cpu.run(STEPS).reason;
       } catch (error) {
@@ -192,10 +192,17 @@ export class FuzzPair {
       }
     });
     if (exits.includes('patience')) return undefined;
+    if (this.#limitBeforeAlignment()) return undefined;
     const found = this.#compare(exits);
     if (found.length === 0) return undefined;
     const listing = program.map((bytes) => `${Buffer.from(bytes).toString('hex')} ${this.#print(bytes)}`).join('; ');
     return `${this.#mode} CPL ${this.#cpl} seed ${seed}: ${found.slice(0, 6).join('; ')} after ${listing}`;
+  }
+
+  /** A known difference: outside 64-bit code the interpreter meets the limit of SS before the alignment to 16 bytes (differences.ts). */
+  #limitBeforeAlignment(): boolean {
+    const vectors = this.#stages.map(({ cpu: { s } }) => (Number(s.csBase + s.rip) - AT.handlers) >> 4);
+    return this.#mode !== 'long' && vectors[0] === 13 && vectors[1] === 12;
   }
 
   #print(bytes: Uint8Array): string {
@@ -226,7 +233,7 @@ export class FuzzPair {
   #compare(exits: readonly string[]): string[] {
     const found: string[] = [];
     if (new Set(exits).size > 1) found.push(`exits ${exits.join(' and ')}`);
-    const [first, ...others] = this.stages.map(({ cpu }) => ({
+    const [first, ...others] = this.#stages.map(({ cpu }) => ({
       state: visible(cpu),
       memory: cpu.machine.dma.read(0, RAM_BYTES),
     }));

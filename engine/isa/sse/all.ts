@@ -6,6 +6,7 @@ import { conversions } from './convert.ts';
 import { immediateShuffles } from './immediate.ts';
 import { moves } from './move.ts';
 import { packedIntegers } from './packed.ts';
+import { packedLayouts } from './packed-layout.ts';
 import { stringCompares } from './strings.ts';
 
 export const definitions: readonly Definition[] = [
@@ -13,6 +14,7 @@ export const definitions: readonly Definition[] = [
   ...floatArithmetic,
   ...conversions,
   ...packedIntegers,
+  ...packedLayouts,
   ...immediateShuffles,
   ...stringCompares,
   ...control,

@@ -1,43 +1,24 @@
 /**
- * Packed integer arithmetic that exists for MMX and XMM operands alike (SDM vol. 2). MMX operands are zero-extended to a vector, so
- * lane-wise operations need no cases; where lanes meet, the two operands of an MMX form are put side by side first.
+ * Packed integer arithmetic that exists for MMX and XMM operands alike (SDM vol. 2): lane-wise operations, products, sums, shifts. MMX
+ * operands are zero-extended to a vector, so nothing here depends on their size.
  */
 import { defineInstruction } from '../define.ts';
 import type { Emitter, Int, Vec, VecBinary, VecShift, VecUnary } from '../emitter.ts';
 import type { Definition } from '../form.ts';
 import { readPacked, requireFor, writePacked } from '../mmx/state.ts';
-import { blend, minimum, splatConst, zeroVec } from './vectors.ts';
-
-const noFlags = { reads: '', writes: '' } as const;
-
-/** `mmx` is true when both operands are 64 bits, zero-extended. */
-type PackedBody = (e: Emitter, operands: { a: Vec; b: Vec; mmx: boolean }) => Vec;
-
-/** Forms for MMX (with its feature, if there is one) and XMM. */
-function packedForms(opcode: string, feature: { mmx?: string; xmm: string }): string[] {
-  const xmm = `66 0F ${opcode} Vx,Wx feature:${feature.xmm}`;
-  return feature.mmx === undefined ? [xmm] : [`NP 0F ${opcode} Pq,Qq feature:${feature.mmx}`, xmm];
-}
-
-function definePacked(name: string, forms: readonly string[], run: PackedBody): Definition {
-  return defineInstruction({
-    name,
-    forms,
-    flags: noFlags,
-    run(e, { dst, src }) {
-      requireFor(e, dst);
-      const b = readPacked(e, src);
-      writePacked(e, dst, run(e, { a: readPacked(e, dst), b, mmx: dst.kind === 'mmx' }));
-    },
-  });
-}
-
-const MMX = { mmx: 'mmx', xmm: 'sse2' };
-const MMX_SSE = { mmx: 'sse', xmm: 'sse2' };
-const MMX_SSE2 = { mmx: 'sse2', xmm: 'sse2' };
-const SSSE3 = { mmx: 'ssse3', xmm: 'ssse3' };
-const SSE41 = { xmm: 'sse41' };
-const SSE42 = { xmm: 'sse42' };
+import {
+  definePacked,
+  MMX,
+  MMX_SSE,
+  MMX_SSE2,
+  noFlags,
+  type PackedBody,
+  packedForms,
+  SSE41,
+  SSE42,
+  SSSE3,
+} from './packed-forms.ts';
+import { minimum, splatConst, zeroVec } from './vectors.ts';
 
 /** One vector operation, destination first. */
 const LANEWISE: readonly [name: string, opcode: string, op: VecBinary, feature: { mmx?: string; xmm: string }][] = [
@@ -153,37 +134,6 @@ const sums = [
   }),
 ];
 
-// ---- horizontal arithmetic ----
-
-const EVEN_WORDS = LOW_WORDS;
-const ODD_WORDS = HIGH_WORDS;
-const EVEN_LANES32 = [0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27];
-const ODD_LANES32 = [4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31];
-
-/** Both operands side by side when they are 64 bits: then one shuffle of the pair serves for both forms. */
-function sideBySide(e: Emitter, { a, b, mmx }: { a: Vec; b: Vec; mmx: boolean }): [Vec, Vec] {
-  if (!mmx) return [a, b];
-  const both = e.vecFromInts(e.vecLane(64, a, 0), e.vecLane(64, b, 0));
-  return [both, both];
-}
-
-const horizontal = (name: string, opcode: string, op: VecBinary): Definition =>
-  definePacked(name, packedForms(opcode, SSSE3), (e, operands) => {
-    const [first, second] = sideBySide(e, operands);
-    const wide = op.startsWith('i32x4');
-    const even = e.vecShuffle(wide ? EVEN_LANES32 : EVEN_WORDS, first, second);
-    return e.vec(op, even, e.vecShuffle(wide ? ODD_LANES32 : ODD_WORDS, first, second));
-  });
-
-const horizontals = [
-  horizontal('phaddw', '38 01', 'i16x8.add'),
-  horizontal('phaddd', '38 02', 'i32x4.add'),
-  horizontal('phaddsw', '38 03', 'i16x8.add_sat_s'),
-  horizontal('phsubw', '38 05', 'i16x8.sub'),
-  horizontal('phsubd', '38 06', 'i32x4.sub'),
-  horizontal('phsubsw', '38 07', 'i16x8.sub_sat_s'),
-];
-
 // ---- signs, and-not ----
 
 const sign = (name: string, opcode: string, shape: 'i8x16' | 'i16x8' | 'i32x4'): Definition =>
@@ -200,62 +150,6 @@ const signs = [
   sign('psignd', '38 0A', 'i32x4'),
   definePacked('pandn', packedForms('DF', MMX), (e, { a, b }) => e.vec('v128.andnot', b, a)),
 ];
-
-// ---- packing and interleaving ----
-
-type Narrow = Extract<VecBinary, `${string}.narrow_${string}`>;
-
-const pack = (name: string, opcode: string, what: { op: Narrow; feature: { mmx?: string; xmm: string } }): Definition =>
-  definePacked(name, packedForms(opcode, what.feature), (e, operands) => {
-    const [first, second] = sideBySide(e, operands);
-    return e.vec(what.op, first, second);
-  });
-
-const packs = [
-  pack('packsswb', '63', { op: 'i8x16.narrow_i16x8_s', feature: MMX }),
-  pack('packuswb', '67', { op: 'i8x16.narrow_i16x8_u', feature: MMX }),
-  pack('packssdw', '6B', { op: 'i16x8.narrow_i32x4_s', feature: MMX }),
-  pack('packusdw', '38 2B', { op: 'i16x8.narrow_i32x4_u', feature: SSE41 }),
-];
-
-/** Byte numbers that interleave lanes of `size` bytes of two vectors, beginning with byte `from`. */
-function interleaved(size: number, from: number): number[] {
-  return Array.from({ length: 16 }, (_, i) => {
-    const lane = Math.floor(i / (2 * size));
-    return from + lane * size + (i % size) + (Math.floor(i / size) % 2) * 16;
-  });
-}
-
-function unpack(name: string, what: { opcode: string; size: number; high: boolean }): Definition {
-  const { opcode, size, high } = what;
-  // The low forms of MMX read 32 bits of memory.
-  const forms = [`NP 0F ${opcode} Pq,Q${high ? 'q' : 'd'} feature:mmx`, `66 0F ${opcode} Vx,Wx feature:sse2`];
-  return definePacked(name, size === 8 ? forms.slice(1) : forms, (e, { a, b, mmx }) =>
-    e.vecShuffle(interleaved(size, high ? (mmx ? 4 : 8) : 0), a, b),
-  );
-}
-
-const unpacks = [
-  unpack('punpcklbw', { opcode: '60', size: 1, high: false }),
-  unpack('punpcklwd', { opcode: '61', size: 2, high: false }),
-  unpack('punpckldq', { opcode: '62', size: 4, high: false }),
-  unpack('punpcklqdq', { opcode: '6C', size: 8, high: false }),
-  unpack('punpckhbw', { opcode: '68', size: 1, high: true }),
-  unpack('punpckhwd', { opcode: '69', size: 2, high: true }),
-  unpack('punpckhdq', { opcode: '6A', size: 4, high: true }),
-  unpack('punpckhqdq', { opcode: '6D', size: 8, high: true }),
-];
-
-const unpackFloats = (['ps', 'pd'] as const).flatMap((suffix) => {
-  const [prefix, size, feature] = suffix === 'ps' ? ['NP', 4, 'sse'] : ['66', 8, 'sse2'];
-  return [false, true].map((high) =>
-    definePacked(
-      `unpck${high ? 'h' : 'l'}${suffix}`,
-      [`${prefix} 0F ${high ? '15' : '14'} Vx,Wx feature:${feature}`],
-      (e, { a, b }) => e.vecShuffle(interleaved(Number(size), high ? 8 : 0), a, b),
-    ),
-  );
-});
 
 // ---- shifts ----
 
@@ -295,105 +189,4 @@ const shifts = [
   ...shift('psllq', { opcode: 'F3', immediate: '73/6', op: 'i64x2.shl' }),
 ];
 
-// ---- byte shuffle ----
-
-const shuffleBytes = definePacked('pshufb', packedForms('38 00', SSSE3), (e, { a, b, mmx }) =>
-  // Index bits above the vector are ignored, bit 7 asks for zero; wasm gives zero for any index of 16 or more.
-  e.vec('i8x16.swizzle', a, e.vec('v128.and', b, splatConst(e, 8, mmx ? 0x87n : 0x8fn))),
-);
-
-// ---- blends by a mask register, minimum position ----
-
-/** Lanes of the source where the sign of XMM0's lane is set. */
-function variableBlend(name: string, opcode: string, shape: 'i8x16' | 'i32x4' | 'i64x2'): Definition {
-  return defineInstruction({
-    name,
-    forms: [`66 0F 38 ${opcode} Vx,Wx,XMM0 feature:sse41`],
-    flags: noFlags,
-    run(e, { dst, src }) {
-      requireFor(e, dst);
-      const b = readPacked(e, src);
-      const mask = e.vec(`${shape}.gt_s`, zeroVec(e), e.xmm(0));
-      writePacked(e, dst, blend(e, mask, b, readPacked(e, dst)));
-    },
-  });
-}
-
-const blends = [
-  variableBlend('pblendvb', '10', 'i8x16'),
-  variableBlend('blendvps', '14', 'i32x4'),
-  variableBlend('blendvpd', '15', 'i64x2'),
-];
-
-const minimumPosition = definePacked('phminposuw', packedForms('38 41', SSE41), (e, { b }) => {
-  // Word and number in one value, so that the smallest word with the smallest number wins.
-  const keyed = (lane: number): Int => e.or(e.shl(64, e.vecLane(16, b, lane), e.const(16)), e.const(lane));
-  let best = keyed(0);
-  for (let lane = 1; lane < 8; lane++) best = minimum(e, best, keyed(lane));
-  const word = e.shr(64, best, e.const(16));
-  return e.vecFromInts(e.or(word, e.shl(64, e.and(best, e.const(7)), e.const(16))), e.const(0));
-});
-
-const test = defineInstruction({
-  name: 'ptest',
-  forms: ['66 0F 38 17 Vx,Wx feature:sse41'],
-  flags: { reads: '', writes: 'OSZAPC' },
-  run(e, { dst, src }) {
-    requireFor(e, dst);
-    const b = readPacked(e, src);
-    const a = readPacked(e, dst);
-    const isZero = (v: Vec) => e.eq(e.or(e.vecLane(64, v, 0), e.vecLane(64, v, 1)), e.const(0));
-    const no = e.false();
-    e.flags({ Z: isZero(e.vec('v128.and', a, b)), C: isZero(e.vec('v128.andnot', b, a)), O: no, S: no, A: no, P: no });
-  },
-});
-
-// ---- extensions ----
-
-function extension(
-  suffix: string,
-  code: number,
-  what: { size: 'q' | 'd' | 'w'; steps: ('i16x8' | 'i32x4' | 'i64x2')[] },
-): Definition[] {
-  return (['s', 'u'] as const).map((kind) => {
-    const opcode = (code + (kind === 's' ? 0x20 : 0x30)).toString(16).toUpperCase();
-    return defineInstruction({
-      name: `pmov${kind === 's' ? 's' : 'z'}x${suffix}`,
-      forms: [`66 0F 38 ${opcode} Vx,W${what.size} feature:sse41`],
-      flags: noFlags,
-      run(e, { dst, src }) {
-        requireFor(e, dst);
-        const narrow = e.vecFromInts(e.read(src), e.const(0));
-        const wide = what.steps.reduce((v, shape) => e.vec1(`${shape}.extend_low_${kind}`, v), narrow);
-        e.writeVec(dst, wide, true);
-      },
-    });
-  });
-}
-
-const extensions = [
-  ...extension('bw', 0, { size: 'q', steps: ['i16x8'] }),
-  ...extension('bd', 1, { size: 'd', steps: ['i16x8', 'i32x4'] }),
-  ...extension('bq', 2, { size: 'w', steps: ['i16x8', 'i32x4', 'i64x2'] }),
-  ...extension('wd', 3, { size: 'q', steps: ['i32x4'] }),
-  ...extension('wq', 4, { size: 'd', steps: ['i32x4', 'i64x2'] }),
-  ...extension('dq', 5, { size: 'q', steps: ['i64x2'] }),
-];
-
-export const packedIntegers: readonly Definition[] = [
-  ...lanewise,
-  ...absolute,
-  ...products,
-  ...sums,
-  ...horizontals,
-  ...signs,
-  ...packs,
-  ...unpacks,
-  ...unpackFloats,
-  ...shifts,
-  shuffleBytes,
-  ...blends,
-  minimumPosition,
-  test,
-  ...extensions,
-];
+export const packedIntegers: readonly Definition[] = [...lanewise, ...absolute, ...products, ...sums, ...signs, ...shifts];

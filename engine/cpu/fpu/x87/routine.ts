@@ -2,7 +2,9 @@
 import { X87_OPS, type X87Op } from '../../../isa/x87/ops.ts';
 import type { SlowContext } from '../../context.ts';
 import * as arithmetic from './arithmetic.ts';
+import * as comparison from './compare.ts';
 import * as environment from './environment.ts';
+import { remainder } from './remainder.ts';
 import * as transcendental from './transcendental.ts';
 import * as transfer from './transfer.ts';
 import * as unit from './unit.ts';
@@ -21,11 +23,11 @@ const act =
     return undefined;
   };
 const binary = (op: arithmetic.BinaryOp): Operation => act((a, b, where) => arithmetic.arithmetic(op, a, n(b), where));
-const compare = (quiet: boolean): Operation => act((a, b, pops) => arithmetic.compareToConditions(a, n(b), { quiet, pops }));
+const compare = (quiet: boolean): Operation => act((a, b, pops) => comparison.compareToConditions(a, n(b), { quiet, pops }));
 const compareFlags =
   (quiet: boolean): Operation =>
   (a, b, pops) =>
-    arithmetic.compareToFlags(a, n(b), { quiet, pops });
+    comparison.compareToFlags(a, n(b), { quiet, pops });
 const circular = (which: transcendental.Trigonometric): Operation => act(() => transcendental.trigonometric(which));
 
 const OPERATIONS: Readonly<Record<Exclude<X87Op, ControlOp>, Operation>> = {
@@ -39,8 +41,8 @@ const OPERATIONS: Readonly<Record<Exclude<X87Op, ControlOp>, Operation>> = {
   ucom: compare(true),
   comi: compareFlags(false),
   ucomi: compareFlags(true),
-  tst: act(() => arithmetic.testZero()),
-  xam: act(() => arithmetic.examine()),
+  tst: act(() => comparison.testZero()),
+  xam: act(() => comparison.examine()),
   load: act((a, b) => transfer.loadValue(a, n(b))),
   load80: act((a, b) => transfer.load80(a, b)),
   loadBcd: act((a, b) => transfer.loadBcd(a, b)),
@@ -64,8 +66,8 @@ const OPERATIONS: Readonly<Record<Exclude<X87Op, ControlOp>, Operation>> = {
   rndint: act(() => arithmetic.roundInteger()),
   scale: act(() => arithmetic.scale()),
   xtract: act(() => arithmetic.extract()),
-  prem: act(() => arithmetic.remainder(false)),
-  prem1: act(() => arithmetic.remainder(true)),
+  prem: act(() => remainder(false)),
+  prem1: act(() => remainder(true)),
   f2xm1: act(() => transcendental.exponentialOnTop()),
   yl2x: act(() => transcendental.onTwo(transcendental.yLog2x)),
   yl2xp1: act(() => transcendental.onTwo(transcendental.yLog2xPlus1)),

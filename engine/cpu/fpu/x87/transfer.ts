@@ -13,7 +13,7 @@ import {
 } from '../softfloat/formats.ts';
 import { DE, IE, OE, type RoundingMode, rounding, roundTo, roundToInteger, UE } from '../softfloat/round.ts';
 import { copyWide, FINITE, quiet, SIGNALLING, setDefaultNaN, ZERO } from '../softfloat/wide.ts';
-import { loadSource } from './arithmetic.ts';
+import { loadSource } from './source.ts';
 import * as unit from './unit.ts';
 import { A, R } from './unit.ts';
 
