@@ -178,12 +178,26 @@ const loads = [
   ),
 ];
 
-/** Stores test the destination first: the register stack changes only when memory can be written. */
+/**
+ * The destination is tested before the register stack changes. An unmasked exception that will keep the store from happening is found
+ * first: then memory is not touched at all.
+ */
+function probeStore(e: Emitter, dst: Operand, what: { op: X87Op; args: readonly number[]; bytes: number }): void {
+  const probe = (): void => e.probeWrite(dst, what.bytes);
+  const masks = e.const(0x3f);
+  e.if(e.eq(e.and(e.field('fcw'), masks), masks), probe, () => {
+    const stored = call(e, 'peek', [x87Index(what.op), ...what.args])[1];
+    e.if(e.ne(stored, e.const(0)), probe);
+  });
+}
+
 function storeMemory(name: string, form: string, what: { format: number; pops: number; op?: X87Op }): Definition {
+  const op = what.op ?? 'store';
+  const args = [what.format, what.pops];
   return define(name, [form], (e, { dst }) => {
     begin(e);
-    e.probeWrite(dst, dst.width / 8);
-    const [value, stored] = call(e, what.op ?? 'store', [what.format, what.pops]);
+    probeStore(e, dst, { op, args, bytes: dst.width / 8 });
+    const [value, stored] = call(e, op, args);
     e.if(e.ne(stored, e.const(0)), () => e.write(dst, value));
     noteOperand(e, dst);
   });
@@ -192,7 +206,7 @@ function storeMemory(name: string, form: string, what: { format: number; pops: n
 function store80(name: string, form: string, op: 'store80' | 'storeBcd'): Definition {
   return define(name, [form], (e, { dst }) => {
     begin(e);
-    e.probeWrite(dst, 10);
+    probeStore(e, dst, { op, args: [1], bytes: 10 });
     const [low, high] = call(e, op, [1]);
     e.if(e.bit(high, 16), () => {
       e.storeAt(dst, 0, 64, low);

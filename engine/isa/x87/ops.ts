@@ -37,6 +37,8 @@ export const X87_OPS = [
   // a: registers to pop
   'store80',
   'storeBcd',
+  // what a store would return, without doing it; a: index of the store, b, c: its a and b
+  'peek',
   // a: register, b: registers to pop | 8 when an empty ST0 is no stack fault
   'storeRegister',
   // a: register

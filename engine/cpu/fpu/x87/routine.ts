@@ -51,6 +51,7 @@ const OPERATIONS: Readonly<Record<Exclude<X87Op, ControlOp>, Operation>> = {
   storeTruncated: (a, b) => transfer.storeValue(n(a), n(b), true),
   store80: (a) => transfer.store80(n(a)),
   storeBcd: (a) => transfer.storeBcd(n(a)),
+  peek: (op, a, b) => unit.unchanged(() => TABLE[n(op)]?.operation(a, BigInt(b), 0)),
   storeRegister: act((a, b) => transfer.storeRegister(n(a), n(b) & 7, n(b) > 7)),
   exchange: act((a) => transfer.exchange(n(a))),
   move: act((a, b) => transfer.conditionalMove(n(a), b !== 0n)),
@@ -89,13 +90,14 @@ const CONTROL: Readonly<Record<ControlOp, Image>> = {
 };
 
 /** Operations that leave C1 alone unless the stack faults (observed on an Intel processor; the manual calls it undefined or cleared). */
-const KEEPS_C1: readonly X87Op[] = ['nop', 'move', 'comi', 'ucomi'];
+const KEEPS_C1: readonly X87Op[] = ['nop', 'move', 'comi', 'ucomi', 'peek'];
 
 /** What a number of X87_OPS means. */
 const TABLE = X87_OPS.map((op) => ({
   control: op in CONTROL ? CONTROL[op as ControlOp] : undefined,
   operation: OPERATIONS[op as Exclude<X87Op, ControlOp>],
   keepsC1: KEEPS_C1.includes(op),
+  changes: op !== 'peek',
 }));
 
 const ESCAPE = 0xd8;
@@ -119,7 +121,7 @@ export function x87Routine(c: SlowContext, a0: bigint, a1: bigint, a2: bigint, a
     entry.control(c, a1, a2 === 16n ? 16 : 32, a3 !== 0n);
     return NOTHING;
   }
-  s.fip = c.ip();
+  if (entry.changes) s.fip = c.ip();
   unit.enter(s, entry.keepsC1);
   const result = entry.operation(a1, a2, n(a3));
   // Earlier exceptions were taken before the instruction began: a summary bit now is this instruction's.

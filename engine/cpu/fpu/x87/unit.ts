@@ -40,6 +40,16 @@ export function enter(s: VcpuState, keepsC1: boolean): void {
   if (!keepsC1) s.fsw &= ~C1;
 }
 
+/** Result of an operation whose effects on status word and stack are taken back. */
+export function unchanged<T>(operation: () => T): T {
+  const { fsw, ftop, ftag } = state;
+  const result = operation();
+  state.fsw = fsw;
+  state.ftop = ftop;
+  state.ftag = ftag;
+  return result;
+}
+
 /** Rounding format by the precision control. */
 export const precision = (): Format => PRECISION[(state.fcw >>> 8) & 3] as Format;
 
