@@ -80,7 +80,7 @@ const text = (value: unknown): string =>
 /** Bits of CR0 and CR4, RFLAGS and attributes in VMCS form. */
 const CR0 = { mp: 2n, em: 4n, ts: 8n, ne: 0x20n, am: 0x40000n } as const;
 const SSE_ENABLED = 0x600n;
-const [TRAP, ALIGNMENT, VM86_FLAGS] = [0x100, 0x40000, 0x23000];
+const [TRAP, INTERRUPTS, ALIGNMENT, VM86_FLAGS] = [0x100, 0x200, 0x40000, 0x23000];
 const [EXPAND_DOWN, READ_ONLY] = [4, 2];
 
 /** Everything about the processor that a program meets but did not make: floating-point state, traps, limits, breakpoints. */
@@ -93,6 +93,7 @@ function conditions(random: Random, mode: StageMode, cpl: number): (s: VcpuState
   for (let i = 0; i < 8; i++) fpr.fill(0, i * 16 + 10, i * 16 + 16);
   const flags =
     (random.below(0x1000) & 0xcd5) |
+    (random.chance(40) ? INTERRUPTS : 0) |
     (random.chance(6) ? TRAP : 0) |
     (random.chance(10) ? ALIGNMENT : 0) |
     (cpl === 3 && random.chance(30) ? 0x3000 : 0);
@@ -184,14 +185,20 @@ export class FuzzPair {
     const data = Uint8Array.from({ length: 0x800 }, () => random.below(256));
     const change = conditions(random, this.#mode, this.#cpl);
     for (const [i, stage] of this.#stages.entries()) this.#prepare(stage, i, { program, registers, data, change });
+    const interruptAfter = random.chance(35) ? 1 + random.below(LENGTH / 2) : 0;
+    const vector = 0x20 + random.below(0xe0);
     const exits = this.#stages.map(({ cpu }) => {
       try {
-        return cpu.run(STEPS).reason;
+        cpu.host.interrupts.length = 0;
+        if (interruptAfter === 0) return cpu.run(STEPS).reason;
+        const first = cpu.run(interruptAfter).reason;
+        cpu.interrupt(vector);
+        return `${first}, ${cpu.run(STEPS - interruptAfter).reason}`;
       } catch (error) {
         return `threw ${error instanceof Error ? error.stack : String(error)}`;
       }
     });
-    if (exits.includes('patience')) return undefined;
+    if (exits.some((exit) => exit.includes('patience'))) return undefined;
     if (this.#limitBeforeAlignment()) return undefined;
     const found = this.#compare(exits);
     if (found.length === 0) return undefined;

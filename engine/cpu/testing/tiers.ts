@@ -7,7 +7,7 @@ import { floatRoutines } from '../fpu/routines.ts';
 import { generateInterpreter } from '../interpreter/generate.ts';
 import { Oracle } from '../oracle/oracle.ts';
 import { createProcessor, type InterpreterImage } from '../processor.ts';
-import { vcpuState } from '../state.ts';
+import { REQUEST, vcpuState } from '../state.ts';
 import { resetVcpu } from '../system/reset.ts';
 import { systemRoutines } from '../system/routines.ts';
 import { TestHost, testMachine } from './machine.ts';
@@ -20,6 +20,8 @@ export interface TierCpu {
   modeChanged(): void;
   /** The same, and all translations are forgotten. */
   changed(): void;
+  /** An external interrupt arrives. */
+  interrupt(vector: number): void;
   /** Until `limit` instructions have completed. */
   run(limit: number): { readonly reason: string; readonly retired: number };
 }
@@ -39,7 +41,15 @@ const oracle: Tier = {
     resetVcpu(s, model, 0);
     const routines = { ...systemRoutines, ...floatRoutines };
     const cpu = new Oracle({ s, machine, host, model, index: 0, routines, decode });
-    return { machine, host, s, modeChanged: () => undefined, changed: () => undefined, run: (limit) => cpu.run(limit) };
+    return {
+      machine,
+      host,
+      s,
+      modeChanged: () => undefined,
+      changed: () => undefined,
+      interrupt: (vector) => host.interrupts.push(vector),
+      run: (limit) => cpu.run(limit),
+    };
   },
 };
 
@@ -68,6 +78,10 @@ const interpreter: Tier = {
       s: processor.state(0),
       modeChanged: () => cpu.modeChanged(),
       changed: () => cpu.restored(),
+      interrupt: (vector) => {
+        host.interrupts.push(vector);
+        Atomics.or(machine.i32, processor.requestWord(0) >>> 2, REQUEST.interrupt);
+      },
       run: (limit) => cpu.run(limit),
     };
   },
