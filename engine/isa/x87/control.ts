@@ -4,7 +4,7 @@ import type { Emitter, Facts, Int, Operand } from '../emitter.ts';
 import type { Definition } from '../form.ts';
 import { takePendingException } from '../mmx/state.ts';
 
-import { begin, call, define, requireX87 } from './definitions.ts';
+import { begin, call, define, requireX87 } from './calls.ts';
 import type { X87Op } from './ops.ts';
 
 /** Bits of the control word that can be written; bit 6 reads 1. */
