@@ -1,6 +1,6 @@
 /**
- * x87 arithmetic, comparisons and conditional moves (SDM vol. 1, chapter 8). Each checks that the unit may be used and takes a pending exception before it touches memory;
- * the work itself is the `x87` slow routine's.
+ * x87 arithmetic, comparisons and conditional moves (SDM vol. 1, chapter 8). Each checks that the unit may be used and takes a pending
+ * exception before it touches memory; the work itself is the `x87` slow routine's.
  */
 import { defineInstruction } from '../define.ts';
 import type { Emitter, Int } from '../emitter.ts';
