@@ -1,5 +1,5 @@
 /** The software x86-64 processor of one thread: generated code over the machine's memory, one core per vCPU. */
-import { createDecoder } from '../isa/decoder.ts';
+import { createDecoder, type Decode } from '../isa/decoder.ts';
 import { definitions } from '../isa/all.ts';
 import type { SlowName } from '../isa/fields.ts';
 import type { Definition } from '../isa/form.ts';
@@ -54,11 +54,16 @@ const routines: Readonly<Record<SlowName, SlowRoutineBody>> = { ...systemRoutine
 /** Create this thread's processor. Takes its regions from the machine's arena: every thread calls it at the same point. */
 export function createProcessor(options: ProcessorOptions): Processor {
   const { machine, vcpus, interpreter } = options;
-  const decode = createDecoder(definitions);
-  const definitionIndex = new Map<Definition, number>(definitions.map((definition, i) => [definition, i]));
+  // Threads that never run a vCPU build the machine as well: they make no tables.
+  let tables: { readonly decode: Decode; readonly indexOf: ReadonlyMap<Definition, number> } | undefined;
+  const whenNeeded = () => {
+    tables ??= { decode: createDecoder(definitions), indexOf: new Map(definitions.map((definition, i) => [definition, i])) };
+    return tables;
+  };
+  const decode: Decode = (bytes, at, available, mode) => whenNeeded().decode(bytes, at, available, mode);
   const handlerOf = (variant: Variant): number => {
     if (variant.handler >= 0) return variant.handler;
-    const tree = interpreter.trees[definitionIndex.get(variant.form.definition) as number]?.[variant.form.index];
+    const tree = interpreter.trees[whenNeeded().indexOf.get(variant.form.definition) as number]?.[variant.form.index];
     const handler = findHandler(tree ?? undefined, variant.facts);
     if (handler === undefined)
       throw new RangeError(`the interpreter has no handler for ${variant.form.definition.name} ${variant.form.text}`);
