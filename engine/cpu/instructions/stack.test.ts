@@ -33,6 +33,12 @@ describe.each(everyTier)('stack instructions on the %s', (_name, tier) => {
     expect(stage.run('push rax', { rsp: 0x8000_0000_0000n + 8n })).toMatchObject({ fault: 12, error: 0 });
     expect(stage.run('mov rax, [rbp]', { rbp: 0x8000_0000_0000n })).toMatchObject({ fault: 12, error: 0 });
     expect(stage.run('mov rax, [r13]', { r13: 0x8000_0000_0000n })).toMatchObject({ fault: 13, error: 0 });
+    // Across the end of the lower half the whole access is refused, before its first page is looked at.
+    const edge = 0x7fff_ffff_fffcn;
+    expect(stage.run('pop rax', { rsp: edge })).toMatchObject({ fault: 12, error: 0 });
+    for (const text of ['mov rax, [rbx]', 'mov [rbx], rax', 'lock add [rbx], rax', 'movups xmm0, [rbx]', 'movups [rbx], xmm0'])
+      expect(stage.run(text, { rbx: edge }), text).toMatchObject({ fault: 13, error: 0 });
+    expect(stage.run('mov eax, [rbx]', { rbx: edge })).toMatchObject({ fault: 14, error: 4 });
   });
 
   it('pusha and popa', () => {

@@ -37,6 +37,18 @@ const crosses = (r: Routine, linear: Int, bytes: Int): Bool =>
   r.ltU(r.const(PAGE), r.add(64, r.and(linear, r.const(PAGE - 1)), bytes));
 const nextPage = (r: Routine, linear: Int): Int => r.add(64, r.and(linear, r.const(~0xfffn)), r.const(PAGE));
 
+/** Where the lower canonical half ends: an access across it is refused whole, before its first page is looked at. */
+const HALF_END = 1n << 47n;
+
+function refuseAcrossHalves(r: Routine, access: { linear: Int; bytes: Int; write: boolean }, leave: () => void): void {
+  const { linear, bytes, write } = access;
+  const next = nextPage(r, linear);
+  r.if(r.andB(r.eq(next, r.const(HALF_END)), crosses(r, linear, bytes)), () => {
+    r.callInt('translate', r.cpu, next, dataAccess(r, write)); // queues the fault of a non-canonical address
+    leave();
+  });
+}
+
 /** Queue #AC where alignment is checked and this access fails; `leave` is what the routine returns then. #GP comes before, #PF after it. */
 function checkAlignment(r: Routine, linear: Int, bytes: Int, leave: () => void): void {
   const misaligned = r.ne(r.and(linear, r.sub(64, bytes, r.const(1))), r.const(0));
@@ -91,6 +103,9 @@ const load128: RoutineDefinition = {
     const linear = r.parameterInt(1);
     const { slot, hit } = probe(r, linear, 16, 'readTag');
     r.if(hit, () => r.returns(r.ir.loadV(hostAddress(r, slot, linear))));
+    refuseAcrossHalves(r, { linear, bytes: r.const(16), write: false }, () =>
+      r.returns(r.vecFromInts(r.const(0), r.const(0)) as unknown as Node),
+    );
     // Processors do not check the alignment of 16-byte operands that need none: the halves must not raise #AC either.
     const check = r.var(r.state('alignCheck'));
     r.setState('alignCheck', r.const(0));
@@ -116,6 +131,7 @@ const store128: RoutineDefinition = {
       r.ir.storeV(hostAddress(r, slot, linear), value);
       r.returns(r.i32(0));
     });
+    refuseAcrossHalves(r, { linear, bytes: r.const(16), write: true }, () => r.returns(r.i32(1)));
     r.if(crosses(r, linear, r.const(16)), () => {
       for (const part of [linear, nextPage(r, linear)]) {
         r.if(faulted(r, r.callInt('translate', r.cpu, part, dataAccess(r, true))), () => r.returns(r.i32(1)));
@@ -211,6 +227,7 @@ const loadSlow: RoutineDefinition = {
   result: 'i64',
   build(r) {
     const [linear, bytes] = [r.parameterInt(1), r.parameterInt(2)];
+    refuseAcrossHalves(r, { linear, bytes, write: false }, () => r.returns(r.const(0)));
     checkAlignment(r, linear, bytes, () => r.returns(r.const(0)));
     const access = dataAccess(r, false);
     const first = r.callInt('translate', r.cpu, linear, access);
@@ -243,6 +260,7 @@ const storeSlow: RoutineDefinition = {
   result: 'i32',
   build(r) {
     const [linear, bytes, value] = [r.parameterInt(1), r.parameterInt(2), r.parameterInt(3)];
+    refuseAcrossHalves(r, { linear, bytes, write: true }, () => r.returns(r.i32(1)));
     checkAlignment(r, linear, bytes, () => r.returns(r.i32(1)));
     const access = dataAccess(r, true);
     const first = r.callInt('translate', r.cpu, linear, access);
@@ -289,6 +307,7 @@ const referenceSlow: RoutineDefinition = {
   result: 'i32',
   build(r) {
     const [linear, bytes] = [r.parameterInt(1), r.parameterInt(2)];
+    refuseAcrossHalves(r, { linear, bytes, write: true }, () => r.returns(r.i32(0)));
     checkAlignment(r, linear, bytes, () => r.returns(r.i32(0)));
     const first = r.callInt('translate', r.cpu, linear, dataAccess(r, true));
     r.if(faulted(r, first), () => r.returns(r.i32(0)));
@@ -327,6 +346,7 @@ const probeWrite: RoutineDefinition = {
   build(r) {
     const linear = r.parameterInt(1);
     const bytes = r.unsigned(r.parameter(2));
+    refuseAcrossHalves(r, { linear, bytes, write: true }, () => r.returns(r.i32(1)));
     checkAlignment(r, linear, r.unsigned(r.parameter(3)), () => r.returns(r.i32(1)));
     r.if(faulted(r, r.callInt('translate', r.cpu, linear, dataAccess(r, true))), () => r.returns(r.i32(1)));
     r.if(crosses(r, linear, bytes), () => {
