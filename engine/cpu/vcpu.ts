@@ -1,6 +1,7 @@
 /** One logical processor: runs generated code and does between instructions what the manual does there. */
-import { SLOW, type SlowName } from '../isa/fields.ts';
+
 import type { Decode } from '../isa/decoder.ts';
+import { SLOW, type SlowName } from '../isa/fields.ts';
 import type { DecodeMode, Variant } from '../isa/variants.ts';
 import { FIXED, type MachineMemory } from '../memory/index.ts';
 import {
@@ -260,13 +261,15 @@ export class VcpuCore implements SlowContext {
   #stackFault(): void {
     const { s } = this;
     s.excCanonical = 0;
-    const { u8, u16 } = this.#o.machine;
+    const { u8, u16, dv } = this.#o.machine;
     const record = s.faultRecord;
+    const member = (field: number): bigint => s.views.u64[(s.base + (u16[(record + field) >>> 1] as number)) >>> 3] as bigint;
     const outside = (address: bigint): boolean => BigInt.asUintN(64, BigInt.asIntN(48, address)) !== BigInt.asUintN(64, address);
-    const [sp, bp] = [s.gpr[4] as bigint, s.gpr[5] as bigint];
-    // PUSH and POP of memory may have met the fault at their other operand: then rSP (rBP of LEAVE and ENTER) is canonical.
-    const byRegister = outside(sp - 8n) || outside(sp + 15n) || outside(bp - 256n) || outside(bp + 15n);
-    const byStack = byRegister && this.#o.stack[u16[(record + REC.op) >>> 1] as number] === true;
+    // PUSH, POP and CALL of memory may have met the fault at their other operand.
+    const displacement = BigInt(dv.getInt32(record + REC.displacement, true));
+    const other =
+      (member(REC.base) + (member(REC.index) << BigInt(u8[record + REC.scale] as number)) + displacement) & member(REC.mask);
+    const byStack = this.#o.stack[u16[(record + REC.op) >>> 1] as number] === true && !outside(other) && !outside(other + 7n);
     if (u8[record + REC.segment] === SS || byStack) s.excVector = 12;
   }
 

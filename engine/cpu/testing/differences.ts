@@ -45,7 +45,11 @@ const VENDOR_DIFFERENCES: readonly Vendor[] = [
     cr2Page: true,
     reason: 'the recording processor touches the end of the operand first, or its parts in another order',
   },
-  { forms: /^fstp DB\/7/, faultLeavesMemory: true, reason: 'the significand is stored before the fault of the upper two bytes' },
+  {
+    forms: /^(fstp DB\/7|fbstp )/,
+    faultLeavesMemory: true,
+    reason: 'the significand is stored before the fault of the upper two bytes',
+  },
   {
     forms: / V[a-z]+,W.* (16|32)-bit/,
     stackFaultFirst: true,
