@@ -30,9 +30,9 @@ function image(op: X87Op, e: Emitter, { dst, width, mode }: Facts): void {
 
 const imageBytes = (width: number, registers: boolean): number => (width === 16 ? 14 : 28) + (registers ? 80 : 0);
 
-/** Limits and first and last page are checked through the segment before the routine reads. */
+/** Limits, first and last page and the alignment of the words or dwords are checked through the segment before the routine reads. */
 function checkReadable(e: Emitter, op: Operand, bytes: number): void {
-  e.loadAt(op, 0, 8);
+  e.loadAt(op, 0, bytes % 4 === 0 ? 32 : 16);
   e.loadAt(op, bytes - 1, 8);
 }
 
