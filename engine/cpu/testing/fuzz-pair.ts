@@ -77,6 +77,17 @@ const text = (value: unknown): string =>
       ? `[${value.map(text).join(' ')}]`
       : String(value);
 
+/** Why the run ended and how many instructions it retired; in pieces of random length where `cut` is given. */
+function runInPieces(cpu: TierCpu, steps: number, cut: Random | undefined): string {
+  let retired = 0;
+  for (;;) {
+    const rest = steps - retired;
+    const exit = cpu.run(cut === undefined ? rest : 1 + cut.below(rest));
+    retired += exit.retired;
+    if (exit.reason !== 'limit' || retired >= steps) return `${exit.reason} after ${retired}`;
+  }
+}
+
 /** Bits of CR0 and CR4, RFLAGS and attributes in VMCS form. */
 const CR0 = { mp: 2n, em: 4n, ts: 8n, ne: 0x20n, am: 0x40000n } as const;
 const SSE_ENABLED = 0x600n;
@@ -190,10 +201,12 @@ export class FuzzPair {
     const exits = this.#stages.map(({ cpu }) => {
       try {
         cpu.host.interrupts.length = 0;
-        if (interruptAfter === 0) return cpu.run(STEPS).reason;
-        const first = cpu.run(interruptAfter).reason;
+        // Positions are exact: however the run is cut, it stops after the same instructions.
+        const cut = random.chance(30) ? random : undefined;
+        if (interruptAfter === 0) return runInPieces(cpu, STEPS, cut);
+        const first = runInPieces(cpu, interruptAfter, cut);
         cpu.interrupt(vector);
-        return `${first}, ${cpu.run(STEPS - interruptAfter).reason}`;
+        return `${first}, ${runInPieces(cpu, STEPS - interruptAfter, cut)}`;
       } catch (error) {
         return `threw ${error instanceof Error ? error.stack : String(error)}`;
       }
