@@ -180,10 +180,13 @@ export class FuzzPair {
   #registers(random: Random): bigint[] {
     const [stage] = this.#stages;
     if (stage === undefined) throw new Error('there is no tier');
+    // In some programs of flat code operands land on the program itself, which then rewrites what it is about to execute.
+    const flat = this.#mode === 'code32' || this.#mode === 'long';
+    const [first, room] = flat && random.chance(15) ? [AT.code, 0x48] : [stage.dataOffset + 0x200, 0x400];
     return Array.from({ length: 16 }, (_, i) => {
       if (i === 1) return BigInt(random.below(48));
       if (i === 4) return BigInt(stage.stackOffset);
-      if (random.chance([3, 5, 6, 7].includes(i) ? 85 : 35)) return BigInt(stage.dataOffset + 0x200 + random.below(0x400));
+      if (random.chance([3, 5, 6, 7].includes(i) ? 85 : 35)) return BigInt(first + random.below(room));
       return random.chance(30) ? BigInt(random.below(40)) : random.long();
     });
   }
