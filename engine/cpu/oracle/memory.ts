@@ -176,7 +176,8 @@ export class OracleMemory implements LinearMemory {
       if (page < 0 || offset === 0) page = this.#walk(address, access.kind, access.privilege) - offset;
       places.push(page + offset);
     }
-    if (access.kind !== 'fetch') this.#watch(linear, access.bytes, access.kind);
+    // What routines access is not watched, in no tier.
+    if (access.kind !== 'fetch' && access.own !== true) this.#watch(linear, access.bytes, access.kind);
     return places;
   }
 

@@ -65,7 +65,9 @@ export class Oracle {
       if (this.step()) retired++;
       else if (this.#repeated && ++repetitions > PATIENCE) return { reason: 'patience', retired };
       const { left } = this.#frame;
-      if (left !== undefined) return { reason: left, retired };
+      this.#frame.left = undefined;
+      const waiting = left === 'halt' || left === 'mwait';
+      if (left !== undefined && !(waiting && this.#awake())) return { reason: left, retired };
     }
     return { reason: 'limit', retired };
   }
