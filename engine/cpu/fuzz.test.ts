@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { DECODE_MODES, FuzzPair } from './testing/fuzz-pair.ts';
 
 /** Programs per mode; more are a matter of `FUZZ_PROGRAMS=100000 vitest run engine/cpu/fuzz.test.ts`. */
-const PROGRAMS = Number(process.env.FUZZ_PROGRAMS ?? 60);
+const PROGRAMS = Number(process.env.FUZZ_PROGRAMS ?? 40);
 /** `FUZZ_SEED=7` starts elsewhere. */
 const FIRST = Number(process.env.FUZZ_SEED ?? 1);
 

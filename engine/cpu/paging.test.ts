@@ -6,7 +6,7 @@ import { Random } from './testing/random.ts';
 import { tiers } from './testing/tiers.ts';
 
 const MODES: readonly PagingMode[] = ['32-bit', 'PAE', '4-level'];
-const CONFIGS = 24;
+const CONFIGS = 16;
 const ACCESSES = 40;
 
 describe.each(tiers)('paging on the $name', ({ create }) => {
