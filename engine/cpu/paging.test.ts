@@ -6,7 +6,7 @@ import { Random } from './testing/random.ts';
 import { tiers } from './testing/tiers.ts';
 
 const MODES: readonly PagingMode[] = ['32-bit', 'PAE', '4-level'];
-const CONFIGS = 16;
+const CONFIGS = 20;
 const ACCESSES = 40;
 
 describe.each(tiers)('paging on the $name', ({ create }) => {
@@ -52,8 +52,8 @@ describe.each(tiers)('paging on the $name', ({ create }) => {
           }
         }
       }
-      expect(seen.faults, 'the tables must make faults').toBeGreaterThan(100);
-      expect(seen.translated, 'the tables must translate').toBeGreaterThan(100);
+      expect(seen.faults, 'the tables must make faults').toBeGreaterThan(60);
+      expect(seen.translated, 'the tables must translate').toBeGreaterThan(60);
       expect(seen.codes.size, 'kinds of error code').toBeGreaterThan(mode === '32-bit' ? 5 : 8);
     },
     120_000,
