@@ -52,5 +52,10 @@ it.each([
   [0, 'failed'],
   [null, 'failed'],
 ])('exit status %j is %s', (status, outcome) => {
-  expect(outcomeOf(status)).toBe(outcome);
+  expect(outcomeOf({ status, stderr: '' })).toBe(outcome);
+});
+
+it('a triple fault is no pass, although its exit status is that of value 0', () => {
+  const stderr = '\nrootmode: machine-1: triple fault on vCPU 0 after 12 instructions\n';
+  expect(outcomeOf({ status: 1, stderr })).toBe('failed');
 });

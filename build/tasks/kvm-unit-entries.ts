@@ -68,8 +68,12 @@ export function parseClaims(markdown: string): ReadonlyMap<string, ClaimRow> {
 
 export type Outcome = 'passed' | 'skipped' | 'failed' | 'timeout';
 
-/** What the exit status of the debug-exit device says: the test wrote V, the status is (V << 1) | 1. */
-export function outcomeOf(status: number | null): Outcome {
+/**
+ * What a run says. The debug-exit device turns the test's value V into the status (V << 1) | 1. A triple fault and a failure of the
+ * engine end with status 1 as well; only they report on standard error.
+ */
+export function outcomeOf({ status, stderr }: { readonly status: number | null; readonly stderr: string }): Outcome {
+  if (/^rootmode: /m.test(stderr)) return 'failed';
   if (status === 1) return 'passed';
   return status === ((77 << 1) | 1) ? 'skipped' : 'failed';
 }

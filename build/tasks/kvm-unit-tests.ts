@@ -75,7 +75,7 @@ function runEntry(entry: KvmUnitEntry, row: ClaimRow | undefined): Result {
   );
   const seconds = (performance.now() - started) / 1000;
   const timedOut = error !== undefined && 'code' in error && error.code === 'ETIMEDOUT';
-  return { outcome: timedOut ? 'timeout' : outcomeOf(status), output: stdout + stderr, seconds };
+  return { outcome: timedOut ? 'timeout' : outcomeOf({ status, stderr }), output: stdout + stderr, seconds };
 }
 
 const counts = { held: 0, broken: 0, passing: 0 };
