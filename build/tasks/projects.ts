@@ -2,7 +2,8 @@
  * The TypeScript projects, one per layer, computed from the table of layers on every run, so that they cannot be out of date.
  * A layer sees only the declarations of the layers it may import and only the globals of its platform; everything else does not compile.
  */
-import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+// As a whole: vitest.config.ts is loaded by the machine's own Node first, and Node 20 has no globSync that could be imported by name.
+import * as fs from 'node:fs';
 import { join, relative } from 'node:path';
 import { importsOf, type Layer, layers, layersInside, type Platform, testFiles } from '../layers.ts';
 import { root } from './run.ts';
@@ -33,7 +34,7 @@ function sourcesOf(layer: Layer): Pick<Project, 'include' | 'exclude'> {
 export function projects(base: string = root): readonly Project[] {
   const present = layers.filter((layer) => {
     const { include, exclude } = sourcesOf(layer);
-    return globSync([...include], { cwd: base, exclude: [...exclude] }).length > 0;
+    return fs.globSync([...include], { cwd: base, exclude: [...exclude] }).length > 0;
   });
   const program = present.map((layer) => ({
     name: projectName(layer),
@@ -72,17 +73,17 @@ function globalTypes(platform: Platform): readonly string[] {
 function writeIfChanged(path: string, text: string): void {
   let before = '';
   try {
-    before = readFileSync(path, 'utf8');
+    before = fs.readFileSync(path, 'utf8');
   } catch {
     // Not there yet: written below.
   }
-  if (before !== text) writeFileSync(path, text);
+  if (before !== text) fs.writeFileSync(path, text);
 }
 
 /** Write the projects and the one that refers to them all; returns the path of the latter. */
 export function writeProjects(): string {
   const folder = join(root, projectFolder);
-  mkdirSync(folder, { recursive: true });
+  fs.mkdirSync(folder, { recursive: true });
   const current = projects();
   const fromFolder = (path: string) => relative(projectFolder, path);
   for (const project of current) {
@@ -97,8 +98,8 @@ export function writeProjects(): string {
     writeIfChanged(join(folder, `${project.name}.json`), `${JSON.stringify(config, null, 2)}\n`);
   }
   const kept = new Set(current.map((project) => `${project.name}.json`));
-  for (const file of globSync('*.json', { cwd: folder })) {
-    if (file !== 'tsconfig.json' && !kept.has(file)) rmSync(join(folder, file));
+  for (const file of fs.globSync('*.json', { cwd: folder })) {
+    if (file !== 'tsconfig.json' && !kept.has(file)) fs.rmSync(join(folder, file));
   }
   const all = { files: [], references: current.map((project) => ({ path: `./${project.name}.json` })) };
   const solution = join(folder, 'tsconfig.json');
