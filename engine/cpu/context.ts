@@ -27,6 +27,8 @@ export interface CpuHost {
   setTpr(vcpu: number, cr8: number): void;
   /** Host side of the time-stamp counter, before the vCPU's own offset. */
   tsc(vcpu: number): bigint;
+  /** The vCPU's own offset changed: IA32_TSC_DEADLINE is reached at another time now. */
+  tscMoved?(vcpu: number): void;
   /** Something worth counting or showing happened. */
   signal?(vcpu: number, event: string): void;
 }

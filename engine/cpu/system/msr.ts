@@ -105,6 +105,7 @@ function moveTsc(c: SlowContext, delta: bigint): void {
   const { s } = c;
   s.tscOffset = BigInt.asUintN(U64, s.tscOffset + delta);
   s.tscAdjust = BigInt.asUintN(U64, s.tscAdjust + delta);
+  c.host.tscMoved?.(c.index);
 }
 
 function writeMisc(c: SlowContext, value: bigint): void {

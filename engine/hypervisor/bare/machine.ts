@@ -204,6 +204,7 @@ class Host {
       getTpr: (vcpu) => this.irqchip.getTpr(vcpu),
       setTpr: (vcpu, cr8) => this.irqchip.setTpr(vcpu, cr8),
       tsc: () => this.#tsc(),
+      tscMoved: (vcpu) => this.#call(vcpu, () => lapics().of(vcpu).timer.counterMoved()),
     };
   }
 }

@@ -135,7 +135,10 @@ export class BareVcpu implements Vcpu {
         }
         lapic.setPage(regs);
       },
-      msrs: (msrs) => groups.writeMsrs(this.#core, msrs),
+      msrs: (msrs) => {
+        groups.writeMsrs(this.#core, msrs);
+        lapic.timer.counterMoved();
+      },
     };
     try {
       writers[group](value);

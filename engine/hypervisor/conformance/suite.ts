@@ -261,6 +261,33 @@ export function hypervisorConformance(backend: Backend): void {
       expect([b.vcpu.wait(0), b.vcpu.run(100).reason, b.regs().rbx]).toEqual([true, 'halt', 1n]);
     });
 
+    test.each([
+      ['IA32_TIME_STAMP_COUNTER', 0x10],
+      ['IA32_TSC_ADJUST', 0x3b],
+    ])('a TSC deadline is pulled forward by a write to %s', (_name, msr) => {
+      const b = bench(backend);
+      b.apicOn(0);
+      handler(b);
+      b.real(`mov edi, 0xfee00000
+        mov dword [edi + 0x320], 0x40040
+        mov ecx, 0x6e0
+        xor edx, edx
+        mov eax, 1000000000
+        wrmsr
+        mov ecx, ${msr}
+        mov eax, 999000000
+        wrmsr
+        sti
+        top: hlt
+        jmp top`);
+      finish(b.vcpu);
+      b.advance(900_000);
+      expect(b.vcpu.wait(0)).toBe(false);
+      b.advance(101_000);
+      finish(b.vcpu);
+      expect(b.regs().rbx).toBe(1n);
+    });
+
     test('CR8 holds interrupts back', () => {
       const b = bench(backend);
       b.apicOn(0);

@@ -86,6 +86,13 @@ export class LapicTimer {
     }
   }
 
+  /** The guest's counter jumped: a deadline that counts on it moves with it. */
+  counterMoved(): void {
+    if (this.#mode !== MODE.deadline || this.#state.tscDeadline === 0n) return;
+    this.#armDeadline();
+    this.settle();
+  }
+
   get deadline(): bigint {
     return this.#mode === MODE.deadline ? this.#state.tscDeadline : 0n;
   }

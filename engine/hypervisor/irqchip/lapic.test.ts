@@ -302,6 +302,29 @@ describe('timer', () => {
   });
 });
 
+test('a TSC deadline moves with the guest counter, both ways, and only when one is armed', () => {
+  const { apic, advance, irqchip, tsc } = enabled(1);
+  const { timer } = irqchip.lapics.of(0);
+  const move = (offset: bigint) => {
+    tsc.offset = offset;
+    timer.counterMoved();
+  };
+  apic(0).write(REG.lvtTimer, 0x4_0050);
+  move(0n);
+  irqchip.lapics.writeMsr(0, 0x6e0, 10_000n); // 5000 ns at 2 GHz
+  move(8000n);
+  advance(999);
+  expect(irqchip.pending(0)).toBe(false);
+  move(6000n);
+  advance(1000);
+  expect(irqchip.pending(0)).toBe(false);
+  move(20_000n); // past it: at once
+  expect([irqchip.acknowledge(0), timer.deadline]).toEqual([0x50, 0n]);
+  move(0n);
+  advance(1e9);
+  expect(irqchip.pending(0)).toBe(false);
+});
+
 describe('x2APIC', () => {
   test.each([
     ['xAPIC', 0xfee0_0800n, 0xfee0_0c00n, true],
