@@ -34,6 +34,7 @@ describe.each(tiers)('paging on the $name', ({ create }) => {
           const value = random.below(0x1_0000) * 0x10000 + 0x9090;
           cpu.host.accesses.length = 0;
           const outcome = paged.access(linear, kind, value);
+          expect(Buffer.compare(paged.tables(), tables), `${what}: accessed and dirty flags`).toBe(0);
           if ('errorCode' in result) {
             seen.faults++;
             seen.codes.add(result.errorCode);
@@ -42,7 +43,6 @@ describe.each(tiers)('paging on the $name', ({ create }) => {
           }
           seen.translated++;
           expect(outcome.fault, what).toBeUndefined();
-          expect(Buffer.compare(paged.tables(), tables), `${what}: accessed and dirty flags`).toBe(0);
           const physical = Number(result.physical);
           const entry = cpu.machine.u32[(cpu.machine.map.physTable >>> 2) + Math.floor(physical / 4096)] ?? 0;
           if ((entry & PHYS.RAM) === 0) {

@@ -39,6 +39,9 @@ const field = (value: bigint, high: number, low: number): bigint => BigInt.asUin
 /** Bits `high` to `low`, both included, as a mask; empty when high is below low. */
 const span = (high: number, low: number): bigint => (high < low ? 0n : ((1n << BigInt(high - low + 1)) - 1n) << BigInt(low));
 
+const ACCESSED = 0x20n;
+const DIRTY = 0x40n;
+
 interface Level {
   /** Index bits of the linear address. */
   readonly high: number;
@@ -126,8 +129,8 @@ function allowed(state: WalkState, rights: Rights, access: WalkAccess): boolean 
 }
 
 /**
- * Translate one linear address. Accessed flags of every entry used and the dirty flag of the last are set only when the access is
- * allowed (SDM 4.8 leaves open whether a faulting access sets accessed flags).
+ * Translate one linear address. Every entry that led to another table gets its accessed flag, whatever comes after it; the last one its
+ * accessed and dirty flags when the access is allowed (SDM 4.8: flags are set in entries that are used).
  */
 export function walk(state: WalkState, linear: bigint, access: WalkAccess, memory: PhysicalMemory): WalkResult {
   if (!bit(state.cr0, 31)) return { physical: BigInt.asUintN(32, linear) };
@@ -139,10 +142,14 @@ export function walk(state: WalkState, linear: bigint, access: WalkAccess, memor
   const mode = modeOf(state, linear);
   if (mode === undefined) return { errorCode: cause };
   const width = mode.entryBytes === 8 ? 64 : 32;
-  const used: { at: bigint; entry: bigint }[] = [];
   const rights: Rights = { user: true, write: true, execute: true };
   let table = mode.root;
   let physical = 0n;
+  let leaf = 0n;
+  const mark = (at: bigint, flags: bigint): void => {
+    const entry = memory.read(width, at);
+    if ((entry & flags) !== flags) memory.write(width, at, entry | flags);
+  };
   for (const level of mode.levels) {
     const at = table + field(linear, level.high, level.low) * BigInt(mode.entryBytes);
     const entry = memory.read(width, at);
@@ -152,21 +159,19 @@ export function walk(state: WalkState, linear: bigint, access: WalkAccess, memor
     let reserved = mode.reserved;
     if (large) reserved |= level.large === 'reserved' ? 1n << 7n : largeReserved(mode, level, state.physicalBits);
     if ((entry & reserved) !== 0n) return { errorCode: cause | 1 | 8 };
-    used.push({ at, entry });
     rights.write &&= bit(entry, 1);
     rights.user &&= bit(entry, 2);
     if (mode.entryBytes === 8 && bit(state.efer, 11)) rights.execute &&= !bit(entry, 63);
     if (large || last) {
       const base = large ? largeBase(mode, level, entry) : entry & (mode.entryBytes === 8 ? span(51, 12) : 0xfffff000n);
       physical = base | (linear & span(level.low - 1, 0));
+      leaf = at;
       break;
     }
+    mark(at, ACCESSED);
     table = entry & (mode.entryBytes === 8 ? span(51, 12) : 0xfffff000n);
   }
   if (!allowed(state, rights, access)) return { errorCode: cause | 1 };
-  used.forEach(({ at, entry }, index) => {
-    const flags = 0x20n | (index === used.length - 1 && access.kind === 'write' ? 0x40n : 0n);
-    if ((entry & flags) !== flags) memory.write(width, at, memory.read(width, at) | flags);
-  });
+  mark(leaf, access.kind === 'write' ? ACCESSED | DIRTY : ACCESSED);
   return { physical };
 }
