@@ -1,5 +1,15 @@
 import { spawn } from 'node:child_process';
-import { chmodSync, existsSync, lchownSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  lchownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,6 +26,8 @@ beforeAll(() => {
   mkdirSync(runtime, { mode: 0o700 });
   file = join(folder, 'image');
   writeFileSync(file, 'no kernel at all');
+  writeFileSync(join(folder, 'huge'), '');
+  truncateSync(join(folder, 'huge'), 2 ** 32);
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -71,11 +83,16 @@ describe('a refusal', () => {
     ['an unknown option', ['run', '--bogus'], /'--bogus'; `rootmode run --help`/],
     ['an option that is not of this command', ['regs', '--kernel', 'x', 'a'], /'--kernel'/],
     ['an option without its value', ['run', '--kernel'], /--kernel <file>' argument missing/],
-    ['a word too many', run('extra'), /Too many arguments .*extra;/],
+    ['a word too many', run('extra'), /Too many arguments for 'run': expected 0 arguments but got 1: extra;/],
     ['no kernel', ['run'], /The option --kernel is missing/],
     ['a missing kernel', ['run', '--kernel', 'none'], /There is no kernel at none; check the path\./],
     ['a kernel that is a folder', ['run', '--kernel', '.'], /The kernel \. cannot be read \(it is a folder\)/],
     ['a missing initrd', run('--initrd', 'none'), /There is no initrd at none/],
+    [
+      'a kernel larger than the memory',
+      ['run', '--kernel', 'huge', '--memory', '16'],
+      /kernel of 4294967296 bytes .* name a smaller file/,
+    ],
     ['too little memory', run('--memory', '0'), /--memory cannot be 0: it must be between 1 \(MiB\) and 3584/],
     ['too much memory', run('--memory', '3585'), /--memory cannot be 3585/],
     ['memory that is no number', run('--memory', 'much'), /--memory cannot be much: it must be a number of MiB/],
@@ -84,7 +101,7 @@ describe('a refusal', () => {
     ['a processor nobody made', run('--cpu', 'z80'), /--cpu cannot be z80: it must be x86-64-v2 or qemu64/],
     ['an accelerator not offered', run('--accel', 'kvm'), /--accel cannot be kvm: .*rootmode capabilities/],
     ['a name that leaves its folder', run('--name', '../x'), /--name cannot be \.\.\/x/],
-    ['an empty name', run('--name', ''), /--name cannot be empty|--name cannot be : /],
+    ['an empty name', run('--name', ''), /--name cannot be empty: it must be 1 to 48/],
     ['a serial port to nowhere', run('--serial', 'tcp:1'), /--serial cannot be tcp:1: it must be stdio, none or file:PATH/],
     ['a serial file in no folder', run('--serial', 'file:no/where'), /serial file no\/where cannot be written/],
     ['a command line too long', run('--append', 'x'.repeat(3000)), /--append cannot be x+\.\.\.: it must be at most 2047/],
@@ -98,7 +115,7 @@ describe('a refusal', () => {
     expect(status).toBe(2);
     expect(out).toBe('');
     expect(readdirSync(runtime)).toEqual([]);
-    expect(readdirSync(folder).sort()).toEqual(['image', 'runtime']);
+    expect(readdirSync(folder).sort()).toEqual(['huge', 'image', 'runtime']);
   });
 
   it.runIf(process.getuid?.() === 0)('of a socket of another user names it and its owner', async () => {

@@ -136,7 +136,10 @@ function refusal(failure: unknown, words: readonly string[]): string {
   if (failure instanceof CommanderError) {
     const verb =
       words[0] !== undefined && ['run', 'regs', 'capabilities'].includes(words[0]) ? `rootmode ${words[0]}` : 'rootmode';
-    const reason = failure.message.replace(/^error: /, '').replace(/\.?(\s*\n.*)?$/s, '');
+    const reason = failure.message
+      .replace(/^error: /, '')
+      .replace(/\.?(\s*\n.*)?$/s, '')
+      .replace('. Expected', ': expected');
     return new EngineError('usage', { command: verb, reason: sentenceCase(reason) }).message;
   }
   if (failure instanceof EngineError) return failure.message;

@@ -1,3 +1,6 @@
+/** Most memory that a machine can be given: 3.5 GiB. */
+export const maximumRamBytes = 3584 * 2 ** 20;
+
 /**
  * Failures a caller can act on. One table holds every code, the data it carries and its sentence; a sentence names the thing and the
  * remedy. Guest mistakes are not errors (hardware answers them), broken invariants are not either (`assert.ts`).
@@ -26,7 +29,11 @@ const sentences = {
   // Files a machine boots from.
   'boot-file': (d: { file: string; defect: string; remedy: string }) => `${d.file} ${d.defect}; ${d.remedy}.`,
   'boot-room': (d: { what: string; bytes: number; ramBytes: number; neededBytes: number }) =>
-    `The ${d.what} of ${d.bytes} bytes does not fit into ${Math.floor(d.ramBytes / 2 ** 20)} MiB of memory; give the machine at least ${Math.ceil(d.neededBytes / 2 ** 20)} MiB.`,
+    `The ${d.what} of ${d.bytes} bytes does not fit into ${Math.floor(d.ramBytes / 2 ** 20)} MiB of memory; ${
+      d.neededBytes <= maximumRamBytes
+        ? `give the machine at least ${Math.ceil(d.neededBytes / 2 ** 20)} MiB`
+        : `name a smaller file, for a machine has at most ${maximumRamBytes / 2 ** 20} MiB`
+    }.`,
   'boot-command-line': (d: { bytes: number; maximum: number }) =>
     `The command line has ${d.bytes} bytes; this kernel takes at most ${d.maximum}, make it shorter.`,
   'boot-nothing': (_: Record<never, never>) =>

@@ -2,6 +2,7 @@
  * What a person can set about a machine, with ranges. Units stand in the names.
  */
 import { z } from 'zod';
+import { maximumRamBytes } from './errors.ts';
 
 /** A name that is safe as a file name, a process title and a word of a command line: 1 to 48 characters, no leading dot or dash. */
 export const MachineName = z
@@ -19,7 +20,7 @@ export type MachineStatus = z.infer<typeof MachineStatus>;
 const MemoryKiB = z
   .int()
   .min(1024, 'must be at least 1 (MiB)')
-  .max(3584 * 1024, 'must be at most 3584 (MiB)');
+  .max(maximumRamBytes / 1024, 'must be at most 3584 (MiB)');
 
 const SerialTarget = z.union([z.literal('stdio'), z.literal('none'), z.templateLiteral(['file:', z.string().min(1)])]);
 

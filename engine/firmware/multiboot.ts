@@ -102,7 +102,7 @@ export function loadMultiboot(boot: MultibootBoot): InitialRegisters {
     const size = module.bytes.length;
     if (!isUsable(platform, at, size)) {
       throw new EngineError('boot-room', {
-        what: `module ${i + 1}`,
+        what: modules.length === 1 ? 'initrd' : `module ${i + 1}`,
         bytes: size,
         ramBytes: platform.ramBytes,
         neededBytes: at + size + 0x10000,

@@ -81,7 +81,7 @@ export function loadPvh(boot: PvhBoot): InitialRegisters {
   }
   let limit = platform.ramHole.start;
   const moduleEntries = modules.map((module, i) => {
-    limit = placeHigh(`module ${i + 1}`, module.bytes.length, { platform, floor, limit });
+    limit = placeHigh(modules.length === 1 ? 'initrd' : `module ${i + 1}`, module.bytes.length, { platform, floor, limit });
     memory.write(limit, module.bytes);
     return join(u64(limit), u64(module.bytes.length), u64(textAt[i + 1] ?? 0), u64(0));
   });

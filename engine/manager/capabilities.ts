@@ -1,5 +1,6 @@
 /** What this host offers to machines, and why not when not. Asked before a machine is made; nothing here pretends. */
 import type { HostCapabilities } from '../contract/capabilities.ts';
+import { maximumRamBytes } from '../contract/errors.ts';
 import { deviceState } from '../host/device-files.ts';
 import { hostMemoryBytes, hostProcessors, sharedMemoryLimit } from '../host/process.ts';
 
@@ -12,7 +13,7 @@ export function hostCapabilities(): HostCapabilities {
     ],
     processors: hostProcessors(),
     hostMemoryKiB: Math.floor(hostMemoryBytes() / 1024),
-    guestMemoryKiB: { minimum: 1024, maximum: Math.min(3584 * 1024, Math.floor(sharedMemoryLimit() / 1024)) },
+    guestMemoryKiB: { minimum: 1024, maximum: Math.min(maximumRamBytes / 1024, Math.floor(sharedMemoryLimit() / 1024)) },
     cpuModels: ['x86-64-v2', 'qemu64'],
   };
 }

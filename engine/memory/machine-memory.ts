@@ -1,4 +1,4 @@
-import { Deadlines, EngineError, type HostNow, Lock, MachineClock } from '../base/index.ts';
+import { Deadlines, EngineError, type HostNow, Lock, MachineClock, maximumRamBytes } from '../base/index.ts';
 import { type Views, viewsOf } from '../state/index.ts';
 import { Arena } from './arena.ts';
 import { Bus } from './bus.ts';
@@ -9,7 +9,7 @@ import { Slots } from './slots.ts';
 
 const MEBI = 2 ** 20;
 /** Least and most guest memory in bytes. */
-export const RAM_BYTES = { minimum: MEBI, maximum: 3584 * MEBI } as const;
+export const RAM_BYTES = { minimum: MEBI, maximum: maximumRamBytes } as const;
 
 export interface MachineMemoryOptions {
   /** Guest memory in bytes, whole pages within `RAM_BYTES`. */

@@ -1,5 +1,5 @@
 /** The options of `rootmode run`, as typed, checked and turned into the settings of a machine. */
-import { EngineError } from '../contract/errors.ts';
+import { EngineError, maximumRamBytes } from '../contract/errors.ts';
 import { firstProblem, printable } from '../contract/serve.ts';
 import { accelerators, cpuModels, MachineSettings, type MachineSettingsInput, maximumVcpus } from '../contract/settings.ts';
 import { checkRegularFile, isRegularFile } from '../host/files.ts';
@@ -46,15 +46,12 @@ export function runSettings(words: RunWords): MachineSettings {
   const parsed = MachineSettings.safeParse(input);
   if (!parsed.success) {
     const option = String(parsed.error.issues[0]?.path[0] ?? 'settings');
-    const value = printable(String((input as unknown as Record<string, unknown>)[option]));
-    throw new EngineError('setting-invalid', {
-      setting: `--${option}`,
-      value,
-      reason: firstProblem(parsed.error).replace(`${option}: `, ''),
-    });
+    const value = String((input as unknown as Record<string, unknown>)[option]);
+    refuse(`--${option}`, value, firstProblem(parsed.error).replace(`${option}: `, ''));
   }
-  checkRegularFile(words.kernel, 'kernel');
-  for (const { file } of parsed.data.modules) checkRegularFile(file, 'initrd');
+  const ramBytes = parsed.data.memoryKiB * 1024;
+  checkImage('kernel', words.kernel, ramBytes);
+  for (const { file } of parsed.data.modules) checkImage('initrd', file, ramBytes);
   if (words.serial.startsWith('file:')) checkOutputFile(words.serial.slice('file:'.length), 'serial file');
   return parsed.data;
 }
@@ -71,12 +68,18 @@ function moduleWords(initrd: string): { file: string; text: string }[] {
   });
 }
 
+/** A file that is larger than the guest's memory is refused before anybody reads it. */
+function checkImage(what: string, path: string, ramBytes: number): void {
+  const bytes = checkRegularFile(path, what);
+  if (bytes > ramBytes) throw new EngineError('boot-room', { what, bytes, ramBytes, neededBytes: bytes });
+}
+
 /** `512`, `512M`, `1.5G`: MiB unless a unit follows. */
 function memoryKiB(text: string): number {
   const match = /^(\d{1,12}(?:\.\d{1,6})?)([KMG]?)(?:i?B)?$/i.exec(text);
   if (match === null) return refuse('--memory', text, 'must be a number of MiB, such as 512');
   const kib = Number(match[1]) * { k: 1, m: 1024, g: 1024 * 1024 }[(match[2] || 'm').toLowerCase() as 'k' | 'm' | 'g'];
-  if (kib < 1024 || kib > 3584 * 1024) return refuse('--memory', text, 'must be between 1 (MiB) and 3584 (3.5 GiB)');
+  if (kib < 1024 || kib > maximumRamBytes / 1024) return refuse('--memory', text, 'must be between 1 (MiB) and 3584 (3.5 GiB)');
   if (kib % 4 !== 0) return refuse('--memory', text, 'must be whole pages of 4 KiB');
   return kib;
 }
