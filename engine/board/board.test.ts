@@ -79,6 +79,23 @@ describe('hardware after a direct boot', () => {
     expect((m.inb(0x608, 4) - before + 2 ** 24) % 2 ** 24).toBe(3_579_545);
   });
 
+  it('brings FERR# to IRQ13 until port F0h is written', () => {
+    const m = machine();
+    m.start();
+    const requested = () => {
+      m.outb(0xa0, 0x0a);
+      return m.inb(0xa0) & 0x20;
+    };
+    expect(requested()).toBe(0);
+    m.irqchip.ferr();
+    expect(requested()).toBe(0x20);
+    m.outb(0xf0, 0);
+    m.outb(0xa1, 0x00);
+    m.irqchip.ferr();
+    m.outb(0x21, 0xfb);
+    expect(m.irqchip.acknowledge(0)).toBe(0x75);
+  });
+
   it('has RAM below 640 KiB, in the shadowed segments and from 1 MiB, and nothing at the screen', () => {
     const m = machine();
     m.start();

@@ -5,6 +5,8 @@
 import { EngineError } from '../base/index.ts';
 import { debugcon } from '../devices/debugcon/device.ts';
 import type { Device } from '../devices/device.ts';
+import { fpuError } from '../devices/fpu-error/device.ts';
+import { FPU_IRQ } from '../devices/fpu-error/spec.ts';
 import { fwCfgItems } from '../devices/fw-cfg/content.ts';
 import { fwCfg } from '../devices/fw-cfg/device.ts';
 import { i440fx, shadowSegments } from '../devices/i440fx/device.ts';
@@ -130,6 +132,8 @@ function attachDevices({ memory, irqchip, config, ports }: BoardParts): Attached
     needs: { a20: { set: (open) => memory.slots.setA20(open) }, signals },
   });
   const dma = i8237.attach(memory, { name: 'i8237', at: { low: 0x00, high: 0xc0, pages: 0x80 }, irqs: {} });
+  const fpu = fpuError.attach(memory, { name: 'fpu-error', at: { regs: 0xf0 }, irqs: { intr: line(FPU_IRQ) } });
+  irqchip.ferr = () => fpu.api.error();
   const serial = SERIAL.slice(0, ports.serial.length).map(({ port, irq }, i) => {
     const end = ports.serial[i];
     return uart16550.attach(memory, {
@@ -168,6 +172,7 @@ function attachDevices({ memory, irqchip, config, ports }: BoardParts): Attached
       clock,
       keyboard,
       dma,
+      fpu,
       ...serial,
       facts,
       console,

@@ -6,6 +6,26 @@
  */
 import { array, bytes, defineState, u8, u16, u32, u64 } from '../state/index.ts';
 
+/** Names of general registers by their place in `gpr`, which is that of their encoding. */
+export const GENERAL_REGISTERS = [
+  'rax',
+  'rcx',
+  'rdx',
+  'rbx',
+  'rsp',
+  'rbp',
+  'rsi',
+  'rdi',
+  'r8',
+  'r9',
+  'r10',
+  'r11',
+  'r12',
+  'r13',
+  'r14',
+  'r15',
+] as const;
+
 /** Byte offset of ES; CS SS DS FS GS LDTR TR follow. */
 const SEGMENTS_AT = 160;
 
@@ -183,6 +203,7 @@ export const vcpuState = defineState('vcpu', {
   mwaitExtensions: u8({ id: 126, range: [0, 1], doc: '1: the MWAIT under way ends with a pending interrupt even while IF is 0' }),
   specCtrl: u64({ id: 124, doc: 'IA32_SPEC_CTRL: kept for software, nothing here is speculative', kvm: 'msr 0x48' }),
   mcgCtl: u64({ id: 125, doc: 'IA32_MCG_CTL', kvm: 'msr 0x17b' }),
+  ferr: u8({ id: 127, range: [0, 1], doc: '1: the pending x87 error was reported by FERR# (CR0.NE clear)' }),
   // derived: recomputed from the above, never saved
   zero: u64({ id: 200, doc: 'Always 0: stands for an absent base or index register', ...derived }),
   ones: u64({ id: 201, reset: 0xffffffffffffffffn, doc: 'Address mask for 64-bit addresses', ...derived }),

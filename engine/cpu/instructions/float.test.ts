@@ -80,6 +80,8 @@ describe.each(everyTier)('pending x87 exceptions on the %s', (_name, tier) => {
     Object.assign(stage.cpu.host, { signal: (_vcpu: number, event: string) => signals.push(event) });
     expect(stage.run('fwait').fault).toBeUndefined();
     expect(signals).toEqual(['ferr']);
+    expect(stage.run('fwait').fault).toBeUndefined();
+    expect(signals).toEqual(['ferr']);
   });
 
   it('are taken back by FNCLEX and made by FLDCW', () => {

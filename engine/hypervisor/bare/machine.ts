@@ -1,8 +1,13 @@
 /** The back end `bare`: a machine straight on the software processor. */
 import { EngineError, REQUEST, Requests, type Requests as RequestsType } from '../../base/index.ts';
-import type { CpuHost } from '../../cpu/context.ts';
-import { CPU_MODEL_NAMES, cpuModel } from '../../cpu/model/models.ts';
-import { createProcessor, type InterpreterImage, type Processor } from '../../cpu/processor.ts';
+import {
+  CPU_MODEL_NAMES,
+  type CpuHost,
+  cpuModel,
+  createProcessor,
+  type InterpreterImage,
+  type Processor,
+} from '../../cpu/index.ts';
 import { FIXED, type MachineMemory, RAM_BYTES, SLOTS } from '../../memory/index.ts';
 import {
   type Capabilities,
@@ -204,6 +209,10 @@ class Host {
       getTpr: (vcpu) => this.irqchip.getTpr(vcpu),
       setTpr: (vcpu, cr8) => this.irqchip.setTpr(vcpu, cr8),
       tsc: () => this.#tsc(),
+      signal: (vcpu, event) => {
+        // A PC connects FERR# of its first processor alone.
+        if (event === 'ferr' && vcpu === 0) this.#call(vcpu, () => this.irqchip.ferr());
+      },
       tscMoved: (vcpu) => this.#call(vcpu, () => lapics().of(vcpu).timer.counterMoved()),
     };
   }

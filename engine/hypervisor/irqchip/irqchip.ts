@@ -33,6 +33,8 @@ export class Irqchip {
   readonly lapics: Lapics;
   readonly pit: Pit;
   readonly routes: Routes;
+  /** FERR# of the first processor goes active; set by the board. Under the machine lock. */
+  ferr: () => void = () => undefined;
   readonly #host: IrqchipHost;
   #sources = new Map<number, number>();
 

@@ -3,12 +3,14 @@ import { GuestFault, type SlowContext, type VcpuState } from '../../context.ts';
 
 const TOP_SHIFT = 11;
 const ES_B = 0x8080;
+const ES = 0x80;
 
 /** Status word with TOP. */
 export const statusWord = (s: VcpuState): number => s.fsw | (s.ftop << TOP_SHIFT);
 
 /** ES and B follow from exceptions and masks. */
 export function setStatusWord(s: VcpuState, value: number): void {
+  followSummary(s);
   s.ftop = (value >>> TOP_SHIFT) & 7;
   s.fsw = value & 0x477f;
   summarize(s);
@@ -146,5 +148,20 @@ const CR0_NE = 0x20;
 /** The pending exception is taken: #MF, or FERR# for the interrupt controller of the PC when CR0.NE is clear (SDM vol. 1, 8.7). */
 export function takePending(c: SlowContext): void {
   if ((c.s.lo('cr0') & CR0_NE) !== 0) throw new GuestFault(16);
+  assertFerr(c);
+}
+
+/** FERR# is negated while ES is clear. Looked at before anything can set ES again. */
+export function followSummary(s: VcpuState): void {
+  if ((s.fsw & ES) === 0) s.ferr = 0;
+}
+
+/**
+ * ES is set: with CR0.NE clear FERR# goes active, once until ES is cleared. The processor goes on instead of waiting for an interrupt
+ * (SDM vol. 1, 8.7): the error is reported when it happens, so that an enabled IRQ13 comes before the next x87 instruction all the same.
+ */
+export function assertFerr(c: SlowContext): void {
+  if ((c.s.lo('cr0') & CR0_NE) !== 0 || c.s.ferr !== 0) return;
+  c.s.ferr = 1;
   c.host.signal?.(c.index, 'ferr');
 }

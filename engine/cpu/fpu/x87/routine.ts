@@ -117,6 +117,7 @@ function opcodeOf(c: SlowContext): number {
 export function x87Routine(c: SlowContext, a0: bigint, a1: bigint, a2: bigint, a3: bigint): readonly bigint[] {
   const entry = TABLE[n(a0)] as (typeof TABLE)[number];
   const { s } = c;
+  environment.followSummary(s);
   if (entry.control !== undefined) {
     entry.control(c, a1, a2 === 16n ? 16 : 32, a3 !== 0n);
     return NOTHING;
@@ -125,7 +126,10 @@ export function x87Routine(c: SlowContext, a0: bigint, a1: bigint, a2: bigint, a
   unit.enter(s, entry.keepsC1);
   const result = entry.operation(a1, a2, n(a3));
   // Earlier exceptions were taken before the instruction began: a summary bit now is this instruction's.
-  if ((s.fsw & 0x80) !== 0) s.fop = opcodeOf(c);
+  if ((s.fsw & 0x80) !== 0) {
+    s.fop = opcodeOf(c);
+    environment.assertFerr(c);
+  }
   return result ?? NOTHING;
 }
 
