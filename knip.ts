@@ -7,7 +7,7 @@ const forTheWindow = ['electron', 'electron-builder', 'vue', 'pinia', 'spectron'
 const theCommand = ['rootmode-cli'];
 
 // Programs of the system that tasks use where they are there, and do without or say so where they are not.
-const ofTheSystem = ['nasm', 'apt-cache', 'gcc'];
+const ofTheSystem = ['nasm', 'apt-cache', 'gcc', 'script'];
 
 const config: KnipConfig = {
   entry: [...entries.map(({ source }) => source), 'build/tasks/*.ts', 'build/electron-chromedriver/*.js', '**/*.test.ts'],

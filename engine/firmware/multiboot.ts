@@ -3,25 +3,16 @@
  * Spec: Multiboot Specification 0.6.96, chapter 3.
  */
 import { EngineError } from '../base/errors.ts';
-import { alignUp, type GuestWriter, join, littleEndian } from './bytes.ts';
+import { alignUp, join, littleEndian } from './bytes.ts';
 import { CONVENTIONAL_END, memoryMap } from './e820.ts';
 import { defect, type ElfFile, isElf, parseElf } from './elf.ts';
-import type { FirmwareTables } from './leave-tables.ts';
 import { isUsable, loadSegments, loads } from './placement.ts';
-import { lowRam, type Platform } from './platform.ts';
-import type { Module } from './pvh.ts';
+import { lowRam } from './platform.ts';
+import type { PvhBoot } from './pvh.ts';
 import { enter, type InitialRegisters } from './registers.ts';
 
-export interface MultibootBoot {
-  readonly platform: Platform;
-  readonly memory: GuestWriter;
-  readonly tables: FirmwareTables;
-  /** Name used in errors and, as the first word, in the command line that the kernel sees. */
-  readonly file: string;
-  readonly kernel: Uint8Array;
-  readonly modules?: readonly Module[];
-  readonly commandLine: string;
-}
+/** `file` is also the first word of the command line that the kernel sees. */
+export type MultibootBoot = PvhBoot;
 
 const HEADER_MAGIC = 0x1badb002;
 const LOADER_MAGIC = 0x2badb002;

@@ -20,6 +20,7 @@ export interface PvhBoot {
   readonly platform: Platform;
   readonly memory: GuestWriter;
   readonly tables: FirmwareTables;
+  /** Name used in errors. */
   readonly file: string;
   readonly kernel: Uint8Array;
   readonly modules?: readonly Module[];

@@ -1,27 +1,10 @@
 /** Compares what a tier did with what the recording processor did. */
 import type { Decoded } from '../../isa/decoded.ts';
+import { GENERAL_REGISTERS } from '../state.ts';
 import { closeEnough, ignoredWindow, type Tolerance, toleranceOf, unitsApart } from './differences.ts';
 import type { SandboxOutcome, SandboxState } from './sandbox.ts';
 import { COMPLETED, initialState, type Patch, SANDBOX, type VectorCase, type VectorFile } from './vector-file.ts';
 
-const REGISTERS = [
-  'rax',
-  'rcx',
-  'rdx',
-  'rbx',
-  'rsp',
-  'rbp',
-  'rsi',
-  'rdi',
-  'r8',
-  'r9',
-  'r10',
-  'r11',
-  'r12',
-  'r13',
-  'r14',
-  'r15',
-] as const;
 /** TF, RF, IF and the bit that is always set. */
 const FLAGS_KEPT = ~0x1_0302;
 const MXCSR_AT = 24;
@@ -110,7 +93,7 @@ export function differencesOf(
   to.expect('flags', outcome.flags & FLAGS_KEPT & tolerance.flags, output.flags & FLAGS_KEPT & tolerance.flags);
   const after = new Map(output.gpr);
   before.gpr.forEach((value, i) => {
-    to.expect(REGISTERS[i] ?? '', outcome.gpr[i] ?? 0n, after.get(i) ?? value);
+    to.expect(GENERAL_REGISTERS[i] ?? '', outcome.gpr[i] ?? 0n, after.get(i) ?? value);
   });
   compareFx(to, outcome.fx, apply(before.fx, output.fx), tolerance);
   const size = decoded?.facts.width === 16 ? 16 : 32;

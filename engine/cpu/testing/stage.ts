@@ -4,6 +4,7 @@
  */
 import { assemble } from '../../isa/assemble.ts';
 import { readFlags, writeFlags } from '../flags.ts';
+import { GENERAL_REGISTERS } from '../state.ts';
 import { type Tier, type TierCpu, tiers } from './tiers.ts';
 
 export type StageMode = 'real' | 'vm86' | 'code16' | 'code32' | 'long';
@@ -32,27 +33,9 @@ export const SEL = {
   tss: 0x48,
 };
 
-const REGISTERS = [
-  'rax',
-  'rcx',
-  'rdx',
-  'rbx',
-  'rsp',
-  'rbp',
-  'rsi',
-  'rdi',
-  'r8',
-  'r9',
-  'r10',
-  'r11',
-  'r12',
-  'r13',
-  'r14',
-  'r15',
-] as const;
-export type RegisterValues = { [K in (typeof REGISTERS)[number]]?: number | bigint };
+export type RegisterValues = { [K in (typeof GENERAL_REGISTERS)[number]]?: number | bigint };
 
-export interface StageResult extends Record<(typeof REGISTERS)[number], bigint> {
+export interface StageResult extends Record<(typeof GENERAL_REGISTERS)[number], bigint> {
   /** Vector of the fault and its error code, when one was delivered. */
   readonly fault: number | undefined;
   readonly error: number | undefined;
@@ -198,7 +181,7 @@ export class Stage {
     const code = this.mode === 'long' ? 64 : this.mode === 'code32' ? 32 : 16;
     cpu.machine.dma.write(AT.code, assemble(text, { code, origin: BigInt(this.codeOffset) }).bytes);
     const all: RegisterValues = { rsp: this.stackOffset, ...registers };
-    for (const [i, name] of REGISTERS.entries()) s.gpr[i] = BigInt.asUintN(64, BigInt(all[name] ?? 0));
+    for (const [i, name] of GENERAL_REGISTERS.entries()) s.gpr[i] = BigInt.asUintN(64, BigInt(all[name] ?? 0));
     this.#segments(['cs', 'ss']);
     s.rip = BigInt(this.codeOffset);
     writeFlags(s, 2 | (this.mode === 'vm86' ? 0x20000 : 0) | (options.flags ?? 0));
@@ -218,8 +201,8 @@ export class Stage {
 
   #result(): StageResult {
     const { s } = this;
-    const values = Object.fromEntries(REGISTERS.map((name, i) => [name, s.gpr[i] ?? 0n])) as Record<
-      (typeof REGISTERS)[number],
+    const values = Object.fromEntries(GENERAL_REGISTERS.map((name, i) => [name, s.gpr[i] ?? 0n])) as Record<
+      (typeof GENERAL_REGISTERS)[number],
       bigint
     >;
     if (!this.#faulted) return { ...values, fault: undefined, error: undefined, flags: readFlags(s), rip: s.rip };
