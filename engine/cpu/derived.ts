@@ -1,5 +1,4 @@
 /** Members of the vCPU block that are computed from others: what generated code looks at instead of the architectural registers. */
-import type { FeatureName } from '../isa/attributes.ts';
 import type { DecodeMode } from '../isa/variants.ts';
 import type { VcpuState } from './context.ts';
 import { FLAG } from './flags.ts';
@@ -20,8 +19,6 @@ const ATTR_AT = fields.esAttr.offset - SEGMENT_AT;
 const BASE_AT = fields.esBase.offset - SEGMENT_AT;
 const CS = 1;
 const KINDS = ['real', 'vm86', 'protected', 'long'] as const;
-
-export type { FeatureName };
 
 const segmentWord = (s: VcpuState, segment: number, at: number): number =>
   s.views.u32[(s.base + SEGMENT_AT + segment * SEGMENT_STRIDE + at) >>> 2] as number;

@@ -1,7 +1,8 @@
-export type { CpuHost, VcpuState } from './context.ts';
-export { readFlags, writeFlags } from './flags.ts';
-export { type CpuClocks, type CpuModel } from './model/model.ts';
+export { type CpuHost, GuestFault, type SlowContext, type VcpuState } from './context.ts';
+export { FLAG, readFlags, writeFlags } from './flags.ts';
 export { CPU_MODEL_NAMES, cpuModel } from './model/models.ts';
-export { createProcessor, type InterpreterImage, type Processor, type ProcessorOptions, type RunExit } from './processor.ts';
-export { REQUEST, vcpuState } from './state.ts';
-export { VcpuCore } from './vcpu.ts';
+export { createProcessor, type InterpreterImage, type Processor } from './processor.ts';
+export { vcpuState } from './state.ts';
+export { readMsr, writeMsr } from './system/msr.ts';
+export { initVcpu, startVcpu } from './system/reset.ts';
+export type { VcpuCore } from './vcpu.ts';

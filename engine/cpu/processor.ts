@@ -1,6 +1,7 @@
 /** The software x86-64 processor of one thread: generated code over the machine's memory, one core per vCPU. */
-import { createDecoder, type Decode } from '../isa/decoder.ts';
+
 import { definitions } from '../isa/all.ts';
+import { createDecoder, type Decode } from '../isa/decoder.ts';
 import type { SlowName } from '../isa/fields.ts';
 import type { Definition } from '../isa/form.ts';
 import type { Variant } from '../isa/variants.ts';
@@ -15,8 +16,6 @@ import { vcpuState } from './state.ts';
 import { resetVcpu } from './system/reset.ts';
 import { systemRoutines } from './system/routines.ts';
 import { VcpuCore } from './vcpu.ts';
-
-export type { RunExit, RunReason } from './vcpu.ts';
 
 /** What `generateInterpreter` made, in a form that can be posted to threads. */
 export interface InterpreterImage {
@@ -48,7 +47,7 @@ export interface Processor {
 }
 
 /** Decoded code of one vCPU, in bytes of address space. */
-export const CODE_ARENA_BYTES = 24 * 1024 * 1024;
+const CODE_ARENA_BYTES = 24 * 1024 * 1024;
 const routines: Readonly<Record<SlowName, SlowRoutineBody>> = { ...systemRoutines, ...floatRoutines };
 
 /** Create this thread's processor. Takes its regions from the machine's arena: every thread calls it at the same point. */

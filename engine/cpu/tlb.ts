@@ -8,9 +8,9 @@ import {
   CPU_TLB2,
   JUMP_ENTRIES,
   JUMP_ENTRY_BYTES,
-  TLB2_ENTRIES,
   TLB_ENTRIES,
   TLB_ENTRY_BYTES,
+  TLB2_ENTRIES,
 } from './regions.ts';
 import { cr4 } from './system/registers.ts';
 

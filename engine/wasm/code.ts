@@ -1,6 +1,18 @@
 import { ByteSink } from './bytes.ts';
 import {
-  ATOMIC, type AtomicOp, MEMORY, type MemoryOp, NUMERIC, type NumericOp, OP, SATURATING, type SaturatingOp, SIMD, SIMD_LANE, type SimdLaneOp, type SimdOp,
+  ATOMIC,
+  type AtomicOp,
+  MEMORY,
+  type MemoryOp,
+  NUMERIC,
+  type NumericOp,
+  OP,
+  SATURATING,
+  type SaturatingOp,
+  SIMD,
+  SIMD_LANE,
+  type SimdLaneOp,
+  type SimdOp,
 } from './opcodes.ts';
 
 export type ValueType = 'i32' | 'i64' | 'f32' | 'f64' | 'v128';

@@ -2,8 +2,9 @@
  * Decoded blocks of one vCPU: records in an arena, found by host page, offset and mode key. A page's generation in shared memory says
  * whether blocks of it are still what memory holds; overwritten blocks of this vCPU are also stopped in their middle (STALE records).
  */
-import type { Decode } from '../../isa/decoder.ts';
+
 import { Decoded } from '../../isa/decoded.ts';
+import type { Decode } from '../../isa/decoder.ts';
 import type { DecodeMode, Variant } from '../../isa/variants.ts';
 import { FIXED, type MachineMemory } from '../../memory/index.ts';
 import { BLOCK, BLOCK_BYTES, REC, RECORD_BYTES, SPECIAL } from '../regions.ts';

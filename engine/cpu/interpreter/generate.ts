@@ -1,23 +1,24 @@
 /** Generates the interpreter: one wasm module with the dispatch loop, the handlers of all definitions and the routines they call. */
+
+import type { Facts } from '../../isa/emitter.ts';
 import type { Definition } from '../../isa/form.ts';
 import { makeVariant, variantKeys } from '../../isa/variants.ts';
-import type { Facts } from '../../isa/emitter.ts';
 import { Code, type ValueType } from '../../wasm/code.ts';
 import { ModuleBuilder, type Signature } from '../../wasm/module.ts';
 import { IrEmitter } from '../ir/emitter.ts';
-import type { Statement } from '../ir/node.ts';
 import { lower } from '../ir/lower.ts';
-import { Routine, type RoutineDefinition } from '../routines/routine.ts';
-import { ROUTINES } from '../routines/all.ts';
+import type { Statement } from '../ir/node.ts';
 import { SPECIAL_COUNT } from '../regions.ts';
+import { ROUTINES } from '../routines/all.ts';
+import { Routine, type RoutineDefinition } from '../routines/routine.ts';
 import { buildDispatchLoop } from './dispatch-loop.ts';
 import { FunctionFrame } from './frames.ts';
 import { lateBinding } from './late-binding.ts';
 import { RoutineFrame } from './routine-frame.ts';
-import { findHandler, growTree, type HandlerTree, shapeOf, trackFacts, type TrackedFact } from './tracked-facts.ts';
+import { findHandler, growTree, type HandlerTree, shapeOf, type TrackedFact, trackFacts } from './tracked-facts.ts';
 
 /** What V8 compiles well (design.md, section 4): bytes of the loop, of one function, and number of cases. */
-export const LIMITS = { loopBytes: 64 * 1024, functionBytes: 32 * 1024, inlineCases: 400 } as const;
+const LIMITS = { loopBytes: 64 * 1024, functionBytes: 32 * 1024, inlineCases: 400 } as const;
 
 export interface Interpreter {
   readonly wasm: Uint8Array<ArrayBuffer>;
@@ -34,7 +35,7 @@ export interface Interpreter {
 }
 
 /** Functions the TypeScript side provides, i32 only. */
-export const IMPORTS: Record<string, Signature> = {
+const IMPORTS: Record<string, Signature> = {
   slow: { parameters: ['i32', 'i32', 'i32'], results: ['i32'] },
   lookup: { parameters: ['i32'], results: ['i32'] },
   mmioRead: { parameters: ['i32', 'i32', 'i32', 'i32'], results: ['i32'] },
@@ -200,7 +201,7 @@ function renumber(tree: HandlerTree | undefined, numbers: readonly number[]): Ha
   };
 }
 
-export function buildRoutine(definition: RoutineDefinition, functionIndex: (name: string) => number): Code {
+function buildRoutine(definition: RoutineDefinition, functionIndex: (name: string) => number): Code {
   const routine = new Routine(definition.parameters);
   definition.build(routine);
   const code = new Code(definition.parameters.length);

@@ -12,7 +12,7 @@ import { offsetOf } from '../state.ts';
 const REGISTER_KINDS: readonly Operand['kind'][] = ['reg', 'xmm', 'mmx', 'st', 'seg', 'cr', 'dr'];
 
 /** Operands the form itself fixes (AL, CL, the 1 of a shift) are constants of the handler. */
-export const isFixed = (operand: Operand): boolean => (operand as VariantOperand).spec?.source === 'fixed';
+const isFixed = (operand: Operand): boolean => (operand as VariantOperand).spec?.source === 'fixed';
 const fixedNumber = (operand: Operand): number => (operand as VariantOperand).spec.fixed;
 
 /** Offset of a register operand's bytes in the state block. */

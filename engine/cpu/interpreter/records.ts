@@ -1,9 +1,9 @@
 /** Fills the 32-byte record of one decoded instruction (layout: engine/cpu/regions.ts). */
 import type { Decoded } from '../../isa/decoded.ts';
-import { placesOf, registerOffset } from './late-binding.ts';
+import type { Variant, VariantOperand } from '../../isa/variants.ts';
 import { REC, REC_FLAG } from '../regions.ts';
 import { offsetOf } from '../state.ts';
-import type { Variant, VariantOperand } from '../../isa/variants.ts';
+import { placesOf, registerOffset } from './late-binding.ts';
 
 const ZERO = offsetOf('zero');
 const RIP_BASE = offsetOf('ripBase');

@@ -9,7 +9,7 @@ export function shapeOf(facts: Facts): string {
   return facts.operands.map((o) => `${o.kind}${o.width}`).join();
 }
 
-export function factValue(facts: Facts, name: TrackedFact): string {
+function factValue(facts: Facts, name: TrackedFact): string {
   return name === 'shape' ? shapeOf(facts) : String(facts[name]);
 }
 

@@ -12,7 +12,7 @@ export const bool = (value: Node): Bool => value as unknown as Bool;
 export const vec = (value: Node): Vec => value as unknown as Vec;
 const cell = (value: Var): VarCell => value as unknown as VarCell;
 
-export const maskOf = (width: number): bigint => (1n << BigInt(width)) - 1n;
+const maskOf = (width: number): bigint => (1n << BigInt(width)) - 1n;
 
 export class IrArithmetic {
   readonly ir = new IrBuilder();

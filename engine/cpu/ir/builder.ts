@@ -162,6 +162,7 @@ export class IrBuilder {
     const statement = {
       s: 'if' as const,
       condition: use(condition),
+      // biome-ignore lint/suspicious/noThenProperty: a branch of the IR, which nothing awaits
       then: [] as Statement[],
       otherwise: [] as Statement[],
       epoch: this.#epoch,

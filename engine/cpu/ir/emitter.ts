@@ -433,7 +433,7 @@ export class IrEmitter extends IrFlags implements Emitter {
 
   slow(name: SlowName, ...args: Int[]): [Int, Int] {
     const scratch = offsetOf('scratch');
-    args.forEach((arg, i) => this.ir.store('i64.store', this.cpu, node(arg), scratch + i * 8));
+    for (const [i, arg] of args.entries()) this.ir.store('i64.store', this.cpu, node(arg), scratch + i * 8);
     const status = this.ir.call('slow', 'i32', [this.cpu, this.#binding.record(), this.ir.const32(slowIndex(name))], true);
     if (SLOW[name].ends) {
       this.ir.exit({ exit: 'status', status });

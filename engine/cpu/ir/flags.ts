@@ -1,6 +1,6 @@
 /** Lazy status flags over the IR: how `flagResult` and `flagAux` (engine/cpu/state.ts) are made and read. */
 import type { Bool, ConditionCode, Int, StatusFlag, Width } from '../../isa/emitter.ts';
-import { bool, int, IrArithmetic, node } from './arithmetic.ts';
+import { bool, IrArithmetic, int, node } from './arithmetic.ts';
 
 const CARRY_OVERFLOW_ADJUST = 0xc000000000000008n;
 

@@ -2,8 +2,9 @@
  * Intermediate representation of one handler or routine: values in single assignment, statements in program order, structured control
  * flow. It knows wasm's operators and a few guest operations that lowering expands (guest loads with their TLB probe, exits).
  */
-import type { AtomicOp, MemoryOp, NumericOp, SaturatingOp, SimdLaneOp, SimdOp } from '../../wasm/opcodes.ts';
+
 import type { ValueType } from '../../wasm/code.ts';
+import type { AtomicOp, MemoryOp, NumericOp, SaturatingOp, SimdLaneOp, SimdOp } from '../../wasm/opcodes.ts';
 
 /** What a node computes. Operands are in `args`. */
 export type NodeOp =

@@ -14,9 +14,9 @@ const ADDRESS = 0x000ffffffffff000n;
 /** What a translation allows, in the top byte of `eptWalk`'s result: R, W, X as in the entry; `clean`: not marked dirty although that is kept. */
 export const EPT_RIGHTS = { shift: 56n, read: 1, write: 2, execute: 4, clean: 8 } as const;
 /** Exit reasons queued with `excPending` 2 (SDM vol. 3, appendix C). */
-export const EPT_EXIT = { violation: 48, misconfiguration: 49 } as const;
+const EPT_EXIT = { violation: 48, misconfiguration: 49 } as const;
 /** `excPending` when what is queued is a VM exit. */
-export const PENDING_EXIT = 2;
+const PENDING_EXIT = 2;
 
 /** Queue the VM exit for a guest-physical address; `qualification` as the manual has it (table 27-7). */
 function queueExit(r: Routine, reason: Int, qualification: Int): void {

@@ -21,7 +21,7 @@ const FORMAT = {
 /** Ask the exact routine; MXCSR flags and #XM are its work. */
 function exact(r: Routine, op: SseOp, a: Int, b: Int): Int {
   const scratch = offsetOf('scratch');
-  [r.const(sseIndex(op)), a, b, r.const(0)].forEach((value, i) => r.hostStore(64, r.cpu, value, scratch + 8 * i));
+  for (const [i, value] of [r.const(sseIndex(op)), a, b, r.const(0)].entries()) r.hostStore(64, r.cpu, value, scratch + 8 * i);
   r.call('slow', 'i32', r.cpu, r.i32(0), r.i32(slowIndex('sse')));
   return r.hostLoad(64, r.cpu, scratch + 32);
 }
@@ -29,9 +29,9 @@ function exact(r: Routine, op: SseOp, a: Int, b: Int): Int {
 const magnitude = (r: Routine, bits: Bits, a: Int): Int => r.and(a, r.const((1n << BigInt(bits - 1)) - 1n));
 const isDenormal = (r: Routine, bits: Bits, a: Int): Bool =>
   r.ltU(r.sub(64, magnitude(r, bits, a), r.const(1)), r.const(FORMAT[bits].least - 1n));
-const isFinite = (r: Routine, bits: Bits, a: Int): Bool => r.ltU(magnitude(r, bits, a), r.const(FORMAT[bits].exponentMask));
+const isFiniteBits = (r: Routine, bits: Bits, a: Int): Bool => r.ltU(magnitude(r, bits, a), r.const(FORMAT[bits].exponentMask));
 const isZero = (r: Routine, bits: Bits, a: Int): Bool => r.eq(magnitude(r, bits, a), r.const(0));
-const isNaN = (r: Routine, bits: Bits, a: Int): Bool => r.ltU(r.const(FORMAT[bits].exponentMask), magnitude(r, bits, a));
+const isNanBits = (r: Routine, bits: Bits, a: Int): Bool => r.ltU(r.const(FORMAT[bits].exponentMask), magnitude(r, bits, a));
 /** Normal and not the least normal binade, where tininess would have to be judged. */
 const isSafe = (r: Routine, bits: Bits, a: Int): Bool => {
   const { exponentMask, least } = FORMAT[bits];
@@ -58,8 +58,8 @@ function binary(op: 'add' | 'sub' | 'mul' | 'div', bits: Bits): RoutineDefinitio
         const exactZero = op === 'mul' ? r.orB(isZero(r, bits, a), isZero(r, bits, b)) : isZero(r, bits, a);
         const good =
           op === 'add' || op === 'sub'
-            ? isFinite(r, bits, result)
-            : r.orB(isSafe(r, bits, result), r.andB(r.andB(isZero(r, bits, result), exactZero), isFinite(r, bits, b)));
+            ? isFiniteBits(r, bits, result)
+            : r.orB(isSafe(r, bits, result), r.andB(r.andB(isZero(r, bits, result), exactZero), isFiniteBits(r, bits, b)));
         r.if(good, () => r.returns(result));
       });
       r.returns(exact(r, `${op}${bits}`, a, b));
@@ -75,7 +75,7 @@ function choice(op: 'min' | 'max', bits: Bits): RoutineDefinition {
     result: 'i64',
     build(r) {
       const [a, b] = [r.parameterInt(1), r.parameterInt(2)];
-      const odd = [a, b].map((x) => r.orB(isDenormal(r, bits, x), isNaN(r, bits, x)));
+      const odd = [a, b].map((x) => r.orB(isDenormal(r, bits, x), isNanBits(r, bits, x)));
       r.if(r.andB(mayBeFast(r), r.notB(r.orB(odd[0] as Bool, odd[1] as Bool))), () => {
         const compare = `f${bits}.${op === 'min' ? 'lt' : 'gt'}` as NumericOp;
         const first = r.ir.numeric(compare, toFloat(r, bits, a), toFloat(r, bits, b));
@@ -93,7 +93,7 @@ function squareRoot(bits: Bits): RoutineDefinition {
     result: 'i64',
     build(r) {
       const a = r.parameterInt(1);
-      const plain = r.andB(isFinite(r, bits, a), r.notB(r.orB(isDenormal(r, bits, a), r.bit(a, FORMAT[bits].sign))));
+      const plain = r.andB(isFiniteBits(r, bits, a), r.notB(r.orB(isDenormal(r, bits, a), r.bit(a, FORMAT[bits].sign))));
       r.if(r.andB(mayBeFast(r), plain), () => {
         r.returns(fromFloat(r, bits, r.ir.numeric(`f${bits}.sqrt`, toFloat(r, bits, a))));
       });
@@ -110,7 +110,7 @@ function compare(bits: Bits, quiet: boolean): RoutineDefinition {
     result: 'i64',
     build(r) {
       const [a, b] = [r.parameterInt(1), r.parameterInt(2)];
-      const odd = [a, b].map((x) => r.orB(isDenormal(r, bits, x), isNaN(r, bits, x)));
+      const odd = [a, b].map((x) => r.orB(isDenormal(r, bits, x), isNanBits(r, bits, x)));
       r.if(r.notB(r.orB(odd[0] as Bool, odd[1] as Bool)), () => {
         const [x, y] = [toFloat(r, bits, a), toFloat(r, bits, b)];
         const less = r.unsigned(r.ir.numeric(`f${bits}.lt`, x, y));
@@ -147,7 +147,7 @@ function toInteger(to: Bits, from: Bits, how: 'trunc' | 'round'): RoutineDefinit
     result: 'i64',
     build(r) {
       const a = r.parameterInt(1);
-      r.if(r.andB(mayBeFast(r), isFinite(r, from, a)), () => {
+      r.if(r.andB(mayBeFast(r), isFiniteBits(r, from, a)), () => {
         const value = toFloat(r, from, a);
         const whole = how === 'round' ? r.ir.numeric(`f${from}.nearest`, value) : value;
         const result = int(r.ir.saturating(`i64.trunc_sat_f${from}_s`, whole));
@@ -168,7 +168,7 @@ const widen: RoutineDefinition = {
   result: 'i64',
   build(r) {
     const a = r.parameterInt(1);
-    r.if(r.andB(isFinite(r, 32, a), r.notB(isDenormal(r, 32, a))), () => {
+    r.if(r.andB(isFiniteBits(r, 32, a), r.notB(isDenormal(r, 32, a))), () => {
       r.returns(fromFloat(r, 64, r.ir.numeric('f64.promote_f32', toFloat(r, 32, a))));
     });
     r.returns(exact(r, 'f64.f32', a, r.const(0)));

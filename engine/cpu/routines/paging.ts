@@ -2,7 +2,7 @@
 import type { Bool, Int } from '../../isa/emitter.ts';
 import { FIXED, PHYS } from '../../memory/index.ts';
 import type { Node } from '../ir/node.ts';
-import { CPU_TLB, CPU_TLB2, TLB2_ENTRIES, TLB_ENTRIES, TLB_ENTRY } from '../regions.ts';
+import { CPU_TLB, CPU_TLB2, TLB_ENTRIES, TLB_ENTRY, TLB2_ENTRIES } from '../regions.ts';
 import { offsetOf } from '../state.ts';
 import { EPT_RIGHTS } from './ept.ts';
 import { ACCESS, physicalEntry, TRANSLATED } from './physical.ts';

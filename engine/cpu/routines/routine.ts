@@ -2,7 +2,7 @@
 import type { Bool, Int, Width } from '../../isa/emitter.ts';
 import type { ValueType } from '../../wasm/code.ts';
 import type { MemoryOp } from '../../wasm/opcodes.ts';
-import { int, IrArithmetic, node } from '../ir/arithmetic.ts';
+import { IrArithmetic, int, node } from '../ir/arithmetic.ts';
 import type { Node } from '../ir/node.ts';
 import { type VcpuFieldName, vcpuState } from '../state.ts';
 

@@ -97,7 +97,7 @@ function badLanes(r: Routine, op: Operation, bits: Bits, operands: readonly Vec[
 function exactLanes(r: Routine, op: SseOp, bits: Bits, operands: readonly Vec[]): Vec {
   const scratch = offsetOf('scratch');
   const ask = (index: number, a: Int, b: Int): void => {
-    [r.const(index), a, b, r.const(0)].forEach((value, i) => r.hostStore(64, r.cpu, value, scratch + 8 * i));
+    for (const [i, value] of [r.const(index), a, b, r.const(0)].entries()) r.hostStore(64, r.cpu, value, scratch + 8 * i);
     r.call('slow', 'i32', r.cpu, r.i32(0), r.i32(slowIndex('sse')));
   };
   const flags = r.var(r.const(0));

@@ -1,8 +1,6 @@
 /** KVM's register groups out of, and into, a vCPU's state block. Each `write` either takes all of a group or throws and takes nothing. */
 import { EngineError } from '../../base/index.ts';
-import { GuestFault, type SlowContext, type VcpuState } from '../../cpu/context.ts';
-import { readFlags, writeFlags } from '../../cpu/flags.ts';
-import { readMsr, writeMsr } from '../../cpu/system/msr.ts';
+import { GuestFault, readFlags, readMsr, type SlowContext, type VcpuState, writeFlags, writeMsr } from '../../cpu/index.ts';
 import {
   type KvmDebugregs,
   type KvmFpu,

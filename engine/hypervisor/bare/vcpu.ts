@@ -1,9 +1,6 @@
 /** One vCPU of the back end `bare`: the processor's core with the events the processor leaves to its surroundings. */
 import { EngineError, REQUEST, type Requests } from '../../base/index.ts';
-import { FLAG } from '../../cpu/flags.ts';
-import { vcpuState } from '../../cpu/state.ts';
-import { initVcpu, startVcpu } from '../../cpu/system/reset.ts';
-import type { VcpuCore } from '../../cpu/vcpu.ts';
+import { FLAG, initVcpu, startVcpu, type VcpuCore, vcpuState } from '../../cpu/index.ts';
 import type { InspectedMember, SavedState } from '../../state/index.ts';
 import type { ExitReason, Irqchip, RegisterGroup, RegisterGroups, Vcpu, VcpuExit } from '../index.ts';
 import * as groups from './groups.ts';
