@@ -144,6 +144,29 @@ describe('command socket', () => {
   });
 });
 
+describe('a request that was damaged', () => {
+  it('gets exactly one answer, whatever the damage', async () => {
+    // A linear congruential sequence with a kept seed: the same damage in every run.
+    let seed = 0x7a1ce5;
+    const next = (below: number): number => {
+      seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+      return Math.floor((seed / 2 ** 32) * below);
+    };
+    const good = ['{"execute":"machine-registers","arguments":{"vcpu":0},"id":1}', '{"execute":"command-list","id":"x"}'];
+    for (let round = 0; round < 20; round++) {
+      const lines = Array.from({ length: 50 }, () => {
+        const bytes = Buffer.from(good[next(2)] ?? '');
+        for (let damage = 1 + next(4); damage > 0; damage--) bytes[next(bytes.length)] = 32 + next(224);
+        return Buffer.concat([bytes.subarray(0, 1 + next(bytes.length * 2)), Buffer.from('\n')]);
+      }).filter((line) => line.toString().trim() !== '');
+      const answers = (await raw(Buffer.concat(lines), lines.length + 1)).trim().split('\n').slice(1);
+      expect(answers).toHaveLength(lines.length);
+      for (const answer of answers) expect(Object.keys(JSON.parse(answer))[0]).toMatch(/^(return|error)$/);
+      for (const answer of answers) expect(answer).not.toContain('"class":"internal"');
+    }
+  });
+});
+
 describe('a prototype among the arguments', () => {
   it('is dropped before it reaches anybody', async () => {
     const hostile = '{"execute":"machine-registers","arguments":{"__proto__":{"vcpu":3}}}\n';

@@ -476,6 +476,59 @@ export function hypervisorConformance(backend: Backend): void {
     });
   });
 
+  describe(`${capabilities.backend}: saved state from outside`, () => {
+    test('with random damage is refused and changes nothing, or is taken and can run', () => {
+      const { machine, real, vcpu } = bench(backend);
+      real('top: inc ax\n mov [0x600], ax\n jmp top');
+      vcpu.run(10);
+      const good = machine.save();
+      // A linear congruential sequence with a kept seed: the same damage in every run.
+      let seed = 0x1d872b41;
+      const next = (below: number): number => {
+        seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+        return Math.floor((seed / 2 ** 32) * below);
+      };
+      const anyValue = (): unknown =>
+        [
+          BigInt(next(2 ** 32)) << BigInt(next(33)),
+          next(2 ** 16),
+          -1n,
+          2n ** 64n,
+          Number.NaN,
+          'x',
+          null,
+          undefined,
+          [],
+          {},
+          new Uint8Array(next(40)),
+        ][next(11)];
+      const seen = { refused: 0, taken: 0 };
+      for (let round = 0; round < 400; round++) {
+        const pairs: [number, unknown][] = (good.vcpus[0] ?? []).map(([id, value]) => [id, value]);
+        const at = next(pairs.length);
+        const [id, value] = pairs[at] ?? [0, 0n];
+        const damaged = next(3) === 0 || typeof value !== 'bigint' ? anyValue() : value ^ (1n << BigInt(next(64)));
+        pairs[at] = [next(10) === 0 ? next(200) : id, damaged];
+        if (next(10) === 0) pairs.splice(next(pairs.length), 1);
+        const before = machine.save();
+        try {
+          machine.restore({ ...good, vcpus: [pairs, ...good.vcpus.slice(1)] } as never);
+        } catch (failure) {
+          expect(failure).toBeInstanceOf(EngineError);
+          expect(machine.save()).toEqual(before);
+          seen.refused++;
+          continue;
+        }
+        seen.taken++;
+        vcpu.run(50);
+        machine.restore(good);
+        expect(machine.save()).toEqual(good);
+      }
+      expect(seen.refused).toBeGreaterThan(50);
+      expect(seen.taken).toBeGreaterThan(50);
+    });
+  });
+
   describe(`${capabilities.backend}: several vCPUs`, () => {
     whereTurns('two vCPUs in turn on one thread share a lock and lose nothing', () => {
       const b = bench(backend);
