@@ -311,8 +311,11 @@ export class OracleEmitter implements Emitter {
   }
   checkAligned(op: Operand, bytes: 16 | 64): void {
     const binding = this.#memoryBinding(op);
-    const linear = this.#frame.memory.checked(bytes, binding.segment, { offset: this.#frame.offsetOf(binding), kind: 'read' });
-    if (linear % BigInt(bytes) !== 0n) throw new GuestFault(13, 0);
+    const { memory } = this.#frame;
+    const offset = this.#frame.offsetOf(binding);
+    // Limits come before this check, canonical form after it.
+    if (!memory.longCode) memory.checked(bytes, binding.segment, { offset, kind: 'read' });
+    if (memory.linear(binding.segment, offset) % BigInt(bytes) !== 0n) throw new GuestFault(13, 0);
   }
   readVec(op: Operand, aligned: boolean): Vec {
     const binding = this.#frame.bindingOf(op);

@@ -37,10 +37,10 @@ export interface MemoryEnvironment {
   readonly gigabytePages: boolean;
 }
 
-/** What #AC demands (SDM vol. 3, table 6-7): x87 environments are sequences of words or dwords, 16-byte operands are not checked. */
+/** What #AC demands (SDM vol. 3, table 6-7): sequences of words or dwords by their elements, 16-byte operands are not checked. */
 function alignmentOf(bytes: number): bigint {
-  const sequences: Readonly<Record<number, bigint>> = { 10: 8n, 14: 2n, 94: 2n, 28: 4n, 108: 4n };
-  return sequences[bytes] ?? (bytes >= 16 ? 1n : BigInt(bytes));
+  if (bytes === 10) return 8n;
+  return bytes % 16 === 0 ? 1n : BigInt(bytes & -bytes);
 }
 
 const canonical = (address: bigint): boolean => BigInt.asUintN(64, BigInt.asIntN(48, address)) === address;

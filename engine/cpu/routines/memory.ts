@@ -352,6 +352,8 @@ const probeWrite: RoutineDefinition = {
     r.if(crosses(r, linear, bytes), () => {
       r.if(faulted(r, r.callInt('translate', r.cpu, nextPage(r, linear), dataAccess(r, true))), () => r.returns(r.i32(1)));
     });
+    // What is probed is written afterwards, by routines that watch nothing.
+    watch(r, linear, bytes, true);
     r.returns(r.i32(0));
   },
 };
