@@ -28,6 +28,8 @@ export interface Timer {
  */
 export class Deadlines {
   readonly clock: MachineClock;
+  /** Called after this thread has armed a deadline for machine time `ns`: its next wait or run may have to end sooner. */
+  onArmed: ((ns: number) => void) | undefined;
   readonly #words: Int32Array;
   readonly #times: Float64Array;
   readonly #lock: Lock;
@@ -91,6 +93,7 @@ export class Deadlines {
     this.#lock.run(() => {
       this.#times[SLOTS + number] = ns;
     });
+    if (ns !== Number.POSITIVE_INFINITY) this.onArmed?.(ns);
   }
 
   #earliest(): number {

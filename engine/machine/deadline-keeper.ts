@@ -2,7 +2,8 @@
  * Who serves the machine's deadlines while vCPUs sleep: the thread of vCPU 0. It sleeps until the next deadline; every other thread wakes
  * it after arming an earlier one. A running vCPU serves what is due between two runs, whichever thread it is on.
  *
- * One f64 of shared memory says until when the keeper sleeps, in machine ns; minus infinity while it is awake.
+ * One f64 of shared memory says before which deadline, in machine ns, the keeper wants to be told of an earlier one: the one it sleeps or
+ * runs towards; minus infinity while it looks at them anyway.
  */
 import { REQUEST, type Requests } from '../base/index.ts';
 import type { MachineMemory } from '../memory/index.ts';
@@ -11,6 +12,9 @@ export interface DeadlineKeeper {
   /** The thread is about to sleep: for how many milliseconds it may. */
   beforeSleep(): number;
   afterSleep(): void;
+  /** The thread is about to run a vCPU: the deadline that bounds the run, in machine ns. Earlier ones of other threads end it. */
+  beforeRun(): number;
+  afterRun(): void;
   /** After device work on a thread that does not keep deadlines itself. */
   nudge(): void;
 }
@@ -33,6 +37,9 @@ export function createDeadlineKeeper({ memory, place, requests, keeps, roundRobi
     if (keeps) return;
     if (roundRobin || deadlines.next() < (until[0] as number)) requests.raiseOne(0, REQUEST.sync);
   };
+  const looking = (): void => {
+    if (keeps) until[0] = Number.NEGATIVE_INFINITY;
+  };
   return {
     beforeSleep: () => {
       if (!keeps) {
@@ -43,9 +50,15 @@ export function createDeadlineKeeper({ memory, place, requests, keeps, roundRobi
       until[0] = Number.POSITIVE_INFINITY;
       return clock.hostUntil(deadlines.next()) / 1e6;
     },
-    afterSleep: () => {
-      if (keeps) until[0] = Number.NEGATIVE_INFINITY;
+    afterSleep: looking,
+    beforeRun: () => {
+      if (!keeps) return deadlines.next();
+      until[0] = Number.POSITIVE_INFINITY;
+      const next = deadlines.next();
+      until[0] = next;
+      return next;
     },
+    afterRun: looking,
     nudge,
   };
 }

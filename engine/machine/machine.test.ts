@@ -100,6 +100,48 @@ describe('vCPU thread', () => {
     expect(second).toBeGreaterThan(first);
   });
 
+  it('ends a run for a nearer deadline that is armed inside it, and only for that', () => {
+    const made = machine();
+    const timer = made.memory.deadlines.timer(() => undefined);
+    const raised = () => (made.requests.pending(0) & REQUEST.sync) !== 0;
+    const seen: boolean[] = [];
+    const arm = (ns: number) => () => {
+      timer.at(made.host.now + ns);
+      seen.push(raised());
+      made.requests.served(0, REQUEST.sync);
+      return 'again' as const;
+    };
+    made.gate.open();
+    const vcpu = scripted(made, [arm(10_000_000), arm(100_000), arm(200_000), arm(50_000), () => 'again']);
+    runThread(made, [vcpu]);
+    expect(seen).toEqual([false, true, false, true]);
+    expect(vcpu.limits[4]).toBeLessThanOrEqual(50_000);
+  });
+
+  it('ends a run for a nearer deadline of another thread', () => {
+    const made = machine();
+    const { memory, place, requests } = made;
+    const timer = memory.deadlines.timer(() => undefined);
+    timer.at(400_000);
+    const other = machine({ hostNow: () => 0, memory: memory.memory });
+    const theirs = other.memory.deadlines.timer(() => undefined);
+    const io = createDeadlineKeeper({ memory: other.memory, place, requests, keeps: false, roundRobin: false });
+    const seen: boolean[] = [];
+    const arm = (ns: number) => () => {
+      theirs.at(ns);
+      io.nudge();
+      seen.push((requests.pending(0) & REQUEST.sync) !== 0);
+      return 'again' as const;
+    };
+    made.gate.open();
+    runThread(made, [scripted(made, [arm(400_000), arm(100_000)])]);
+    expect(seen).toEqual([false, true]);
+    io.nudge();
+    requests.served(0, REQUEST.sync);
+    io.nudge();
+    expect(requests.pending(0)).toBe(0); // between runs it looks by itself
+  });
+
   it('sleeps while halted until a request comes, and wakes for it', () => {
     const made = machine();
     made.gate.open();

@@ -46,7 +46,7 @@ export interface VcpuThreadOptions {
   readonly channel: Pick<Channel<FromVcpus, never>, 'post'>;
 }
 
-/** Longest run in host nanoseconds: a deadline that a device arms meanwhile is late by this much at most. */
+/** Longest run in host nanoseconds. A deadline nearer than that which is armed meanwhile ends the run. */
 const SLICE = 500_000;
 /** Fewest instructions worth a run. */
 const LEAST = 200;
@@ -66,10 +66,24 @@ interface Seat {
   step: Step;
 }
 
+/** The run under way on this thread. */
+interface CurrentRun {
+  /** -1 between runs. */
+  vcpu: number;
+  /** The deadline it is bound by, in machine ns. */
+  next: number;
+}
+
 /** Run until the machine ends. */
 export function runVcpuThread(options: VcpuThreadOptions): void {
-  const { gate, requests, channel, rings } = options;
+  const { gate, requests, channel, rings, clock, deadlines } = options;
   const seats = options.vcpus.map((vcpu): Seat => ({ vcpu, pace: 20, step: 'again' }));
+  const current: CurrentRun = { vcpu: -1, next: 0 };
+  deadlines.onArmed = (ns) => {
+    if (current.vcpu < 0 || ns >= current.next || clock.hostUntil(ns) >= SLICE) return;
+    current.next = ns;
+    requests.raiseOne(current.vcpu, REQUEST.sync);
+  };
   for (;;) {
     const { state } = gate;
     if (state === 'ending') return;
@@ -90,7 +104,7 @@ export function runVcpuThread(options: VcpuThreadOptions): void {
         continue;
       }
       if (seat.step !== 'again' && !seat.vcpu.wait(0)) continue;
-      runOnce(seat, options);
+      runOnce(seat, current, options);
       if (seat.step === 'shutdown') {
         gate.close();
         channel.post({ kind: 'event', event: { kind: 'triple-fault', report: seat.vcpu.report() } });
@@ -114,11 +128,16 @@ function publish({ vcpu }: Seat, { gate, requests, channel }: VcpuThreadOptions)
   if (gate.takeReportWanted(vcpu.id)) channel.post({ kind: 'report', report: vcpu.report() });
 }
 
-function runOnce(seat: Seat, { clock, deadlines, vcpus }: VcpuThreadOptions): void {
+function runOnce(seat: Seat, current: CurrentRun, { clock, keeper, vcpus }: VcpuThreadOptions): void {
   const { vcpu } = seat;
-  const room = Math.min(SLICE / vcpus.length, clock.hostUntil(deadlines.next()));
+  const next = keeper.beforeRun();
+  const room = Math.min(SLICE / vcpus.length, clock.hostUntil(next));
   const start = clock.now();
+  current.next = next;
+  current.vcpu = vcpu.id;
   const { step, retired } = vcpu.run(Math.max(LEAST, Math.floor(room / seat.pace)));
+  current.vcpu = -1;
+  keeper.afterRun();
   if (retired > LEAST) {
     const pace = (clock.now() - start) / retired;
     seat.pace = Math.min(200, Math.max(0.3, seat.pace * 0.75 + pace * 0.25));
