@@ -228,38 +228,31 @@ export class IrEmitter extends IrFlags implements Emitter {
     return [old, changed];
   }
 
-  /** Compare-and-swap until nobody was in between. Misaligned bytes cannot be swapped atomically by wasm and are updated in place. */
+  /** Compare-and-swap until nobody was in between. Wasm has none for misaligned bytes: they take turns, also with CMPXCHG16B. */
   #updateLocked(width: Width, reference: Node, fn: (old: Int) => Int): [Int, Int] {
     const before = this.var(this.const(0));
     const after = this.var(this.const(0));
     const again = this.var(this.const(1));
     const misaligned = bool(this.ir.numeric('i32.and', reference, this.ir.const32(width / 8 - 1)));
-    const attempt = (swap: (old: Int, changed: Int) => Int): void => {
+    const swap = (): void => {
       const old = int(this.ir.load(LOAD[width], reference));
       const changed = fn(old);
-      const seen = swap(old, changed);
+      const seen = int(this.ir.atomic(COMPARE_EXCHANGE[width], 0, 'i64', reference, node(old), node(changed)));
       this.set(before, old);
       this.set(after, changed);
       this.set(again, this.int(this.ne(seen, old)));
     };
-    const swapAtomically = (): void =>
-      this.while(
-        () => this.ne(this.get(again), this.const(0)),
-        () =>
-          attempt((old, changed) => int(this.ir.atomic(COMPARE_EXCHANGE[width], 0, 'i64', reference, node(old), node(changed)))),
-      );
-    if (width === 8) swapAtomically();
-    else {
-      this.if(
-        misaligned,
-        () =>
-          attempt((old, changed) => {
-            this.ir.store(STORE[width], reference, node(changed));
-            return old;
-          }),
-        swapAtomically,
-      );
-    }
+    const swapUntilAlone = (): void => this.while(() => this.ne(this.get(again), this.const(0)), swap);
+    // Between lock and unlock nothing leaves the code or waits for another vCPU.
+    const inTurn = (): void => {
+      this.ir.call('lockPair', 'i32', [], true);
+      const [old, changed] = this.#updatePlain(width, reference, fn);
+      this.set(before, old);
+      this.set(after, changed);
+      this.ir.call('unlockPair', 'i32', [], true);
+    };
+    if (width === 8) swapUntilAlone();
+    else this.if(misaligned, inTurn, swapUntilAlone);
     return [this.get(before), this.get(after)];
   }
 

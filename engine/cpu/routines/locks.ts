@@ -1,7 +1,7 @@
 import { FIXED } from '../../memory/index.ts';
 import type { RoutineDefinition } from './routine.ts';
 
-/** CMPXCHG16B cannot be one wasm atomic: all of a machine's take turns on one word. */
+/** CMPXCHG16B and misaligned locked updates cannot be one wasm atomic: all of a machine's take turns on one word. */
 const lockPair: RoutineDefinition = {
   name: 'lockPair',
   parameters: [],
