@@ -1,6 +1,15 @@
 /** KVM's register groups out of, and into, a vCPU's state block. Each `write` either takes all of a group or throws and takes nothing. */
 import { EngineError } from '../../base/index.ts';
-import { GuestFault, readFlags, readMsr, type SlowContext, type VcpuState, writeFlags, writeMsr } from '../../cpu/index.ts';
+import {
+  GENERAL_REGISTERS,
+  GuestFault,
+  readFlags,
+  readMsr,
+  type SlowContext,
+  type VcpuState,
+  writeFlags,
+  writeMsr,
+} from '../../cpu/index.ts';
 import {
   type KvmDebugregs,
   type KvmFpu,
@@ -13,25 +22,6 @@ import {
   type RegisterGroup,
 } from '../index.ts';
 
-/** Places of registers in `gpr`, in encoding order. */
-const GPR = [
-  'rax',
-  'rcx',
-  'rdx',
-  'rbx',
-  'rsp',
-  'rbp',
-  'rsi',
-  'rdi',
-  'r8',
-  'r9',
-  'r10',
-  'r11',
-  'r12',
-  'r13',
-  'r14',
-  'r15',
-] as const;
 const SEGMENT_OF = { cs: 'cs', ds: 'ds', es: 'es', fs: 'fs', gs: 'gs', ss: 'ss', tr: 'tr', ldt: 'ldtr' } as const;
 type SegmentName = keyof typeof SEGMENT_OF;
 const ACTIVITY = { running: 0, halted: 1, shutdown: 2, waitForSipi: 3, mwait: 4 } as const;
@@ -41,12 +31,13 @@ function refuse(group: RegisterGroup, register: string, reason: string): never {
 }
 
 export function readRegs(s: VcpuState): KvmRegs {
-  const general = Object.fromEntries(GPR.map((name, i) => [name, s.gpr[i] as bigint])) as Record<(typeof GPR)[number], bigint>;
+  type General = Record<(typeof GENERAL_REGISTERS)[number], bigint>;
+  const general = Object.fromEntries(GENERAL_REGISTERS.map((name, i) => [name, s.gpr[i] as bigint])) as General;
   return { ...general, rip: s.rip, rflags: BigInt(readFlags(s)) };
 }
 
 export function writeRegs(s: VcpuState, regs: KvmRegs): void {
-  for (const [i, name] of GPR.entries()) s.gpr[i] = regs[name];
+  for (const [i, name] of GENERAL_REGISTERS.entries()) s.gpr[i] = regs[name];
   s.rip = regs.rip;
   writeFlags(s, Number(regs.rflags & 0xffffffffn));
 }
