@@ -137,19 +137,31 @@ export class Requests {
    * `self` is the calling vCPU or -1. Sections of several threads follow one another; a section within a section is refused.
    */
   exclusive<T>(self: number, bits: number, body: () => T): T {
+    this.beginExclusive(self, bits);
+    try {
+      return body();
+    } finally {
+      this.endExclusive();
+    }
+  }
+
+  /**
+   * The first half of `exclusive`, for a section around generated code. The caller ends it before it takes the machine lock, leaves
+   * `run()` or enters a safe point in any other way. The wait is a safe point of `self`: what it knew of the map may have changed.
+   */
+  beginExclusive(self: number, bits: number): void {
     this.#asSafe(self, () => this.#lock.acquire());
     Atomics.store(this.#words, this.#at + GATE, 1);
     Atomics.add(this.#words, this.#at + WAITERS, 1);
-    try {
-      for (let vcpu = 0; vcpu < this.vcpus; vcpu++) if (vcpu !== self) this.raiseOne(vcpu, bits | REQUEST.sync);
-      for (let vcpu = 0; vcpu < this.vcpus; vcpu++) if (vcpu !== self) this.#awaitSafe(this.#epoch(vcpu));
-      return body();
-    } finally {
-      Atomics.sub(this.#words, this.#at + WAITERS, 1);
-      Atomics.store(this.#words, this.#at + GATE, 0);
-      Atomics.notify(this.#words, this.#at + GATE);
-      this.#lock.release();
-    }
+    for (let vcpu = 0; vcpu < this.vcpus; vcpu++) if (vcpu !== self) this.raiseOne(vcpu, bits | REQUEST.sync);
+    for (let vcpu = 0; vcpu < this.vcpus; vcpu++) if (vcpu !== self) this.#awaitSafe(this.#epoch(vcpu));
+  }
+
+  endExclusive(): void {
+    Atomics.sub(this.#words, this.#at + WAITERS, 1);
+    Atomics.store(this.#words, this.#at + GATE, 0);
+    Atomics.notify(this.#words, this.#at + GATE);
+    this.#lock.release();
   }
 
   #awaitSafe(word: number): void {

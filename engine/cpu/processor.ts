@@ -15,7 +15,7 @@ import { CPU_REGION_BYTES } from './regions.ts';
 import { vcpuState } from './state.ts';
 import { resetVcpu } from './system/reset.ts';
 import { systemRoutines } from './system/routines.ts';
-import { VcpuCore } from './vcpu.ts';
+import { type ExclusiveSection, VcpuCore } from './vcpu.ts';
 
 /** What `generateInterpreter` made, in a form that can be posted to threads. */
 export interface InterpreterImage {
@@ -35,6 +35,8 @@ export interface ProcessorOptions {
   readonly interpreter: InterpreterImage;
   /** Make all vCPUs but this one drop their write entries and wait until they have; absent: there is no other thread. */
   readonly shootdown?: (vcpu: number) => void;
+  /** Absent: there is no other thread. */
+  readonly exclusive?: ExclusiveSection;
 }
 
 export interface Processor {
@@ -86,6 +88,7 @@ export function createProcessor(options: ProcessorOptions): Processor {
       stack: interpreter.stack,
       arena: { base: arenas[index] as number, bytes: CODE_ARENA_BYTES },
       shootdown: options.shootdown ?? (() => undefined),
+      exclusive: options.exclusive ?? { begin: () => undefined, end: () => undefined },
     });
   });
   const coreAt = new Map(cores.map((core) => [core.s.base, core]));
@@ -118,6 +121,8 @@ function instantiate(options: ProcessorOptions, core: (cpu: number) => VcpuCore)
       return 0;
     },
     codeWritten: (cpu: number, at: number, bytes: number) => core(cpu).codeWritten(at >>> 0, bytes),
+    exclusiveBegin: (cpu: number) => core(cpu).exclusiveBegin(),
+    exclusiveEnd: (cpu: number) => core(cpu).exclusiveEnd(),
     watchHit: (cpu: number, low: number, high: number, shape: number) => core(cpu).watchHit(low, high, shape),
   };
   return new WebAssembly.Instance(interpreter.module, { env }).exports as unknown as ProcessorExports;

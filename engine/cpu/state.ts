@@ -269,6 +269,8 @@ export const vcpuState = defineState('vcpu', {
   }),
   largeHigh: array('u64', 2, { id: 234, doc: 'Highest such address', ...derived }),
   faultRecord: u32({ id: 236, doc: 'Record of the instruction that raised the queued exception', ...derived }),
+  shared: u32({ id: 237, range: [0, 1], doc: '1: the machine has other vCPUs', ...derived }),
+  exclusive: u32({ id: 238, range: [0, 1], doc: '1: this vCPU runs alone until its locked access is done', ...derived }),
   nonRoot: u32({ id: 240, range: [0, 1], doc: '1 in VMX non-root operation', ...derived }),
   vpid: u32({ id: 241, doc: 'VPID of the running guest, 0 in root operation', ...derived }),
   eptPointer: u64({ id: 242, doc: 'EPT pointer of the running guest, 0 without EPT', ...derived }),

@@ -35,6 +35,13 @@ export interface RunExit {
   readonly retired: number;
 }
 
+/** Running alone: `begin` returns when every other vCPU stands at a safe point, where they stay until `end`. */
+export interface ExclusiveSection {
+  /** Waits at a safe point of `vcpu`. */
+  begin(vcpu: number): void;
+  end(): void;
+}
+
 export interface VcpuOptions {
   readonly s: VcpuState;
   readonly index: number;
@@ -50,6 +57,7 @@ export interface VcpuOptions {
   readonly arena: { readonly base: number; readonly bytes: number };
   /** Make every other vCPU drop its write entries and wait until it has. */
   readonly shootdown: (vcpu: number) => void;
+  readonly exclusive: ExclusiveSection;
 }
 
 const requestOffset = offsetOf('request');
@@ -123,6 +131,7 @@ export class VcpuCore implements SlowContext {
   restored(): void {
     this.#left = undefined; // a shutdown before a reset is over
     this.s.physicalBits = this.features.physicalBits;
+    this.s.shared = this.vcpus > 1 ? 1 : 0;
     Atomics.and(this.#o.machine.i32, this.#requestWord, ~REQUEST.debug);
     this.#debugRequested = false;
     this.#tlb.clear();
@@ -188,6 +197,7 @@ export class VcpuCore implements SlowContext {
     this.#between = false;
     const exit = this.#exports.run(s.base);
     this.#between = true;
+    this.exclusiveEnd(); // a fault has left the locked access
     const done = budget - s.budget;
     if (done > 0) {
       s.shadow = s.shadowBudget === s.budget ? s.shadowKind : 0;
@@ -460,6 +470,24 @@ export class VcpuCore implements SlowContext {
       Atomics.store(machine.i32, info + 1, 0);
       this.#cache.invalidate(page);
     }
+    return 0;
+  }
+
+  /** A locked access that is no wasm atomic: nobody else may run until it is done. */
+  exclusiveBegin(): number {
+    const { s } = this;
+    if (s.exclusive !== 0) return 0;
+    this.#o.exclusive.begin(this.index);
+    s.exclusive = 1;
+    return 0;
+  }
+
+  /** Also called before a host call: it takes the machine lock, which comes before any section. */
+  exclusiveEnd(): number {
+    const { s } = this;
+    if (s.exclusive === 0) return 0;
+    s.exclusive = 0;
+    this.#o.exclusive.end();
     return 0;
   }
 

@@ -41,6 +41,8 @@ const IMPORTS: Record<string, Signature> = {
   mmioRead: { parameters: ['i32', 'i32', 'i32', 'i32'], results: ['i32'] },
   mmioWrite: { parameters: ['i32', 'i32', 'i32', 'i32', 'i32'], results: ['i32'] },
   codeWritten: { parameters: ['i32', 'i32', 'i32'], results: ['i32'] },
+  exclusiveBegin: { parameters: ['i32'], results: ['i32'] },
+  exclusiveEnd: { parameters: ['i32'], results: ['i32'] },
   watchHit: { parameters: ['i32', 'i32', 'i32', 'i32'], results: ['i32'] },
 };
 

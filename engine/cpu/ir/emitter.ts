@@ -199,13 +199,26 @@ export class IrEmitter extends IrFlags implements Emitter {
 
   updateAt(op: Operand, at: { offset: number | Int; width: Width; lock?: boolean }, fn: (old: Int) => Int): [Int, Int] {
     const { width } = at;
-    const reference = this.ir.guestRef(width, this.#linear(op, this.#moved(op, at.offset), width / 8, true));
-    const result = at.lock ? this.#updateLocked(width, reference, fn) : this.#updatePlain(width, reference, fn);
+    const linear = this.#linear(op, this.#moved(op, at.offset), width / 8, true);
+    const aligned = this.eq(this.and(int(linear), this.const(width / 8 - 1)), this.const(0));
+    // The wait for the others is a safe point: what is known about the bytes is looked up after it.
+    if (at.lock) this.#aloneIf(this.notB(aligned), () => void this.ir.call('exclusiveBegin', 'i32', [this.cpu], true));
+    const reference = this.ir.guestRef(width, linear);
     const staged = this.ir.numeric('i32.eq', reference, this.ir.numeric('i32.add', this.cpu, this.ir.const32(offsetOf('stage'))));
-    this.ir.if(staged, () => {
-      this.ir.call('commitStage', 'i32', [this.cpu], false);
-    });
+    if (at.lock) {
+      const stage = (): void => this.#leaveIfFault(this.ir.call('stageAlone', 'i32', [this.cpu], true));
+      this.#aloneIf(this.andB(bool(staged), aligned), stage);
+    }
+    const result = at.lock ? this.#updateLocked(width, reference, fn) : this.#updatePlain(width, reference, fn);
+    this.ir.if(staged, () => void this.ir.call('commitStage', 'i32', [this.cpu], false));
+    const alone = (): Bool => this.ne(this.stateField('exclusive'), this.const(0));
+    if (at.lock) this.if(alone(), () => void this.ir.call('exclusiveEnd', 'i32', [this.cpu], true));
     return result;
+  }
+
+  /** What wasm cannot swap at once is done alone, where there are others. */
+  #aloneIf(condition: Bool, begin: () => void): void {
+    this.if(this.andB(condition, this.ne(this.stateField('shared'), this.stateField('exclusive'))), begin);
   }
 
   /** The lock makes the pair of accesses one among all CMPXCHG16B of the machine. */

@@ -328,6 +328,26 @@ const referenceSlow: RoutineDefinition = {
   },
 };
 
+/**
+ * (cpu) → 1 when it faulted. A locked access was staged: from here on it runs alone, with the bytes as they are now. What stands on the
+ * bus was read once and stays: devices see one access, and other vCPUs may come between its halves.
+ */
+const stageAlone: RoutineDefinition = {
+  name: 'stageAlone',
+  parameters: ['i32'],
+  result: 'i32',
+  build(r) {
+    const linear = r.state('stageLinear');
+    r.if(onBus(r, r.callInt('translate', r.cpu, linear, dataAccess(r, true))), () => r.returns(r.i32(0)));
+    r.call('exclusiveBegin', 'i32', r.cpu);
+    // Others ran meanwhile, and may have changed the page tables.
+    const value = r.callInt('loadSlow', r.cpu, linear, r.state('stageBytes'));
+    r.if(r.ne(r.state('excPending'), r.const(0)), () => r.returns(r.i32(1)));
+    r.hostStore(64, r.cpu, value, offsetOf('stage'));
+    r.returns(r.i32(0));
+  },
+};
+
 const commitStage: RoutineDefinition = {
   name: 'commitStage',
   parameters: ['i32'],
@@ -365,6 +385,7 @@ export const memoryRoutines: readonly RoutineDefinition[] = [
   loadSlow,
   storeSlow,
   referenceSlow,
+  stageAlone,
   commitStage,
   probeWrite,
   ...WIDTHS.flatMap((width) => [loadFast(width), storeFast(width), refFast(width)]),

@@ -66,6 +66,7 @@ export function createBareMachine(options: BareOptions): Machine {
     host: host.cpuHost,
     interpreter: options.interpreter,
     shootdown: (vcpu) => host.requests.synchronize(-1, REQUEST.flushTlb, vcpu),
+    exclusive: { begin: (vcpu) => host.runAlone(vcpu), end: () => host.requests.endExclusive() },
   });
   host.connect(processor, model.physicalBits);
   const { requests, irqchip } = host;
@@ -167,6 +168,7 @@ class Host {
   #call<T>(vcpu: number, body: () => T): T {
     const { requests } = this;
     const { lock } = this.#memory;
+    this.#processor.vcpu(vcpu).exclusiveEnd();
     requests.leaveRun(vcpu);
     lock.acquire();
     try {
@@ -174,8 +176,18 @@ class Host {
     } finally {
       lock.release();
       requests.enterRun(vcpu);
-      if ((requests.pending(vcpu) & REQUEST.flushTlb) !== 0) this.#processor.vcpu(vcpu).flushTlb('all');
+      this.#afterSafePoint(vcpu);
     }
+  }
+
+  /** All other vCPUs stand still until the section ends. */
+  runAlone(vcpu: number): void {
+    this.requests.beginExclusive(vcpu, 0);
+    this.#afterSafePoint(vcpu);
+  }
+
+  #afterSafePoint(vcpu: number): void {
+    if ((this.requests.pending(vcpu) & REQUEST.flushTlb) !== 0) this.#processor.vcpu(vcpu).flushTlb('all');
   }
 
   #cpuHost(): CpuHost {

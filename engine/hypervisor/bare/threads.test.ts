@@ -13,6 +13,8 @@ const VCPUS = 4;
 const PAGES = 256;
 const WRITES = 0x10_0000;
 const [LOCKED, PLAIN, LOCK] = [0x5000, 0x5040, 0x5080];
+/** Counters across two pages, across two cache lines, and in the page of the program: none can be one wasm atomic. */
+const [SPLIT, LINE, CODE] = [0x5ffe, 0x50fe, 0x1e00];
 
 /** Count under LOCK prefixes and under a spin lock, write words of one's own in random pages, call a device. */
 const program = (rounds: number) => `
@@ -39,6 +41,10 @@ const program = (rounds: number) => `
     jnz next
     mov edx, ${PORT}
     out dx, al
+    lock add dword [${SPLIT}], 1
+    mov eax, 1
+    lock xadd [${LINE}], eax
+    lock inc dword [${CODE}]
   next:
     dec ecx
     jnz top
@@ -96,7 +102,8 @@ async function run(groups: readonly (readonly number[])[], rounds: number) {
   for (let page = 0; page < PAGES; page++) for (let id = 0; id < VCPUS; id++) written += word(WRITES + page * 4096 + id * 64);
   const after = memory.dma.read(0, ramBytes);
   const lost = copy.findIndex((byte, at) => byte !== after[at]);
-  return { locked: word(LOCKED), plain: word(PLAIN), written, lost, collections };
+  const uneven = [SPLIT, LINE, CODE].map((gpa) => new DataView(after.buffer, after.byteOffset).getUint32(gpa, true));
+  return { locked: word(LOCKED), plain: word(PLAIN), uneven, written, lost, collections };
 }
 
 test.each([
@@ -107,7 +114,9 @@ test.each([
   async (_name, groups) => {
     const rounds = 20_000;
     const { collections, ...counts } = await run(groups, rounds);
-    expect(counts).toEqual({ locked: VCPUS * rounds, plain: VCPUS * rounds, written: VCPUS * rounds, lost: -1 });
+    const all = VCPUS * rounds;
+    const uneven = Array(3).fill(all / 16);
+    expect(counts).toEqual({ locked: all, plain: all, uneven, written: all, lost: -1 });
     expect(collections).toBeGreaterThan(2);
   },
   120_000,
