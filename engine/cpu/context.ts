@@ -53,7 +53,9 @@ export interface LinearMemory {
   probe(address: bigint, bytes: number, access: Access, write: boolean): void;
   /** Guest-physical address behind a linear address, after the checks of `probe` for one byte. */
   translate(address: bigint, access: Access, write: boolean): number;
-  /** By guest-physical address (below 2^52); `pa` is aligned to the width. */
+  /** By guest-physical address under the EPT pointer in force; absent where there is no VMX. */
+  readGuest?(width: AccessWidth, gpa: number): bigint;
+  /** By physical address (below 2^52), EPT or not; `pa` is aligned to the width. */
   readPhysical(width: AccessWidth, pa: number): bigint;
   writePhysical(width: AccessWidth, pa: number, value: bigint): void;
 }
@@ -66,8 +68,8 @@ export interface LinearMemory {
  */
 export type TlbFlush = 'all' | 'allNonGlobal' | 'pcid' | 'page' | 'pcidPage' | 'vpid' | 'ept' | 'everything';
 
-/** Why `run()` should return after the current instruction. */
-export type LeaveReason = 'halt' | 'mwait' | 'shutdown' | 'stop' | 'pause';
+/** Why `run()` should return after the current instruction; `entry`: only to go on after a VM entry or a failed one. */
+export type LeaveReason = 'halt' | 'mwait' | 'shutdown' | 'stop' | 'pause' | 'entry';
 
 /**
  * One slow routine's view. Until `jumpTo` is called, completing a routine means that the next instruction in line follows; `leave`
@@ -123,6 +125,50 @@ export class GuestFault {
     this.errorCode = errorCode;
     this.cr2 = detail?.cr2;
     this.debug = detail?.debug ?? 0;
+  }
+}
+
+/** What a VM exit records besides its reason; absent numbers are 0. */
+export interface VmExitDetail {
+  readonly qualification?: bigint;
+  /** VM-exit instruction information and length. */
+  readonly info?: number;
+  readonly length?: number;
+  /** VM-exit interruption information and error code. */
+  readonly interruption?: number;
+  readonly error?: number;
+  readonly gpa?: bigint;
+  readonly linear?: bigint;
+  /** RIP saved, where it is not that of the instruction (exits after it has completed). */
+  readonly rip?: bigint;
+  /** RFLAGS.RF is saved as 1. */
+  readonly resume?: boolean;
+}
+
+/** A VM exit that a routine or an access causes in VMX non-root operation; caught where `GuestFault` is. */
+export class VmExit {
+  readonly reason: number;
+  readonly qualification: bigint;
+  readonly info: number;
+  readonly interruption: number;
+  readonly error: number;
+  readonly gpa: bigint;
+  readonly linear: bigint;
+  readonly rip: bigint | undefined;
+  readonly resume: boolean;
+  length: number;
+
+  constructor(reason: number, detail: VmExitDetail = {}) {
+    this.reason = reason;
+    this.qualification = detail.qualification ?? 0n;
+    this.info = detail.info ?? 0;
+    this.length = detail.length ?? 0;
+    this.interruption = detail.interruption ?? 0;
+    this.error = detail.error ?? 0;
+    this.gpa = detail.gpa ?? 0n;
+    this.linear = detail.linear ?? 0n;
+    this.rip = detail.rip;
+    this.resume = detail.resume ?? false;
   }
 }
 

@@ -90,7 +90,7 @@ export function deriveMode(s: VcpuState): number {
 /** Request bits that may stop generated code now. `held`: this one instruction runs whatever is pending. */
 export function derivePollMask(s: VcpuState, held: boolean): void {
   let mask = 0xffffffff;
-  if (held || (s.sysFlags & FLAG.I) === 0) mask &= ~REQUEST.interrupt;
+  if (held || ((s.sysFlags & FLAG.I) === 0 && s.interruptExits === 0)) mask &= ~REQUEST.interrupt;
   if (held || s.nmiBlocked !== 0) mask &= ~REQUEST.nmi;
   if (held) mask &= ~REQUEST.debug;
   s.pollMask = mask >>> 0;

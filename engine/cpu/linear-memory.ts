@@ -1,6 +1,7 @@
 /** Guest memory as slow routines see it, over the generated page walk. */
 import { FIXED, type MachineMemory, PHYS, PHYSICAL_END } from '../memory/index.ts';
-import { type Access, type AccessWidth, type CpuHost, GuestFault, type LinearMemory, type VcpuState } from './context.ts';
+import { type Access, type AccessWidth, type CpuHost, GuestFault, type LinearMemory, type VcpuState, VmExit } from './context.ts';
+import { PENDING_EXIT } from './routines/ept.ts';
 import { ACCESS, TRANSLATED } from './routines/paging.ts';
 
 const PAGE = 4096;
@@ -11,6 +12,7 @@ export interface ProcessorExports {
   run(cpu: number): number;
   translate(cpu: number, linear: bigint, access: bigint): bigint;
   walkPages(cpu: number, linear: bigint, access: bigint): bigint;
+  eptWalk(cpu: number, gpa: bigint, access: bigint, linear: bigint): bigint;
   noteCodeWrite(cpu: number, host: number, bytes: number): number;
 }
 
@@ -21,6 +23,15 @@ export interface LinearMemoryOptions {
   readonly index: number;
   readonly exports: () => ProcessorExports;
 }
+
+/** The VM exit that the EPT walk queued. */
+export const queuedExit = (s: VcpuState): VmExit =>
+  new VmExit(s.eptReason, {
+    qualification: s.eptQualification,
+    gpa: s.eptAddress,
+    linear: s.excAddress,
+    resume: true,
+  });
 
 const KIND: Record<Access, number> = { user: ACCESS.user, supervisor: 0, implicit: ACCESS.implicit };
 
@@ -61,6 +72,18 @@ export class WalkedMemory implements LinearMemory {
     return this.#o.machine.slots.gpaOf(host) ?? host;
   }
 
+  readGuest(width: AccessWidth, gpa: number): bigint {
+    const { s, exports } = this.#o;
+    const at = exports().eptWalk(s.base, BigInt(gpa), BigInt(ACCESS.noLinear), 0n);
+    if (at < 0n) throw this.#eptExit();
+    return this.readPhysical(width, Number(at & 0x000fffffffffffffn));
+  }
+
+  #eptExit(): VmExit {
+    this.#o.s.excPending = 0;
+    return queuedExit(this.#o.s);
+  }
+
   readPhysical(width: AccessWidth, pa: number): bigint {
     return this.#readAt(this.#physical(pa, PHYS.RAM | PHYS.ROM), width / 8);
   }
@@ -81,6 +104,7 @@ export class WalkedMemory implements LinearMemory {
     const bits = KIND[access] | (write ? ACCESS.write : 0) | ACCESS.uncached;
     const at = this.#o.exports().translate(s.base, address, BigInt(bits));
     if (at >= 0n) return at;
+    if (s.excPending === PENDING_EXIT) throw this.#eptExit();
     s.excPending = 0;
     const fault = new GuestFault(s.excVector, s.excError, s.excVector === 14 ? { cr2: s.excAddress } : undefined);
     s.excCanonical = 0;

@@ -16,6 +16,7 @@ import { vcpuState } from './state.ts';
 import { resetVcpu } from './system/reset.ts';
 import { systemRoutines } from './system/routines.ts';
 import { type ExclusiveSection, VcpuCore } from './vcpu.ts';
+import { vmxRoutines } from './vmx/routines.ts';
 
 /** What `generateInterpreter` made, in a form that can be posted to threads. */
 export interface InterpreterImage {
@@ -50,7 +51,7 @@ export interface Processor {
 
 /** Decoded code of one vCPU, in bytes of address space. */
 const CODE_ARENA_BYTES = 24 * 1024 * 1024;
-const routines: Readonly<Record<SlowName, SlowRoutineBody>> = { ...systemRoutines, ...floatRoutines };
+const routines: Readonly<Record<SlowName, SlowRoutineBody>> = { ...systemRoutines, ...floatRoutines, ...vmxRoutines };
 
 /** Create this thread's processor. Takes its regions from the machine's arena: every thread calls it at the same point. */
 export function createProcessor(options: ProcessorOptions): Processor {

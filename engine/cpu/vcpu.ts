@@ -13,20 +13,29 @@ import {
   type SlowRoutineBody,
   type TlbFlush,
   type VcpuState,
+  VmExit,
 } from './context.ts';
 import { decodeModeOf, deriveMode, derivePollMask, flatSegmentsOf } from './derived.ts';
 import { FLAG } from './flags.ts';
 import { type CodeAddress, CodeCache } from './interpreter/code-cache.ts';
 import { slowName } from './ir/emitter.ts';
-import { type ProcessorExports, WalkedMemory } from './linear-memory.ts';
+import { type ProcessorExports, queuedExit, WalkedMemory } from './linear-memory.ts';
 import type { CpuModel } from './model/model.ts';
 import { CPU_JUMPS, EXIT, JUMP_ENTRIES, JUMP_ENTRY, JUMP_ENTRY_BYTES, REC, STATUS } from './regions.ts';
+import { PENDING_EXIT } from './routines/ept.ts';
 import { ACCESS, TRANSLATED } from './routines/paging.ts';
+import { stackFault } from './stack-fault.ts';
 import { offsetOf, REQUEST } from './state.ts';
 import { breakpointsArmed, DR6, dataBreakpoints, instructionBreakpoints } from './system/debug.ts';
+import type { CpuEvent } from './system/delivery.ts';
 import { deliverEvent } from './system/events.ts';
 import { ACTIVITY, wake, wakes } from './system/idle.ts';
 import { Tlb } from './tlb.ts';
+import { exitBetween, exitsByTime, exitsOnInterrupt, interruptExit, windowOpen } from './vmx/between.ts';
+import { cacheControls, injectEvent } from './vmx/entry.ts';
+import { softwareEvent } from './vmx/event-exits.ts';
+import { exitGuest } from './vmx/exit.ts';
+import { INTERCEPTS } from './vmx/intercepts.ts';
 
 export type RunReason = 'limit' | 'request' | 'halt' | 'mwait' | 'shutdown' | 'init' | 'pause';
 /** Why `run` returned and how many instructions it retired. */
@@ -66,11 +75,12 @@ const fetchBaseOffset = offsetOf('fetchBase');
 /** Bytes to the end of the code segment in 64-bit mode: more than any instruction has. */
 const NO_LIMIT = 2 ** 32;
 const STOPPING = REQUEST.stop | REQUEST.sync | REQUEST.init | REQUEST.sipi;
-const SS = 2;
 const NO_SHADOW = 0xffffffff;
 /** PAUSE instructions in a row after which a vCPU gives its thread away. */
 const PAUSES = 256;
 const PAGE_SIZE = 4096;
+/** Instructions between two looks at the VMX-preemption timer. */
+const TIMED_RUN = 256;
 const BUS_CODE_BYTES = 64;
 
 export class VcpuCore implements SlowContext {
@@ -95,6 +105,10 @@ export class VcpuCore implements SlowContext {
   #steps = true;
   #debugRequested = false;
   #late = false;
+  /** The VM exit a routine threw, until it is taken between instructions. */
+  #exit: VmExit | undefined;
+  /** The software interrupt during whose delivery the queued fault or exit was met. */
+  #software: CpuEvent | undefined;
 
   constructor(options: VcpuOptions) {
     this.#o = options;
@@ -134,6 +148,9 @@ export class VcpuCore implements SlowContext {
     this.s.shared = this.vcpus > 1 ? 1 : 0;
     Atomics.and(this.#o.machine.i32, this.#requestWord, ~REQUEST.debug);
     this.#debugRequested = false;
+    this.#exit = undefined;
+    this.#software = undefined;
+    if (this.s.nonRoot !== 0) cacheControls(this);
     this.#tlb.clear();
     this.modeChanged();
   }
@@ -156,9 +173,11 @@ export class VcpuCore implements SlowContext {
     for (;;) {
       this.#between = true;
       if (s.excPending !== 0) this.#deliverException();
+      if (s.nonRoot !== 0) this.#betweenGuest();
       const stop = this.#serveRequests();
       if (stop) return leave('request');
       if (s.activity !== ACTIVITY.running && !this.#wakeUp()) {
+        if (s.nonRoot !== 0 && exitsByTime(s)) return leave('limit');
         return leave(
           s.activity === ACTIVITY.shutdown
             ? 'shutdown'
@@ -187,7 +206,7 @@ export class VcpuCore implements SlowContext {
     this.#stepping = this.#mustStep();
     if (this.#stepping && this.#instructionBreakpoint()) return 0;
     const held = this.#stepping || s.shadow !== 0;
-    const budget = held ? 1 : limit;
+    const budget = held ? 1 : s.nonRoot !== 0 && exitsByTime(s) ? Math.min(limit, TIMED_RUN) : limit;
     const single = (s.sysFlags & FLAG.T) !== 0;
     const resumed = (s.sysFlags & FLAG.R) !== 0;
     this.#steps = true;
@@ -211,7 +230,7 @@ export class VcpuCore implements SlowContext {
       this.#debugTrap(true);
       return done;
     }
-    if (exit === EXIT.fault && s.excCanonical !== 0) this.#stackFault();
+    if (exit === EXIT.fault && s.excCanonical !== 0) stackFault(this.#o, s);
     // MOV SS holds traps back until after the next instruction (SDM vol. 3, 6.8.3); its own single-step trap is lost.
     if (s.debugTraps !== 0 && done > 0 && s.excPending === 0 && s.shadow !== 2) this.#debugTrap();
     return done;
@@ -227,7 +246,8 @@ export class VcpuCore implements SlowContext {
       (s.sysFlags & (FLAG.T | FLAG.R)) !== 0 ||
       breakpointsArmed(s, 'execute') ||
       breakpointsArmed(s, 'data') ||
-      breakpointsArmed(s, 'io');
+      breakpointsArmed(s, 'io') ||
+      (s.nonRoot !== 0 && windowOpen(s));
     if (step !== this.#debugRequested) {
       if (step) Atomics.or(this.#o.machine.i32, this.#requestWord, REQUEST.debug);
       else Atomics.and(this.#o.machine.i32, this.#requestWord, ~REQUEST.debug);
@@ -253,34 +273,31 @@ export class VcpuCore implements SlowContext {
 
   #deliverException(): void {
     const { s } = this;
+    const software = this.#software;
+    this.#software = undefined;
+    if (s.excPending === PENDING_EXIT) {
+      const exit = this.#exit ?? queuedExit(s);
+      this.#exit = undefined;
+      s.excPending = 0;
+      exitGuest(this, exit, software);
+      return;
+    }
     s.excPending = 0;
     const errorCode = s.excHasError !== 0 ? s.excError : undefined;
     const late = this.#late;
     this.#late = false;
-    deliverEvent(this, {
-      vector: s.excVector,
-      kind: 'fault',
-      ...(errorCode === undefined ? {} : { errorCode }),
-      ...(s.excVector === 14 ? { cr2: s.excAddress } : {}),
-      ...(s.excVector === 1 ? { debug: s.debugTraps } : {}),
-    });
+    deliverEvent(
+      this,
+      {
+        vector: s.excVector,
+        kind: 'fault',
+        ...(errorCode === undefined ? {} : { errorCode }),
+        ...(s.excVector === 14 ? { cr2: s.excAddress } : {}),
+        ...(s.excVector === 1 ? { debug: s.debugTraps } : {}),
+      },
+      software,
+    );
     if (!late) s.debugTraps = 0;
-  }
-
-  /** A non-canonical address in an access to the stack is #SS, not #GP. */
-  #stackFault(): void {
-    const { s } = this;
-    s.excCanonical = 0;
-    const { u8, u16, dv } = this.#o.machine;
-    const record = s.faultRecord;
-    const member = (field: number): bigint => s.views.u64[(s.base + (u16[(record + field) >>> 1] as number)) >>> 3] as bigint;
-    const outside = (address: bigint): boolean => BigInt.asUintN(64, BigInt.asIntN(48, address)) !== BigInt.asUintN(64, address);
-    // PUSH, POP and CALL of memory may have met the fault at their other operand.
-    const displacement = BigInt(dv.getInt32(record + REC.displacement, true));
-    const other =
-      (member(REC.base) + (member(REC.index) << BigInt(u8[record + REC.scale] as number)) + displacement) & member(REC.mask);
-    const byStack = this.#o.stack[u16[(record + REC.op) >>> 1] as number] === true && !outside(other) && !outside(other + 7n);
-    if (u8[record + REC.segment] === SS || byStack) s.excVector = 12;
   }
 
   #wakeUp(): boolean {
@@ -311,13 +328,19 @@ export class VcpuCore implements SlowContext {
       deliverEvent(this, { vector: 2, kind: 'nmi' });
       return false;
     }
-    if ((word & REQUEST.interrupt) !== 0 && s.shadow === 0) this.#serveInterrupt();
+    if ((word & REQUEST.interrupt) !== 0 && (s.shadow === 0 || exitsOnInterrupt(s))) this.#serveInterrupt();
     return false;
   }
 
   #serveInterrupt(): void {
     const { s, host, index } = this;
     const { i32 } = this.#o.machine;
+    if (exitsOnInterrupt(s)) {
+      const exit = interruptExit(this);
+      if (exit === undefined) Atomics.and(i32, this.#requestWord, ~REQUEST.interrupt);
+      else exitGuest(this, exit);
+      return;
+    }
     if ((s.sysFlags & FLAG.I) === 0) return;
     Atomics.and(i32, this.#requestWord, ~REQUEST.interrupt);
     const vector = host.acknowledgeInterrupt(index);
@@ -337,17 +360,24 @@ export class VcpuCore implements SlowContext {
     this.#jumped = false;
     const args = routine.args;
     try {
-      const results = this.#o.routines[name](
-        this,
-        args > 0 ? (scratch[0] as bigint) : 0n,
-        args > 1 ? (scratch[1] as bigint) : 0n,
-        args > 2 ? (scratch[2] as bigint) : 0n,
-        args > 3 ? (scratch[3] as bigint) : 0n,
-      );
+      const stands =
+        s.nonRoot === 0 ? undefined : INTERCEPTS[name]?.(this, scratch[0] as bigint, scratch[1] as bigint, scratch[2] as bigint);
+      const results =
+        stands ??
+        this.#o.routines[name](
+          this,
+          args > 0 ? (scratch[0] as bigint) : 0n,
+          args > 1 ? (scratch[1] as bigint) : 0n,
+          args > 2 ? (scratch[2] as bigint) : 0n,
+          args > 3 ? (scratch[3] as bigint) : 0n,
+        );
       if (results) {
         for (let i = 0; i < results.length; i++) scratch[4 + i] = results[i] as bigint;
       }
     } catch (thrown) {
+      if (s.nonRoot !== 0 && name === 'interrupt')
+        this.#software = softwareEvent(this, { vector: Number(scratch[0]), kind: Number(scratch[1]) }, thrown);
+      if (thrown instanceof VmExit) return this.#queueExit(thrown);
       if (!(thrown instanceof GuestFault)) throw thrown;
       return this.#queue(thrown);
     }
@@ -357,6 +387,22 @@ export class VcpuCore implements SlowContext {
       return STATUS.leave;
     }
     return this.#jumped ? STATUS.branch : STATUS.fall;
+  }
+
+  /** Leave the instruction undone; the exit is taken between instructions. */
+  #queueExit(exit: VmExit): number {
+    if (exit.length === 0) exit.length = this.instructionLength();
+    this.#exit = exit;
+    this.s.excPending = PENDING_EXIT;
+    return STATUS.fault;
+  }
+
+  #betweenGuest(): void {
+    const { s } = this;
+    if (s.injecting !== 0) injectEvent(this);
+    if (s.nonRoot !== 0 && s.debugTraps !== 0 && s.shadow !== 2) this.#debugTrap();
+    if (s.nonRoot === 0) return;
+    exitBetween(this);
   }
 
   #queue(fault: GuestFault): number {
@@ -549,6 +595,6 @@ export class VcpuCore implements SlowContext {
   }
 
   tsc(): bigint {
-    return BigInt.asUintN(64, this.host.tsc(this.index) + this.s.tscOffset);
+    return BigInt.asUintN(64, this.host.tsc(this.index) + this.s.tscOffset + this.s.guestTscOffset);
   }
 }

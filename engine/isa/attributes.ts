@@ -43,6 +43,7 @@ export const FEATURES = [
   'sysenter',
   'cmov',
   'fxsr',
+  'vmx',
 ] as const;
 export type FeatureName = (typeof FEATURES)[number];
 

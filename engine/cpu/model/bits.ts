@@ -7,6 +7,7 @@ export const bits = (...values: readonly number[]): number => values.reduce((a, 
 export const ECX1 = {
   sse3: bit(0),
   monitor: bit(3),
+  vmx: bit(5),
   ssse3: bit(9),
   cx16: bit(13),
   pcid: bit(17),

@@ -125,6 +125,7 @@ export function cpuidLeaf(m: CpuModel, at: { leaf: number; subleaf: number }, v:
 export const claims = {
   x2apic: (m: CpuModel): boolean => (m.ecx1 & ECX1.x2apic) !== 0,
   tscDeadline: (m: CpuModel): boolean => (m.ecx1 & ECX1.tscDeadline) !== 0,
+  vmx: (m: CpuModel): boolean => (m.ecx1 & ECX1.vmx) !== 0,
   monitor: (m: CpuModel): boolean => (m.ecx1 & ECX1.monitor) !== 0,
   tscAdjust: (m: CpuModel): boolean => (m.ebx7 & EBX7.tscAdjust) !== 0,
   specCtrl: (m: CpuModel): boolean => (m.edx7 & EDX7.specCtrl) !== 0,

@@ -16,7 +16,7 @@ export const EPT_RIGHTS = { shift: 56n, read: 1, write: 2, execute: 4, clean: 8 
 /** Exit reasons queued with `excPending` 2 (SDM vol. 3, appendix C). */
 const EPT_EXIT = { violation: 48, misconfiguration: 49 } as const;
 /** `excPending` when what is queued is a VM exit. */
-const PENDING_EXIT = 2;
+export const PENDING_EXIT = 2;
 
 /** Queue the VM exit for a guest-physical address; `qualification` as the manual has it (table 27-7). */
 function queueExit(r: Routine, reason: Int, qualification: Int): void {

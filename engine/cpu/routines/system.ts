@@ -17,7 +17,8 @@ const setSystemFlags: RoutineDefinition = {
   build(r) {
     const bits = r.or(r.and(r.parameterInt(1), r.const(0x3f7700)), r.const(2));
     r.setState('sysFlags', bits);
-    r.setState('pollMask', r.select(r.any(bits, IF), r.const(0xffffffff), r.const(0xffffffff & ~REQUEST.interrupt)));
+    const open = r.orB(r.any(bits, IF), r.ne(r.state('interruptExits'), r.const(0)));
+    r.setState('pollMask', r.select(open, r.const(0xffffffff), r.const(0xffffffff & ~REQUEST.interrupt)));
     const user = r.eq(r.state('cpl'), r.const(3));
     const index = r.or(r.int(user), r.select(r.any(bits, AC), r.const(2), r.const(0)));
     r.setState('context', r.stateElement('contexts', r.wrap(index)));

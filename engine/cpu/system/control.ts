@@ -1,11 +1,15 @@
 /** Control registers, LMSW, CLTS, XCR0 (SDM vol. 3, 2.5, 2.6, 4.4.1, 9.8.5; vol. 2, MOV to control registers). */
 import type { SlowContext } from '../context.ts';
+import { claims } from '../model/cpuid.ts';
+import { PROC2 } from '../vmx/fields.ts';
+import { NO_REGION } from '../vmx/region.ts';
 import { raiseGp, raiseUd, requireRing0 } from './faults.ts';
 import { ATTR, CR0, cr0, cr4, EFER, efer, gpr32, high32, is64, isLongActive, low32, RAX, RCX, RDX } from './registers.ts';
 import { flushForCr3, inPae, isPae, readPdptes, setPdptes } from './roots.ts';
 import { isBigTss } from './tss.ts';
 
 const CR4_PAE = 0x20;
+const CR4_VMXE = 0x2000;
 const CR4_PCIDE = 0x20000;
 const CR4_OSXSAVE = 0x40000;
 /** PSE, PAE, PGE, PCIDE, SMEP, SMAP: what cached translations depend on. */
@@ -49,6 +53,15 @@ function pagingSwitch(c: SlowContext, next: number): number {
   return before | EFER.LMA;
 }
 
+/** In VMX operation PE, NE and PG stay 1; an unrestricted guest may clear PE and PG (SDM vol. 3, 23.8). */
+function requireFixed0(c: SlowContext, next: number): void {
+  const { s } = c;
+  if (s.vmxonPointer === NO_REGION) return;
+  const free = s.nonRoot !== 0 && (s.proc2Controls & PROC2.unrestricted) !== 0;
+  const fixed = free ? CR0.NE : CR0.NE | CR0.PE | CR0.PG;
+  if ((next & fixed) >>> 0 !== fixed >>> 0) raiseGp();
+}
+
 function writeCr0(c: SlowContext, value: bigint): void {
   const { s } = c;
   const next = ((low32(value) & CR0_WRITABLE) | CR0.ET) >>> 0;
@@ -56,6 +69,7 @@ function writeCr0(c: SlowContext, value: bigint): void {
   if (high32(value) !== 0) raiseGp();
   if ((next & CR0.PG) !== 0 && (next & CR0.PE) === 0) raiseGp();
   if ((next & CR0.NW) !== 0 && (next & CR0.CD) === 0) raiseGp();
+  requireFixed0(c, next);
   const nextEfer = pagingSwitch(c, next);
   const changed = before ^ next;
   const pdptes =
@@ -87,7 +101,9 @@ function writeCr4(c: SlowContext, value: bigint): void {
   const { s } = c;
   const next = low32(value);
   const before = cr4(s);
-  if (high32(value) !== 0 || (next & ~c.features.cr4) !== 0) raiseGp();
+  const vmxe = claims.vmx(c.features) ? CR4_VMXE : 0;
+  if (high32(value) !== 0 || (next & ~(c.features.cr4 | vmxe)) !== 0) raiseGp();
+  if (c.s.vmxonPointer !== NO_REGION && (next & CR4_VMXE) === 0) raiseGp();
   const changed = before ^ next;
   if (isLongActive(s) && (next & CR4_PAE) === 0) raiseGp();
   if ((changed & next & CR4_PCIDE) !== 0 && (!isLongActive(s) || (s.cr3 & 0xfffn) !== 0n)) raiseGp();

@@ -57,6 +57,12 @@ export interface CpuEvent {
   readonly returnIp?: bigint;
   /** The event interrupts a repeated string instruction: the RF pushed is set (SDM vol. 3, 17.3.1.1). */
   readonly midRepeat?: boolean;
+  /** Injected by VM entry: low twelve bits of the interruption information. Debug registers stay, and the event itself does not exit. */
+  readonly injected?: number;
+  /** INT3 or INTO rather than INT n. */
+  readonly exception?: boolean;
+  /** Bytes of the instruction a software event comes from. */
+  readonly length?: number;
 }
 
 /** What the pushed frame needs, computed once. */

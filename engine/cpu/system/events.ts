@@ -1,5 +1,7 @@
 /** Events with all that follows from them: nested faults, double fault, shutdown (SDM vol. 3, 6.15, interrupt 8, tables 6-4 and 6-5). */
-import { GuestFault, type SlowContext } from '../context.ts';
+import { GuestFault, type SlowContext, VmExit } from '../context.ts';
+import { eventExit } from '../vmx/event-exits.ts';
+import { exitGuest } from '../vmx/exit.ts';
 import { type CpuEvent, deliver } from './delivery.ts';
 import { VECTOR } from './faults.ts';
 import { ACTIVITY, wake } from './idle.ts';
@@ -36,12 +38,14 @@ export function escalate(first: FaultClass, second: FaultClass): 'serial' | 'dou
 }
 
 const DR7_GD = 0x2000n;
+/** Basic exit reason (SDM vol. 3, appendix C). */
+const TRIPLE_FAULT = 2;
 
 /** State that changes however the delivery goes. */
 function note(c: SlowContext, event: CpuEvent): void {
   const { s } = c;
   if (event.cr2 !== undefined) s.cr2 = event.cr2;
-  if (event.vector === VECTOR.DB && event.kind !== 'software') {
+  if (event.vector === VECTOR.DB && event.kind !== 'software' && event.injected === undefined) {
     // The breakpoint bits are of this exception only; the others accumulate (SDM vol. 3, 17.2.3).
     s.dr6 = (s.dr6 & ~0xfn) | BigInt(event.debug ?? 0);
     s.dr7 &= ~DR7_GD;
@@ -61,21 +65,38 @@ export const faultEvent = (fault: GuestFault): CpuEvent => ({
 /**
  * Deliver an event between instructions: RIP is the return address (of the faulting instruction for faults, else of the next one).
  * Faults on the way are delivered in turn; a third one in a row shuts the processor down. Never throws for what the guest did.
+ * In VMX non-root operation an event may exit instead; `vectoring` is the one whose delivery raised it.
  */
-export function deliverEvent(c: SlowContext, event: CpuEvent): void {
+export function deliverEvent(c: SlowContext, event: CpuEvent, vectoring?: CpuEvent): void {
   const { s } = c;
-  wake(s);
-  s.shadow = 0;
   let current = event;
+  let delivering = vectoring;
   for (;;) {
+    if (s.nonRoot !== 0) {
+      const exit = eventExit(c, current);
+      if (exit !== undefined) {
+        exitGuest(c, exit, delivering);
+        return;
+      }
+    }
+    wake(s);
+    s.shadow = 0;
     note(c, current);
     try {
       deliver(c, current);
       return;
     } catch (thrown) {
+      if (thrown instanceof VmExit && s.nonRoot !== 0) {
+        exitGuest(c, thrown, current);
+        return;
+      }
       if (!(thrown instanceof GuestFault)) throw thrown;
       const next = faultEvent(thrown);
       const step = escalate(classOf(current), classOf(next));
+      if (step === 'shutdown' && s.nonRoot !== 0) {
+        exitGuest(c, new VmExit(TRIPLE_FAULT));
+        return;
+      }
       if (step === 'shutdown') {
         // A page fault that ends in shutdown has still loaded CR2.
         if (next.cr2 !== undefined) s.cr2 = next.cr2;
@@ -83,6 +104,7 @@ export function deliverEvent(c: SlowContext, event: CpuEvent): void {
         c.leave('shutdown');
         return;
       }
+      delivering = current;
       current = step === 'double' ? { vector: VECTOR.DF, kind: 'fault', errorCode: 0 } : next;
       if (step === 'double' && next.cr2 !== undefined) s.cr2 = next.cr2;
     }

@@ -66,7 +66,11 @@ export function mwait(c: SlowContext): void {
 export function wakes(c: SlowContext): boolean {
   const { s } = c;
   const waiting = s.activity === ACTIVITY.mwait;
-  if (((s.sysFlags & FLAG.I) !== 0 || (waiting && s.mwaitExtensions !== 0)) && c.host.interruptPending(c.index)) return true;
+  if (
+    ((s.sysFlags & FLAG.I) !== 0 || s.interruptExits !== 0 || (waiting && s.mwaitExtensions !== 0)) &&
+    c.host.interruptPending(c.index)
+  )
+    return true;
   return waiting && monitorTriggered(c);
 }
 

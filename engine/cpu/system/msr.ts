@@ -1,6 +1,7 @@
 /** RDMSR and WRMSR (SDM vol. 4). An MSR that is not listed, or not claimed by the model, raises #GP(0). */
 import type { SlowContext } from '../context.ts';
 import { claims } from '../model/cpuid.ts';
+import { FEATURE_CONTROL, vmxCapability } from '../vmx/capabilities.ts';
 import { raiseGp, requireRing0 } from './faults.ts';
 import { isRangeMsr, readRange, writeRange } from './ranges.ts';
 import { CR0, cr0, EFER, efer, gpr, gpr32, isCanonical, low32, RAX, RCX, RDX, setGpr32 } from './registers.ts';
@@ -34,8 +35,8 @@ function read(c: SlowContext, index: number): bigint {
       return c.tsc();
     case 0x17: // IA32_PLATFORM_ID
       return 0n;
-    case 0x3a: // IA32_FEATURE_CONTROL: locked, nothing enabled
-      return 1n;
+    case 0x3a: // IA32_FEATURE_CONTROL: locked by firmware
+      return claims.vmx(features) ? FEATURE_CONTROL : 1n;
     case 0x3b:
       return claims.tscAdjust(features) ? s.tscAdjust : raiseGp();
     case 0x48:
@@ -83,6 +84,8 @@ function read(c: SlowContext, index: number): bigint {
     default:
       break;
   }
+  const vmx = claims.vmx(features) ? vmxCapability(features, index) : undefined;
+  if (vmx !== undefined) return vmx;
   if (isRangeMsr(index)) return readRange(c, index);
   if (isBank(index)) return s.mcBanks[index - MC_FIRST] as bigint;
   return (isHost(c, index) ? c.host.readMsr(c.index, index) : undefined) ?? raiseGp();

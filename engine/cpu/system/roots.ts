@@ -15,7 +15,10 @@ export function readPdptes(c: SlowContext, cr3: bigint): readonly bigint[] | und
   const at = low32(cr3 & 0xffffffe0n);
   const entries: bigint[] = [];
   for (let i = 0; i < 4; i++) {
-    const entry = c.memory.readPhysical(64, at + 8 * i);
+    const entry =
+      c.s.eptPointer !== 0n && c.memory.readGuest !== undefined
+        ? c.memory.readGuest(64, at + 8 * i)
+        : c.memory.readPhysical(64, at + 8 * i);
     if ((entry & 1n) !== 0n && (entry & reserved) !== 0n) return undefined;
     entries.push(entry);
   }

@@ -1,6 +1,7 @@
 /** The slow routines of the system part by their names in `SLOW`; values as `engine/isa/fields.ts` says. */
 import type { SlowName } from '../../isa/fields.ts';
 import type { SlowContext, SlowRoutineBody } from '../context.ts';
+import type { VmxSlowName } from '../vmx/routines.ts';
 import { syscall, sysenter, sysexit, sysret } from './calls.ts';
 import { clts, lmsw, readControl, writeControl, xgetbv, xsetbv } from './control.ts';
 import { readDebug, writeDebug } from './debug.ts';
@@ -18,7 +19,7 @@ import { invlpg, invpcid, loadGdt, loadIdt, loadLdt, loadTr } from './tables.ts'
 
 /** Names that belong to floating point (engine/cpu/fpu). */
 export type FloatSlowName = 'sse' | 'x87' | 'fxsave' | 'fxrstor' | 'xsave' | 'xrstor';
-export type SystemSlowName = Exclude<SlowName, FloatSlowName>;
+export type SystemSlowName = Exclude<SlowName, FloatSlowName | VmxSlowName>;
 
 /** A routine without results. */
 const act =
@@ -78,4 +79,7 @@ export const systemRoutines: Readonly<Record<SystemSlowName, SlowRoutineBody>> =
   popf: act((c, value, w) => popFlags(c, n(value & 0xffffffffn), width(w))),
   cliSti: act((c, set) => cliSti(c, set !== 0n)),
   rsm: act(raiseUd),
+  smsw: (c) => [c.s.cr0],
+  storeTable: () => undefined,
+  storeSelector: () => undefined,
 };

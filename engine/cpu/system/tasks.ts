@@ -1,5 +1,5 @@
 /** Hardware task switching (SDM vol. 3, chapter 7): by JMP, CALL, IRET and task gates; 16- and 32-bit TSS; not in IA-32e mode. */
-import { GuestFault, type SlowContext } from '../context.ts';
+import { GuestFault, type SlowContext, VmExit } from '../context.ts';
 import { FLAG, readFlags, writeFlags } from '../flags.ts';
 import { resumeFlags } from './debug.ts';
 import {
@@ -86,6 +86,9 @@ const TSS32: TssLayout = {
 const TSS_CR3 = 28;
 const TSS_TRAP = 100;
 const BUSY = 2;
+/** Basic exit reason, and the source of the switch in its qualification (SDM vol. 3, table 27-2). */
+const TASK_SWITCH = 9;
+const SOURCE = { call: 0n, iret: 1n, jump: 2n, interrupt: 3n } as const;
 
 /** Descriptor of a TSS that a task gate, JMP, CALL (`available`) or a back link (`busy`) names; `vector` is what mistakes raise. */
 export function findTss(c: SlowContext, selector: number, rules: { busy: boolean; vector: number; ext: number }): Descriptor {
@@ -173,6 +176,7 @@ function setBusy(c: SlowContext, address: bigint, busy: boolean): void {
 export function switchTask(c: SlowContext, request: SwitchRequest): SwitchedTask {
   const { s } = c;
   const { descriptor, ext } = request;
+  if (s.nonRoot !== 0) throw new VmExit(TASK_SWITCH, { qualification: BigInt(request.selector) | (SOURCE[request.kind] << 30n) });
   const big = (typeOf(descriptor) & 8) !== 0;
   const layout = big ? TSS32 : TSS16;
   const code = selectorCode(request.selector, ext);

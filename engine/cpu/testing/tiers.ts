@@ -10,6 +10,7 @@ import { createProcessor, type InterpreterImage } from '../processor.ts';
 import { REQUEST, vcpuState } from '../state.ts';
 import { resetVcpu } from '../system/reset.ts';
 import { systemRoutines } from '../system/routines.ts';
+import { vmxRoutines } from '../vmx/routines.ts';
 import { TestHost, testMachine } from './machine.ts';
 
 export interface TierCpu {
@@ -39,7 +40,7 @@ const oracle: Tier = {
     const host = new TestHost();
     const s = vcpuState.bind(machine.memory, machine.arena.take('vcpu', vcpuState.size, 64));
     resetVcpu(s, model, 0);
-    const routines = { ...systemRoutines, ...floatRoutines };
+    const routines = { ...systemRoutines, ...floatRoutines, ...vmxRoutines };
     const cpu = new Oracle({ s, machine, host, model, index: 0, routines, decode });
     return {
       machine,

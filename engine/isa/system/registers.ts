@@ -34,7 +34,8 @@ const smsw = defineInstruction({
   flags: {},
   forms: ['0F 01/4 Rv/Mw'],
   run(e, f) {
-    e.write(f.dst, e.trunc(f.dst.width as 16, e.field('cr0')));
+    const [value] = e.slow('smsw');
+    e.write(f.dst, e.trunc(f.dst.width as 16, value));
   },
 });
 

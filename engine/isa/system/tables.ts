@@ -11,6 +11,7 @@ const storeTable = (name: string, digit: number, base: Field, limit: Field): Def
     forms: [`0F 01/${digit} Ms`],
     run(e, f) {
       const width = f.mode === 'long' ? 64 : 32;
+      e.slow('storeTable');
       e.probeWrite(f.dst, 2 + width / 8);
       e.storeAt(f.dst, 0, 16, e.trunc(16, e.field(limit)));
       e.storeAt(f.dst, 2, width, e.trunc(width, e.field(base)));
@@ -38,6 +39,7 @@ const storeSelector = (name: string, digit: number, field: Field): Definition =>
     flags: {},
     forms: [`0F 00/${digit} Rv/Mw protected`],
     run(e, f) {
+      e.slow('storeSelector');
       e.write(f.dst, e.field(field));
     },
   });

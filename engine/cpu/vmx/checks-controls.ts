@@ -1,0 +1,128 @@
+/** Rules for the VMX controls (SDM vol. 3, 26.2.1), in the manual's order. */
+import type { SlowContext } from '../context.ts';
+import { ALLOWED, CR3_TARGETS } from './capabilities.ts';
+import { EXIT_CONTROL, PIN, PROC, PROC2, type VmcsFieldName } from './fields.ts';
+import { type EntryView, type Rule, rule } from './rule.ts';
+
+const within = (v: EntryView, name: VmcsFieldName, kind: keyof typeof ALLOWED): boolean => {
+  const { ones, may } = ALLOWED[kind];
+  const value = v.big(name);
+  return (value & ones) === ones && (value & ~may) === 0n;
+};
+
+/** Memory type UC or WB, four levels, no reserved bit. */
+export function validEptPointer(c: SlowContext, pointer: bigint): boolean {
+  const type = pointer & 7n;
+  return (
+    (type === 0n || type === 6n) &&
+    ((pointer >> 3n) & 7n) === 3n &&
+    (pointer & 0xf80n) === 0n &&
+    pointer >> BigInt(c.features.physicalBits) === 0n
+  );
+}
+
+/** An MSR area of `count` entries of 16 bytes. */
+const area = (v: EntryView, address: VmcsFieldName, count: VmcsFieldName): boolean => {
+  const entries = BigInt(v.number(count));
+  if (entries === 0n) return true;
+  const last = v.big(address) + entries * 16n - 1n;
+  return v.physical(address, 15n) && last >> BigInt(v.c.features.physicalBits) === 0n;
+};
+
+/** Of the event to inject: valid, type, vector, error code wanted. */
+export const injection = (v: EntryView) => {
+  const info = v.number('entryInterruptionInfo');
+  return { info, valid: (info & 0x80000000) !== 0, type: (info >>> 8) & 7, vector: info & 0xff, error: (info & 0x800) !== 0 };
+};
+
+const WITH_ERROR = [8, 10, 11, 12, 13, 14, 17];
+const inject = (
+  name: string,
+  fields: readonly VmcsFieldName[],
+  ok: (v: EntryView, e: ReturnType<typeof injection>) => boolean,
+): Rule =>
+  rule(name, ['entryInterruptionInfo', ...fields], (v) => {
+    const event = injection(v);
+    return !event.valid || ok(v, event);
+  });
+
+const protectedGuest = (v: EntryView): boolean => !v.secondary(PROC2.unrestricted) || (v.big('guestCr0') & 1n) !== 0n;
+
+export const CONTROL_RULES: readonly Rule[] = [
+  rule('pin controls: reserved bits', ['pinControls'], (v) => within(v, 'pinControls', 'pin')),
+  rule('processor controls: reserved bits', ['procControls'], (v) => within(v, 'procControls', 'proc')),
+  rule(
+    'secondary controls: reserved bits',
+    ['procControls', 'proc2Controls'],
+    (v) => (v.number('procControls') & PROC.secondary) === 0 || within(v, 'proc2Controls', 'proc2'),
+  ),
+  rule('CR3-target count', ['cr3TargetCount'], (v) => v.number('cr3TargetCount') <= CR3_TARGETS),
+  rule(
+    'I/O bitmaps: addresses',
+    ['ioBitmapA', 'ioBitmapB'],
+    (v) => !v.has('procControls', PROC.ioBitmaps) || (v.physical('ioBitmapA', 0xfffn) && v.physical('ioBitmapB', 0xfffn)),
+  ),
+  rule('MSR bitmaps: address', ['msrBitmap'], (v) => !v.has('procControls', PROC.msrBitmaps) || v.physical('msrBitmap', 0xfffn)),
+  rule(
+    'virtual-APIC page: address',
+    ['virtualApicAddress'],
+    (v) => !v.has('procControls', PROC.tprShadow) || v.physical('virtualApicAddress', 0xfffn),
+  ),
+  rule(
+    'TPR threshold: reserved bits',
+    ['tprThreshold'],
+    (v) => !v.has('procControls', PROC.tprShadow) || v.number('tprThreshold') >>> 4 === 0,
+  ),
+  rule('TPR threshold above VTPR', ['tprThreshold', 'virtualApicAddress'], (v) => {
+    if (!v.has('procControls', PROC.tprShadow)) return true;
+    const vtpr = Number(v.c.memory.readPhysical(32, Number(v.big('virtualApicAddress')) + 0x80));
+    return v.number('tprThreshold') <= ((vtpr >>> 4) & 15);
+  }),
+  rule(
+    'virtual NMIs need NMI exiting',
+    ['pinControls'],
+    (v) => v.has('pinControls', PIN.nmi) || !v.has('pinControls', PIN.virtualNmi),
+  ),
+  rule(
+    'NMI-window exiting needs virtual NMIs',
+    ['pinControls', 'procControls'],
+    (v) => v.has('pinControls', PIN.virtualNmi) || !v.has('procControls', PROC.nmiWindow),
+  ),
+  rule('VPID is not 0', ['vpid'], (v) => !v.secondary(PROC2.vpid) || v.number('vpid') !== 0),
+  rule('EPT pointer', ['eptPointer'], (v) => !v.secondary(PROC2.ept) || validEptPointer(v.c, v.big('eptPointer'))),
+  rule('unrestricted guest needs EPT', ['proc2Controls'], (v) => !v.secondary(PROC2.unrestricted) || v.secondary(PROC2.ept)),
+  rule('exit controls: reserved bits', ['exitControls'], (v) => within(v, 'exitControls', 'exit')),
+  rule(
+    'saving the preemption timer needs it',
+    ['exitControls', 'pinControls'],
+    (v) => v.has('pinControls', PIN.preemptionTimer) || !v.has('exitControls', EXIT_CONTROL.savePreemptionTimer),
+  ),
+  rule('exit MSR-store area', ['exitMsrStoreAddress', 'exitMsrStoreCount'], (v) =>
+    area(v, 'exitMsrStoreAddress', 'exitMsrStoreCount'),
+  ),
+  rule('exit MSR-load area', ['exitMsrLoadAddress', 'exitMsrLoadCount'], (v) =>
+    area(v, 'exitMsrLoadAddress', 'exitMsrLoadCount'),
+  ),
+  rule('entry controls: reserved bits', ['entryControls'], (v) => within(v, 'entryControls', 'entry')),
+  inject('injection: type', [], (_v, e) => e.type !== 1 && e.type !== 7),
+  inject('injection: vector fits the type', [], (_v, e) => (e.type !== 2 || e.vector === 2) && (e.type !== 3 || e.vector <= 31)),
+  inject(
+    'injection: error code where the vector has one',
+    ['guestCr0'],
+    (v, e) => e.error === (e.type === 3 && WITH_ERROR.includes(e.vector) && protectedGuest(v)),
+  ),
+  inject('injection: reserved bits', [], (_v, e) => (e.info & 0x7ffff000) === 0),
+  inject(
+    'injection: error code bits',
+    ['entryExceptionError'],
+    (v, e) => !e.error || v.number('entryExceptionError') >>> 16 === 0,
+  ),
+  inject(
+    'injection: instruction length',
+    ['entryInstructionLength'],
+    (v, e) => e.type < 4 || v.number('entryInstructionLength') <= 15,
+  ),
+  rule('entry MSR-load area', ['entryMsrLoadAddress', 'entryMsrLoadCount'], (v) =>
+    area(v, 'entryMsrLoadAddress', 'entryMsrLoadCount'),
+  ),
+];
