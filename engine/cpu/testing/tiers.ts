@@ -57,7 +57,7 @@ const oracle: Tier = {
 let image: InterpreterImage | undefined;
 
 /** Generated once per process, with every handler outside the loop: what is tested is each handler, not their arrangement. */
-function interpreterImage(): InterpreterImage {
+export function interpreterImage(): InterpreterImage {
   if (image === undefined) {
     const { wasm, ...rest } = generateInterpreter(definitions, []);
     image = { ...rest, module: new WebAssembly.Module(wasm) };
