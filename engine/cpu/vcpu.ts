@@ -105,7 +105,7 @@ export class VcpuCore implements SlowContext {
   #steps = true;
   #debugRequested = false;
   #late = false;
-  /** The VM exit a routine threw, until it is taken between instructions. */
+  /** Thrown by a routine, taken between instructions. */
   #exit: VmExit | undefined;
   /** The software interrupt during whose delivery the queued fault or exit was met. */
   #software: CpuEvent | undefined;
@@ -219,7 +219,7 @@ export class VcpuCore implements SlowContext {
     this.exclusiveEnd(); // a fault has left the locked access
     const done = budget - s.budget;
     if (done > 0) {
-      s.shadow = s.shadowBudget === s.budget ? s.shadowKind : 0;
+      if (this.#left !== 'entry') s.shadow = s.shadowBudget === s.budget ? s.shadowKind : 0;
       // RF that the instruction itself loaded (IRET) is for the next one.
       if (resumed) s.sysFlags &= ~FLAG.R;
       if (single && done === 1 && this.#steps && s.shadow !== 2) s.debugTraps |= DR6.BS;

@@ -167,6 +167,8 @@ export function exitGuest(c: SlowContext, exit: VmExit, vectoring?: CpuEvent): v
   const virtual = (s.pinControls & PIN.virtualNmi) !== 0;
   if (isNmi) s.nmiBlocked = 1;
   else if (virtual) s.nmiBlocked = 0;
+  // The list holds the counter without the guest's offset.
+  s.guestTscOffset = 0n;
   if (storeMsrs(c, { address: 'exitMsrStoreAddress', count: 'exitMsrStoreCount' }) !== 0) {
     abort(c, ABORT.savingMsrs);
     return;
