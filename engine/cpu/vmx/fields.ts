@@ -190,16 +190,14 @@ const AREAS: readonly FieldArea[] = ['control', 'read-only', 'guest', 'host'];
 /** Where fields begin in a region: after revision, abort indicator and launch state. */
 const FIRST_OFFSET = 16;
 
-export const VMCS_FIELDS: readonly VmcsField[] = (Object.entries(ENCODINGS) as [VmcsFieldName, number][]).map(
-  ([name, encoding], i) => ({
-    name,
-    encoding,
-    width: WIDTHS[(encoding >>> 13) & 3] as FieldWidth,
-    area: AREAS[(encoding >>> 10) & 3] as FieldArea,
-    offset: FIRST_OFFSET + 8 * i,
-    ...(BITS[name] === undefined ? {} : { bits: BITS[name] }),
-  }),
-);
+const VMCS_FIELDS: readonly VmcsField[] = (Object.entries(ENCODINGS) as [VmcsFieldName, number][]).map(([name, encoding], i) => ({
+  name,
+  encoding,
+  width: WIDTHS[(encoding >>> 13) & 3] as FieldWidth,
+  area: AREAS[(encoding >>> 10) & 3] as FieldArea,
+  offset: FIRST_OFFSET + 8 * i,
+  ...(BITS[name] === undefined ? {} : { bits: BITS[name] }),
+}));
 
 /** By name. */
 export const VMCS = Object.fromEntries(VMCS_FIELDS.map((field) => [field.name, field])) as Record<VmcsFieldName, VmcsField>;

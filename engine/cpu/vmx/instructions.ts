@@ -41,7 +41,7 @@ export const ERROR = {
 } as const;
 
 /** Exit reasons of VMX instructions, which are also the numbers by which definitions name them. */
-export const VMX_REASON = { vmcall: 18, vmxon: 27, vmread: 23, vmwrite: 25, invept: 50, invvpid: 53 } as const;
+const VMX_REASON = { vmcall: 18, vmxon: 27, vmread: 23, vmwrite: 25, invept: 50, invvpid: 53 } as const;
 
 export function fail(c: SlowContext, error: number): bigint {
   if (c.s.vmcsPointer === NO_REGION) return STATUS.failInvalid;
