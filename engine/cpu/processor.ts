@@ -8,6 +8,7 @@ import type { Variant } from '../isa/variants.ts';
 import type { MachineMemory } from '../memory/index.ts';
 import type { CpuHost, SlowRoutineBody, VcpuState } from './context.ts';
 import { floatRoutines } from './fpu/routines.ts';
+import type { ExclusiveSection } from './instruction-context.ts';
 import { findHandler, type HandlerTree } from './interpreter/tracked-facts.ts';
 import type { ProcessorExports } from './linear-memory.ts';
 import type { CpuModel } from './model/model.ts';
@@ -15,7 +16,7 @@ import { CPU_REGION_BYTES } from './regions.ts';
 import { vcpuState } from './state.ts';
 import { resetVcpu } from './system/reset.ts';
 import { systemRoutines } from './system/routines.ts';
-import { type ExclusiveSection, VcpuCore } from './vcpu.ts';
+import { VcpuCore } from './vcpu.ts';
 import { vmxRoutines } from './vmx/routines.ts';
 
 /** What `generateInterpreter` made, in a form that can be posted to threads. */

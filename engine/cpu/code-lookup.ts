@@ -1,0 +1,161 @@
+/** Finds the decoded block at RIP: page by page through the guest's translation, with the jump cache filled on the way. */
+import type { Decode } from '../isa/decoder.ts';
+import type { DecodeMode, Variant } from '../isa/variants.ts';
+import { FIXED, type MachineMemory } from '../memory/index.ts';
+import type { CpuHost, VcpuState } from './context.ts';
+import { decodeModeOf, flatSegmentsOf } from './derived.ts';
+import { type CodeAddress, CodeCache } from './interpreter/code-cache.ts';
+import type { ProcessorExports } from './linear-memory.ts';
+import { CPU_JUMPS, JUMP_ENTRIES, JUMP_ENTRY, JUMP_ENTRY_BYTES } from './regions.ts';
+import { ACCESS, TRANSLATED } from './routines/paging.ts';
+import { offsetOf } from './state.ts';
+import type { Tlb } from './tlb.ts';
+
+const ripOffset = offsetOf('rip');
+const fetchBaseOffset = offsetOf('fetchBase');
+/** Bytes to the end of the code segment in 64-bit mode: more than any instruction has. */
+const NO_LIMIT = 2 ** 32;
+const PAGE_SIZE = 4096;
+const BUS_CODE_BYTES = 64;
+
+export interface CodeLookupOptions {
+  readonly s: VcpuState;
+  readonly index: number;
+  readonly machine: MachineMemory;
+  readonly host: CpuHost;
+  readonly tlb: Tlb;
+  readonly decode: Decode;
+  readonly decodeFeatures: number;
+  readonly handlerOf: (variant: Variant) => number;
+  readonly ends: readonly boolean[];
+  readonly arena: { readonly base: number; readonly bytes: number };
+  readonly exports: () => ProcessorExports;
+  /** The host page begins to hold code: no other vCPU may keep a write entry for it. */
+  readonly shootdown: () => void;
+}
+
+export class CodeLookup {
+  readonly #o: CodeLookupOptions;
+  readonly #tlb: Tlb;
+  readonly #modes = new Map<number, DecodeMode>();
+  readonly cache: CodeCache;
+
+  constructor(options: CodeLookupOptions) {
+    this.#o = options;
+    this.#tlb = options.tlb;
+    const { machine, arena, s } = options;
+    this.cache = new CodeCache({
+      machine,
+      arena: { base: arena.base + PAGE_SIZE, bytes: arena.bytes - PAGE_SIZE },
+      decode: options.decode,
+      handlerOf: options.handlerOf,
+      ends: options.ends,
+      nextPage: () => this.#hostOfCode((BigInt.asUintN(64, s.rip + s.fetchBase) & ~0xfffn) + 0x1000n),
+      protect: (page) => {
+        this.#tlb.dropWrites(page);
+        options.shootdown();
+      },
+    });
+  }
+
+  /** Block at RIP, entered in the jump cache; 0 when there is none (a fault is queued) or the arena began anew. */
+  lookup(): number {
+    const { s } = this.#o;
+    const { u32 } = this.#o.machine;
+    const rip = (s.base + ripOffset) >>> 2;
+    const from = (s.base + fetchBaseOffset) >>> 2;
+    const sum = (u32[rip] as number) + (u32[from] as number);
+    const low = sum >>> 0;
+    const high = ((u32[rip + 1] as number) + (u32[from + 1] as number) + (sum > 0xffffffff ? 1 : 0)) >>> 0;
+    const long = s.longMode !== 0;
+    const limit = long ? NO_LIMIT : s.csLimit - ((u32[rip] as number) + (u32[rip + 1] as number) * 2 ** 32) + 1;
+    if (limit <= 0) return this.#refuseFetch();
+    const host = this.#codePage(low, long ? high : 0);
+    if (host < 0) return 0;
+    const { modeKey } = s;
+    let block = this.cache.known(host, modeKey);
+    if (block === 0) block = this.cache.decode(this.#codeAddress(host, modeKey, limit));
+    if (block === 0) {
+      if (s.excPending === 0) this.#tlb.forgetCode();
+      return 0;
+    }
+    const page = ((low >>> 12) | (high << 20)) >>> 0;
+    const at = (s.base + CPU_JUMPS + ((low ^ page) & (JUMP_ENTRIES - 1)) * JUMP_ENTRY_BYTES) >>> 2;
+    u32[at + (JUMP_ENTRY.linear >>> 2)] = low;
+    u32[at + (JUMP_ENTRY.linear >>> 2) + 1] = high;
+    u32[at + (JUMP_ENTRY.key >>> 2)] = s.jumpKey;
+    u32[at + (JUMP_ENTRY.block >>> 2)] = block;
+    return block;
+  }
+
+  #codeAddress(host: number, modeKey: number, withinLimit: number): CodeAddress {
+    let mode = this.#modes.get(modeKey);
+    if (mode === undefined) {
+      mode = decodeModeOf(modeKey, this.#o.decodeFeatures);
+      this.#modes.set(modeKey, mode);
+    }
+    return { host, modeKey, mode, flat: flatSegmentsOf(modeKey), withinLimit };
+  }
+
+  /** Host address of the code at a linear address, from the table of code pages or by a walk; -1 with the fault queued. */
+  #codePage(low: number, high: number): number {
+    const page = ((low >>> 12) | (high << 20)) >>> 0;
+    const { jumpKey } = this.#o.s;
+    const known = this.#tlb.codePage(page, high, jumpKey);
+    if (known !== 0) return known + (low & 0xfff);
+    const host = this.#hostOfCode(BigInt(low) | (BigInt(high) << 32n));
+    if (host >= 0 && !this.#isBusCopy(host)) this.#tlb.noteCode({ page, high, key: jumpKey, host: host - (low & 0xfff) });
+    return host;
+  }
+
+  #isBusCopy(host: number): boolean {
+    return host >>> 12 === this.#o.arena.base >>> 12;
+  }
+
+  #refuseFetch(): number {
+    const { s } = this.#o;
+    s.excVector = 13;
+    s.excHasError = 1;
+    s.excError = 0;
+    s.excPending = 1;
+    return 0;
+  }
+
+  /** Host address of code, -1 with the fault queued. Code on the bus is copied beside the arena first. */
+  #hostOfCode(linear: bigint): number {
+    const { s } = this.#o;
+    const access = ACCESS.fetch | (s.cpl === 3 ? ACCESS.user : 0);
+    const at = this.#o.exports().translate(s.base, linear, BigInt(access));
+    if (at < 0n) {
+      s.excCanonical = 0;
+      return -1;
+    }
+    if ((at & TRANSLATED.bus) === 0n) return Number(at);
+    return this.#copyFromBus(Number(at & ~TRANSLATED.bus));
+  }
+
+  #copyFromBus(pa: number): number {
+    const { machine, arena, host, index } = this.#o;
+    const page = arena.base >>> 12;
+    this.cache.invalidate(page);
+    Atomics.add(machine.i32, (FIXED.pageInfo + page * 16 + 8) >>> 2, 1);
+    const bytes = Math.min(BUS_CODE_BYTES, PAGE_SIZE - (pa % PAGE_SIZE));
+    const target = arena.base + (pa % PAGE_SIZE);
+    for (let i = 0; i < bytes; i++) machine.u8[target + i] = host.mmioRead(index, pa + i, 1);
+    machine.u8.fill(0xf4, target + bytes, Math.min(target + bytes + 16, arena.base + PAGE_SIZE));
+    return target;
+  }
+
+  /** Decoded bytes were overwritten by this vCPU. */
+  codeWritten(host: number, bytes: number): number {
+    const { machine } = this.#o;
+    for (const page of new Set([host >>> 12, (host + bytes - 1) >>> 12])) {
+      const info = (FIXED.pageInfo + page * 16) >>> 2;
+      Atomics.add(machine.i32, info + 2, 1);
+      Atomics.store(machine.i32, info, 0);
+      Atomics.store(machine.i32, info + 1, 0);
+      this.cache.invalidate(page);
+    }
+    return 0;
+  }
+}

@@ -1,0 +1,106 @@
+/** What happens between two instructions: queued exceptions and exits, requests of other threads, interrupts, waking up. */
+import { FLAG } from './flags.ts';
+import { InstructionContext } from './instruction-context.ts';
+import { queuedExit } from './linear-memory.ts';
+import { PENDING_EXIT } from './routines/ept.ts';
+import { REQUEST } from './state.ts';
+import { deliverEvent } from './system/events.ts';
+import { ACTIVITY, wake, wakes } from './system/idle.ts';
+import { exitBetween, exitsOnInterrupt, interruptExit } from './vmx/between.ts';
+import { injectEvent } from './vmx/entry.ts';
+import { exitGuest } from './vmx/exit.ts';
+
+const STOPPING = REQUEST.stop | REQUEST.sync | REQUEST.init | REQUEST.sipi;
+
+export abstract class EventContext extends InstructionContext {
+  protected debugTrap(midRepeat = false): void {
+    const debug = this.s.debugTraps;
+    this.s.debugTraps = 0;
+    deliverEvent(this, { vector: 1, kind: 'trap', debug, midRepeat });
+  }
+
+  protected deliverException(): void {
+    const { s } = this;
+    const software = this.software;
+    this.software = undefined;
+    if (s.excPending === PENDING_EXIT) {
+      const exit = this.exit ?? queuedExit(s);
+      this.exit = undefined;
+      s.excPending = 0;
+      exitGuest(this, exit, software);
+      return;
+    }
+    s.excPending = 0;
+    const errorCode = s.excHasError !== 0 ? s.excError : undefined;
+    const late = this.late;
+    this.late = false;
+    deliverEvent(
+      this,
+      {
+        vector: s.excVector,
+        kind: 'fault',
+        ...(errorCode === undefined ? {} : { errorCode }),
+        ...(s.excVector === 14 ? { cr2: s.excAddress } : {}),
+        ...(s.excVector === 1 ? { debug: s.debugTraps } : {}),
+      },
+      software,
+    );
+    if (!late) s.debugTraps = 0;
+  }
+
+  protected wakeUp(): boolean {
+    const { s } = this;
+    if (s.activity === ACTIVITY.shutdown || s.activity === ACTIVITY.waitForSipi) return false;
+    if (!wakes(this)) return false;
+    wake(s);
+    this.serveRequests();
+    return true;
+  }
+
+  /** Returns true when run() has to return. */
+  protected serveRequests(): boolean {
+    const { s } = this;
+    const { i32 } = this.machine;
+    let word = Atomics.load(i32, this.requestWord);
+    if ((word & ~REQUEST.debug) === 0) return false;
+    if ((word & REQUEST.flushTlb) !== 0) {
+      Atomics.and(i32, this.requestWord, ~REQUEST.flushTlb);
+      this.tlb.clear();
+      this.modeChanged();
+      word &= ~REQUEST.flushTlb;
+    }
+    if ((word & STOPPING) !== 0) return true;
+    if (s.activity === ACTIVITY.shutdown || s.activity === ACTIVITY.waitForSipi) return false;
+    if ((word & REQUEST.nmi) !== 0 && s.nmiBlocked === 0 && s.shadow === 0) {
+      Atomics.and(i32, this.requestWord, ~REQUEST.nmi);
+      deliverEvent(this, { vector: 2, kind: 'nmi' });
+      return false;
+    }
+    if ((word & REQUEST.interrupt) !== 0 && (s.shadow === 0 || exitsOnInterrupt(s))) this.#serveInterrupt();
+    return false;
+  }
+
+  #serveInterrupt(): void {
+    const { s, host, index } = this;
+    const { i32 } = this.machine;
+    if (exitsOnInterrupt(s)) {
+      const exit = interruptExit(this);
+      if (exit === undefined) Atomics.and(i32, this.requestWord, ~REQUEST.interrupt);
+      else exitGuest(this, exit);
+      return;
+    }
+    if ((s.sysFlags & FLAG.I) === 0) return;
+    Atomics.and(i32, this.requestWord, ~REQUEST.interrupt);
+    const vector = host.acknowledgeInterrupt(index);
+    if (host.interruptPending(index)) Atomics.or(i32, this.requestWord, REQUEST.interrupt);
+    if (vector >= 0) deliverEvent(this, { vector, kind: 'interrupt' });
+  }
+
+  protected betweenGuest(): void {
+    const { s } = this;
+    if (s.injecting !== 0) injectEvent(this);
+    if (s.nonRoot !== 0 && s.debugTraps !== 0 && s.shadow !== 2) this.debugTrap();
+    if (s.nonRoot === 0) return;
+    exitBetween(this);
+  }
+}

@@ -1,0 +1,239 @@
+/**
+ * One vCPU as the routines it calls see it (`SlowContext`): the instruction under way, what a routine did to RIP, how it leaves, and
+ * the faults and exits it raises.
+ */
+import { SLOW, type SlowName } from '../isa/fields.ts';
+import type { MachineMemory } from '../memory/index.ts';
+import {
+  type CpuHost,
+  GuestFault,
+  type LeaveReason,
+  type LinearMemory,
+  type SlowContext,
+  type SlowRoutineBody,
+  type TlbFlush,
+  type VcpuState,
+  VmExit,
+} from './context.ts';
+import { deriveMode } from './derived.ts';
+import { slowName } from './ir/emitter.ts';
+import type { CpuModel } from './model/model.ts';
+import { REC, STATUS } from './regions.ts';
+import { PENDING_EXIT } from './routines/ept.ts';
+import { offsetOf, REQUEST } from './state.ts';
+import { dataBreakpoints } from './system/debug.ts';
+import type { CpuEvent } from './system/delivery.ts';
+import { Tlb } from './tlb.ts';
+import { softwareEvent } from './vmx/event-exits.ts';
+import { INTERCEPTS } from './vmx/intercepts.ts';
+
+const requestOffset = offsetOf('request');
+/** PAUSE instructions in a row after which a vCPU gives its thread away. */
+const PAUSES = 256;
+
+/** Running alone: `begin` returns when every other vCPU stands at a safe point, where they stay until `end`. */
+export interface ExclusiveSection {
+  /** Waits at a safe point of `vcpu`. */
+  begin(vcpu: number): void;
+  end(): void;
+}
+
+export interface InstructionContextOptions {
+  readonly s: VcpuState;
+  readonly index: number;
+  readonly vcpus: number;
+  readonly machine: MachineMemory;
+  readonly model: CpuModel;
+  readonly host: CpuHost;
+  readonly routines: Readonly<Record<SlowName, SlowRoutineBody>>;
+  readonly exclusive: ExclusiveSection;
+}
+
+export abstract class InstructionContext implements SlowContext {
+  readonly s: VcpuState;
+  readonly host: CpuHost;
+  readonly index: number;
+  readonly vcpus: number;
+  readonly features: CpuModel;
+  abstract readonly memory: LinearMemory;
+  protected readonly machine: MachineMemory;
+  protected readonly tlb: Tlb;
+  protected readonly requestWord: number;
+  readonly #routines: Readonly<Record<SlowName, SlowRoutineBody>>;
+  readonly #exclusive: ExclusiveSection;
+  /** Record of the instruction under way. */
+  #record = 0;
+  #jumped = false;
+  #pauses = 0;
+  /** Why `run` is to return. */
+  protected left: LeaveReason | undefined;
+  /** No instruction is under way. */
+  protected between = true;
+  /** The instruction under way is followed by a single-step trap where TF says so. */
+  protected steps = true;
+  /** REQUEST.debug is set. */
+  protected debugRequested = false;
+  /** The queued fault was raised after effects that stay. */
+  protected late = false;
+  /** Thrown by a routine, taken between instructions. */
+  protected exit: VmExit | undefined;
+  /** The software interrupt during whose delivery the queued fault or exit was met. */
+  protected software: CpuEvent | undefined;
+
+  constructor(options: InstructionContextOptions) {
+    this.s = options.s;
+    this.index = options.index;
+    this.vcpus = options.vcpus;
+    this.host = options.host;
+    this.features = options.model;
+    this.machine = options.machine;
+    this.#routines = options.routines;
+    this.#exclusive = options.exclusive;
+    this.requestWord = (options.s.base + requestOffset) >>> 2;
+    this.tlb = new Tlb(options.machine, options.s);
+  }
+
+  /** Is one instruction at a time to be run? Sets or clears the request that makes generated code return. */
+  protected abstract mustStep(): boolean;
+
+  // ---- what generated code calls ----
+
+  /** A slow routine by number; returns STATUS. */
+  slow(record: number, id: number): number {
+    const { s } = this;
+    const name = slowName(id);
+    const routine = SLOW[name];
+    const { scratch } = s;
+    this.#record = record;
+    this.#jumped = false;
+    const args = routine.args;
+    try {
+      const stands =
+        s.nonRoot === 0 ? undefined : INTERCEPTS[name]?.(this, scratch[0] as bigint, scratch[1] as bigint, scratch[2] as bigint);
+      const results =
+        stands ??
+        this.#routines[name](
+          this,
+          args > 0 ? (scratch[0] as bigint) : 0n,
+          args > 1 ? (scratch[1] as bigint) : 0n,
+          args > 2 ? (scratch[2] as bigint) : 0n,
+          args > 3 ? (scratch[3] as bigint) : 0n,
+        );
+      if (results) {
+        for (let i = 0; i < results.length; i++) scratch[4 + i] = results[i] as bigint;
+      }
+    } catch (thrown) {
+      if (s.nonRoot !== 0 && name === 'interrupt')
+        this.software = softwareEvent(this, { vector: Number(scratch[0]), kind: Number(scratch[1]) }, thrown);
+      if (thrown instanceof VmExit) return this.#queueExit(thrown);
+      if (!(thrown instanceof GuestFault)) throw thrown;
+      return this.#queue(thrown);
+    }
+    if (!routine.ends) return 0;
+    if (this.left !== undefined) {
+      if (!this.#jumped) s.rip = this.nextIp();
+      return STATUS.leave;
+    }
+    return this.#jumped ? STATUS.branch : STATUS.fall;
+  }
+
+  /** Leave the instruction undone; the exit is taken between instructions. */
+  #queueExit(exit: VmExit): number {
+    if (exit.length === 0) exit.length = this.instructionLength();
+    this.exit = exit;
+    this.s.excPending = PENDING_EXIT;
+    return STATUS.fault;
+  }
+
+  #queue(fault: GuestFault): number {
+    const { s } = this;
+    s.excVector = fault.vector;
+    s.excHasError = fault.errorCode === undefined ? 0 : 1;
+    s.excError = fault.errorCode ?? 0;
+    if (fault.cr2 !== undefined) s.excAddress = fault.cr2;
+    if (fault.vector === 1) s.debugTraps |= fault.debug;
+    s.excPending = 1;
+    if (!fault.late) return STATUS.fault;
+    this.late = true;
+    return STATUS.leave;
+  }
+
+  /** A locked access that is no wasm atomic: nobody else may run until it is done. */
+  exclusiveBegin(): number {
+    const { s } = this;
+    if (s.exclusive !== 0) return 0;
+    this.#exclusive.begin(this.index);
+    s.exclusive = 1;
+    return 0;
+  }
+
+  /** Also called before a host call: it takes the machine lock, which comes before any section. */
+  exclusiveEnd(): number {
+    const { s } = this;
+    if (s.exclusive === 0) return 0;
+    s.exclusive = 0;
+    this.#exclusive.end();
+    return 0;
+  }
+
+  /** Data is watched: note debug traps for this access. */
+  watchHit(low: number, high: number, shape: number): number {
+    const address = BigInt(low >>> 0) | (BigInt(high >>> 0) << 32n);
+    this.s.debugTraps |= dataBreakpoints(this.s, address, { size: shape & 0xff, write: (shape & 0x100) !== 0 });
+    return 0;
+  }
+
+  // ---- SlowContext ----
+
+  instructionLength(): number {
+    return this.machine.u8[this.#record + REC.length] as number;
+  }
+
+  ip(): bigint {
+    return this.between ? this.s.rip : this.nextIp() - BigInt(this.instructionLength());
+  }
+
+  nextIp(): bigint {
+    const { s } = this;
+    if (this.between) return s.rip;
+    const next = s.ripBase + BigInt(this.machine.u16[(this.#record + REC.nextIp) >>> 1] as number);
+    return s.longMode !== 0 ? BigInt.asUintN(64, next) : next & ((s.modeKey & 3) === 0 ? 0xffffn : 0xffffffffn);
+  }
+
+  skipStep(): void {
+    this.steps = false;
+  }
+
+  jumpTo(rip: bigint): void {
+    this.s.rip = rip;
+    this.#jumped = true;
+  }
+
+  flushTlb(kind: TlbFlush, value?: bigint): void {
+    this.tlb.flush(kind, value);
+  }
+
+  modeChanged(): void {
+    this.tlb.select(deriveMode(this.s));
+    if (!this.between) this.mustStep();
+  }
+
+  segmentChanged(_segment: number): void {
+    if (this.s.longMode === 0) this.modeChanged();
+  }
+
+  leave(reason: LeaveReason): void {
+    if (reason === 'pause') {
+      if (this.vcpus === 1 || ++this.#pauses < PAUSES) return;
+      this.#pauses = 0;
+    }
+    this.left = reason;
+    if (this.between) return;
+    Atomics.or(this.machine.i32, this.requestWord, REQUEST.debug);
+    this.debugRequested = true;
+  }
+
+  tsc(): bigint {
+    return BigInt.asUintN(64, this.host.tsc(this.index) + this.s.tscOffset + this.s.guestTscOffset);
+  }
+}
