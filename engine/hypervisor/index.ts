@@ -9,6 +9,12 @@ export type {
 } from './interface.ts';
 export { IoEvents } from './io-events.ts';
 export { Irqchip } from './irqchip/index.ts';
+export {
+  COUNTER,
+  createObservation,
+  type Observation,
+  PROBE,
+} from './observe/index.ts';
 export type {
   KvmDebugregs,
   KvmFpu,

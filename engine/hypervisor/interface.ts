@@ -7,6 +7,7 @@ import type { MachineMemory, MemorySlot } from '../memory/index.ts';
 import type { InspectedMember, SavedState } from '../state/index.ts';
 import type { IoEvents } from './io-events.ts';
 import type { Irqchip, SavedIrqchip } from './irqchip/index.ts';
+import type { CounterName, Observation, ProbeName } from './observe/index.ts';
 import type { RegisterGroup, RegisterGroups } from './registers.ts';
 
 export type BackendName = 'bare' | 'software' | 'kvm';
@@ -31,6 +32,10 @@ export interface Capabilities {
   readonly roundRobin: boolean;
   /** `run(limit)` stops after exactly `limit` instructions. */
   readonly exactPositions: boolean;
+  /** Counters it keeps; the others are facts it does not have. */
+  readonly counters: readonly CounterName[];
+  /** Probes it fires. */
+  readonly probes: readonly ProbeName[];
 }
 
 /** Why `run` returned. Port and memory accesses never do: they are served inside by the bus. */
@@ -102,4 +107,6 @@ export interface MachineOptions {
   readonly model: string;
   /** Frequency of the time-stamp counter in Hz; 1 GHz when absent. */
   readonly tscHz?: number;
+  /** Where it counts and fires probes; absent: in a place of its own that nobody watches. */
+  readonly observation?: Observation;
 }

@@ -6,7 +6,7 @@ import { type HostNow, REQUEST } from '../base/index.ts';
 import { type Board, createBoard } from '../board/board.ts';
 import type { MachineSettings } from '../contract/settings.ts';
 import { createBareMachine } from '../hypervisor/bare/index.ts';
-import type { Machine } from '../hypervisor/index.ts';
+import { createObservation, type Machine, type Observation } from '../hypervisor/index.ts';
 import { createMachineMemory, type MachineMemory } from '../memory/index.ts';
 import { powerOn, readBootFiles } from './boot.ts';
 import { createDeadlineKeeper, type DeadlineKeeper } from './deadline-keeper.ts';
@@ -30,11 +30,12 @@ export interface ThreadPorts {
 export interface MachineControl {
   readonly memory: MachineMemory;
   readonly gate: Gate;
+  readonly observation: Observation;
 }
 
 export function buildMachineControl(settings: MachineSettings, hostNow: HostNow): MachineControl {
   const memory = createMachineMemory({ ramBytes: settings.memoryKiB * 1024, vcpus: settings.cpus, hostNow });
-  return { memory, gate: new Gate(memory) };
+  return { memory, gate: new Gate(memory), observation: createObservation(memory) };
 }
 
 interface Parts {
@@ -51,10 +52,11 @@ function build({ settings, memory: shared, interpreter, role }: ThreadPlan, port
   const { memoryKiB, cpus, cpu, threads, debugExit } = settings;
   const memory = createMachineMemory({ ramBytes: memoryKiB * 1024, vcpus: cpus, memory: shared, hostNow: ports.hostNow });
   const gate = new Gate(memory);
+  const observation = createObservation(memory);
   const rings = takeSerialRings(memory);
   const line = createSerialLine(rings);
   const keeperPlace = memory.arena.take('deadline-keeper', 8, 64);
-  const machine = createBareMachine({ memory, model: cpu, interpreter });
+  const machine = createBareMachine({ memory, model: cpu, interpreter, observation });
   const keeper = createDeadlineKeeper({
     memory,
     place: keeperPlace,

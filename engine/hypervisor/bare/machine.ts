@@ -11,11 +11,15 @@ import {
 import { FIXED, type MachineMemory, RAM_BYTES, SLOTS } from '../../memory/index.ts';
 import {
   type Capabilities,
+  COUNTER,
+  createObservation,
   GROUP_ORDER,
   IoEvents,
   Irqchip,
   type Machine,
   type MachineOptions,
+  type Observation,
+  PROBE,
   type SavedMachine,
 } from '../index.ts';
 import { BareVcpu } from './vcpu.ts';
@@ -41,6 +45,9 @@ export function bareCapabilities(): Capabilities {
     ioEvents: true,
     roundRobin: true,
     exactPositions: true,
+    // Without a hypervisor below it there are no exits: only what also happens on a processor is counted.
+    counters: ['halt-exits', 'halt-wakeup', 'io-exits', 'mmio-exits', 'irq-injections', 'remote-tlb-flush'],
+    probes: ['pio', 'mmio', 'apic', 'pic', 'ioapic', 'inject'],
   };
 }
 
@@ -58,19 +65,26 @@ export function createBareMachine(options: BareOptions): Machine {
   if (model === undefined)
     throw new EngineError('capability-missing', { capability: `the model ${options.model}`, backend: 'bare' });
   // Each needs the other: the processor calls the host only while it runs.
-  const host = new Host(memory, tscHz);
+  const observation = options.observation ?? createObservation(memory);
+  const { counters } = observation;
+  const host = new Host(memory, tscHz, observation);
   const processor = createProcessor({
     machine: memory,
     vcpus: memory.vcpus,
     model,
     host: host.cpuHost,
     interpreter: options.interpreter,
-    shootdown: (vcpu) => host.requests.synchronize(-1, REQUEST.flushTlb, vcpu),
+    shootdown: (vcpu) => {
+      counters.add(vcpu, COUNTER['remote-tlb-flush']);
+      host.requests.synchronize(-1, REQUEST.flushTlb, vcpu);
+    },
     exclusive: { begin: (vcpu) => host.runAlone(vcpu), end: () => host.requests.endExclusive() },
   });
   host.connect(processor, model.physicalBits);
   const { requests, irqchip } = host;
-  const vcpus = Array.from({ length: memory.vcpus }, (_, id) => new BareVcpu({ core: processor.vcpu(id), requests, irqchip }));
+  const vcpus = Array.from({ length: memory.vcpus }, (_, id) => {
+    return new BareVcpu({ core: processor.vcpu(id), requests, irqchip, counters });
+  });
   // Whoever changes the map stands at a safe point itself: in a host call, or outside of run().
   memory.slots.mapChange = (change) => requests.exclusive(-1, REQUEST.flushTlb, change);
   memory.dirtyLog.flushWrites = () => requests.synchronize(-1, REQUEST.flushTlb);
@@ -121,11 +135,13 @@ class Host {
   readonly cpuHost: CpuHost;
   readonly #memory: MachineMemory;
   readonly #tscHz: number;
+  readonly #observation: Observation;
   #processor!: Processor;
 
-  constructor(memory: MachineMemory, tscHz: number) {
+  constructor(memory: MachineMemory, tscHz: number, observation: Observation) {
     this.#memory = memory;
     this.#tscHz = tscHz;
+    this.#observation = observation;
     this.cpuHost = this.#cpuHost();
   }
 
@@ -143,6 +159,7 @@ class Host {
       guestTsc: (vcpu) => BigInt.asUintN(64, this.#tsc() + processor.state(vcpu).tscOffset),
       tscHz: this.#tscHz,
       physicalBits,
+      probes: this.#observation.probes,
     });
   }
 
@@ -190,31 +207,70 @@ class Host {
     if ((this.requests.pending(vcpu) & REQUEST.flushTlb) !== 0) this.#processor.vcpu(vcpu).flushTlb('all');
   }
 
+  #apicRead(vcpu: number, register: number, read: () => number): number {
+    const { probes } = this.#observation;
+    const value = read();
+    if (probes.on(vcpu, PROBE.apic)) probes.fire(vcpu, 'apic', { register, value, write: false });
+    return value;
+  }
+
   #cpuHost(): CpuHost {
     const { bus } = this.#memory;
+    const { counters, probes } = this.#observation;
     const lapics = () => this.irqchip.lapics;
     return {
       mmioRead: (vcpu, pa, size) => {
-        if (lapics().decodes(vcpu, pa)) return lapics().mmioRead(vcpu, pa, size);
-        return this.#call(vcpu, () => bus.mmioRead(vcpu, pa, size));
+        if (lapics().decodes(vcpu, pa)) return this.#apicRead(vcpu, pa % 4096, () => lapics().mmioRead(vcpu, pa, size));
+        counters.add(vcpu, COUNTER['mmio-exits']);
+        const value = this.#call(vcpu, () => bus.mmioRead(vcpu, pa, size));
+        if (probes.on(vcpu, PROBE.mmio)) probes.fire(vcpu, 'mmio', { gpa: pa, size, value, write: false });
+        return value;
       },
       mmioWrite: (vcpu, pa, size, value) => {
-        if (!lapics().decodes(vcpu, pa)) this.#call(vcpu, () => bus.mmioWrite(vcpu, pa, size, value));
-        else if (lapics().isPrivate(vcpu, pa % 4096)) lapics().mmioWrite(vcpu, pa, size, value);
-        else this.#call(vcpu, () => lapics().mmioWrite(vcpu, pa, size, value));
+        if (lapics().decodes(vcpu, pa)) {
+          const register = pa % 4096;
+          if (probes.on(vcpu, PROBE.apic)) probes.fire(vcpu, 'apic', { register, value, write: true });
+          if (lapics().isPrivate(vcpu, register)) lapics().mmioWrite(vcpu, pa, size, value);
+          else this.#call(vcpu, () => lapics().mmioWrite(vcpu, pa, size, value));
+          return;
+        }
+        counters.add(vcpu, COUNTER['mmio-exits']);
+        if (probes.on(vcpu, PROBE.mmio)) probes.fire(vcpu, 'mmio', { gpa: pa, size, value, write: true });
+        this.#call(vcpu, () => bus.mmioWrite(vcpu, pa, size, value));
       },
-      portRead: (vcpu, port, size) => this.#call(vcpu, () => bus.portRead(vcpu, port, size)),
-      portWrite: (vcpu, port, size, value) => this.#call(vcpu, () => bus.portWrite(vcpu, port, size, value)),
+      portRead: (vcpu, port, size) => {
+        counters.add(vcpu, COUNTER['io-exits']);
+        const value = this.#call(vcpu, () => bus.portRead(vcpu, port, size));
+        if (probes.on(vcpu, PROBE.pio)) probes.fire(vcpu, 'pio', { port, size, value, write: false });
+        return value;
+      },
+      portWrite: (vcpu, port, size, value) => {
+        counters.add(vcpu, COUNTER['io-exits']);
+        if (probes.on(vcpu, PROBE.pio)) probes.fire(vcpu, 'pio', { port, size, value, write: true });
+        this.#call(vcpu, () => bus.portWrite(vcpu, port, size, value));
+      },
       acknowledgeInterrupt: (vcpu) => {
         const { irqchip } = this;
-        return irqchip.pendingFromPic(vcpu) ? this.#call(vcpu, () => irqchip.acknowledge(vcpu)) : irqchip.acknowledge(vcpu);
+        const fromPic = irqchip.pendingFromPic(vcpu);
+        const vector = fromPic ? this.#call(vcpu, () => irqchip.acknowledge(vcpu)) : irqchip.acknowledge(vcpu);
+        if (vector < 0) return vector;
+        counters.add(vcpu, COUNTER['irq-injections']);
+        if (probes.on(vcpu, PROBE.inject)) probes.fire(vcpu, 'inject', { vector, kind: 0, error: 0 });
+        return vector;
       },
       interruptPending: (vcpu) => this.irqchip.pending(vcpu),
       readMsr: (vcpu, index) => {
         const value = lapics().readMsr(vcpu, index);
-        return value === 'fault' ? undefined : value;
+        if (value === 'fault') return undefined;
+        if (index >= 0x800 && probes.on(vcpu, PROBE.apic)) {
+          probes.fire(vcpu, 'apic', { register: (index - 0x800) * 16, value: value ?? 0n, write: false });
+        }
+        return value;
       },
       writeMsr: (vcpu, index, value) => {
+        if (index >= 0x800 && probes.on(vcpu, PROBE.apic)) {
+          probes.fire(vcpu, 'apic', { register: (index - 0x800) * 16, value, write: true });
+        }
         if (index >= 0x800 && lapics().isPrivate(vcpu, (index - 0x800) * 16)) return lapics().writeMsr(vcpu, index, value);
         return this.#call(vcpu, () => lapics().writeMsr(vcpu, index, value));
       },

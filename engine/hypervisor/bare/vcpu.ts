@@ -2,7 +2,16 @@
 import { EngineError, REQUEST, type Requests } from '../../base/index.ts';
 import { FLAG, initVcpu, startVcpu, type VcpuCore, vcpuState } from '../../cpu/index.ts';
 import type { InspectedMember, SavedState } from '../../state/index.ts';
-import type { ExitReason, Irqchip, RegisterGroup, RegisterGroups, Vcpu, VcpuExit } from '../index.ts';
+import {
+  COUNTER,
+  type ExitReason,
+  type Irqchip,
+  type Observation,
+  type RegisterGroup,
+  type RegisterGroups,
+  type Vcpu,
+  type VcpuExit,
+} from '../index.ts';
 import * as groups from './groups.ts';
 import { fpuOf, INITIAL_FPU, xsaveOf } from './xsave.ts';
 
@@ -10,13 +19,14 @@ import { fpuOf, INITIAL_FPU, xsaveOf } from './xsave.ts';
 const ALWAYS = REQUEST.init | REQUEST.sipi | REQUEST.stop | REQUEST.sync;
 /** Bits that outlive a snapshot: events of the guest, not of the threads that ran it. Whether an interrupt waits, the APIC knows. */
 const EVENTS = REQUEST.nmi | REQUEST.init | REQUEST.sipi;
-const ACTIVITY = { running: 0, shutdown: 2, waitForSipi: 3 } as const;
+const ACTIVITY = { running: 0, halted: 1, shutdown: 2, waitForSipi: 3 } as const;
 const LAPIC_PAGE = 0x400;
 
 export interface BareVcpuParts {
   readonly core: VcpuCore;
   readonly requests: Requests;
   readonly irqchip: Irqchip;
+  readonly counters: Observation['counters'];
 }
 
 export class BareVcpu implements Vcpu {
@@ -24,12 +34,14 @@ export class BareVcpu implements Vcpu {
   readonly #core: VcpuCore;
   readonly #requests: Requests;
   readonly #irqchip: Irqchip;
+  readonly #counters: Observation['counters'];
 
-  constructor({ core, requests, irqchip }: BareVcpuParts) {
+  constructor({ core, requests, irqchip, counters }: BareVcpuParts) {
     this.id = core.index;
     this.#core = core;
     this.#requests = requests;
     this.#irqchip = irqchip;
+    this.#counters = counters;
   }
 
   get retired(): bigint {
@@ -39,8 +51,11 @@ export class BareVcpu implements Vcpu {
   run(limit: number): VcpuExit {
     this.#requests.enterRun(this.id);
     try {
+      const halted = this.#core.s.activity === ACTIVITY.halted;
       const first = this.#nmiBehind();
       const { reason, retired } = this.#core.run(first ? 1 : limit);
+      if (halted && retired > 0) this.#counters.add(this.id, COUNTER['halt-wakeup']);
+      if (reason === 'halt' && retired > 0) this.#counters.add(this.id, COUNTER['halt-exits']);
       if (first) this.#nmiBehind();
       return { reason: this.#afterRun(first && reason === 'limit' ? 'request' : reason), retired };
     } finally {

@@ -2,6 +2,7 @@
 import { assert } from '../../base/index.ts';
 import type { MachineMemory } from '../../memory/index.ts';
 import type { Layout, SavedState } from '../../state/index.ts';
+import { PROBE, type Probes } from '../observe/index.ts';
 import { createIoApic, type InterruptMessage, type IoApic, ioapicState } from './ioapic.ts';
 import { lapicState, REG } from './lapic-state.ts';
 import { Lapics, type LapicsHost } from './lapics.ts';
@@ -13,6 +14,8 @@ import { Routes, routeState, SOURCES } from './routes.ts';
 export interface IrqchipHost extends Omit<LapicsHost, 'broadcastEoi' | 'lint0'> {
   /** Raise `REQUEST` bits for a vCPU, from any thread. */
   signal(vcpu: number, bits: number): void;
+  /** Told of every change of an input. */
+  readonly probes?: Probes;
 }
 
 /** An interrupt line with one source on it. */
@@ -51,9 +54,16 @@ export class Irqchip {
     this.pic = createPic(machine, () => {
       for (const lapic of this.lapics.all) lapic.pin(REG.lvt0);
     });
+    const { probes } = host;
     this.routes = new Routes(machine, {
-      pic: (line, active) => this.pic.setLine(line, active),
-      ioapic: (pin, active) => this.ioapic.setPin(pin, active),
+      pic: (line, active) => {
+        if (probes?.on(-1, PROBE.pic)) probes.fire(-1, 'pic', { line, level: active });
+        this.pic.setLine(line, active);
+      },
+      ioapic: (pin, active) => {
+        if (probes?.on(-1, PROBE.ioapic)) probes.fire(-1, 'ioapic', { line: pin, level: active });
+        this.ioapic.setPin(pin, active);
+      },
       msi: (address, data) => this.sendMsi(address, data),
     });
     this.pit = createPit(machine, (active) => this.routes.setLine(0, active, PIT_SOURCE));

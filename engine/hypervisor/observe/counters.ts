@@ -1,0 +1,119 @@
+/** Counters of a machine under the names of illumos-kvm's kstats, per vCPU, in shared memory. */
+import type { MachineMemory } from '../../memory/index.ts';
+
+/** What is counted for each vCPU. */
+const VCPU = {
+  exits: 'VM exits',
+  'fpu-reload': 'times the guest got its floating-point state back',
+  'halt-exits': 'exits by HLT',
+  'halt-wakeup': 'waits of a halted vCPU that an event ended',
+  'host-state-reload': 'times the host state was loaded',
+  hypercalls: 'hypercalls',
+  'insn-emulation': 'instructions emulated',
+  'insn-emulation-fail': 'instructions that could not be emulated',
+  invlpg: 'exits by INVLPG',
+  'io-exits': 'exits by IN, OUT, INS and OUTS',
+  'irq-exits': 'exits by an external interrupt',
+  'irq-injections': 'interrupts injected',
+  'irq-window-exits': 'exits when the guest could take an interrupt',
+  'mmio-exits': 'exits by memory-mapped I/O',
+  'nmi-injections': 'NMIs injected',
+  'nmi-window-exits': 'exits when the guest could take an NMI',
+  'pf-fixed': 'page faults the hypervisor resolved itself',
+  'pf-guest': 'page faults handed to the guest',
+  'request-irq-exits': 'exits because user space wanted to inject an interrupt',
+  'signal-exits': 'exits because the thread was wanted elsewhere',
+  'ept-violations': 'exits by an EPT violation',
+} as const;
+
+/** What is counted for the machine; whoever counts does so in its own cells, and the sum is shown. */
+const VM = {
+  lpages: 'large pages mapped now',
+  'mmu-cache-miss': 'page-table pages that had to be made',
+  'mmu-flooded': 'shadowed guest page tables given up because they were written too often',
+  'mmu-pte-updated': 'entries updated by a guest write to a shadowed page table',
+  'mmu-pte-write': 'guest writes to shadowed page tables',
+  'mmu-pte-zapped': 'entries removed',
+  'mmu-recycled': 'page-table pages taken back to be used again',
+  'mmu-unsync-page': 'shadow pages out of step with the guest now',
+  'remote-tlb-flush': 'times other vCPUs were made to drop translations',
+} as const;
+
+export type VcpuCounterName = keyof typeof VCPU;
+export type VmCounterName = keyof typeof VM;
+export type CounterName = VcpuCounterName | VmCounterName;
+
+/** A group of counters that is shown together. A new group is a new entry here, and nothing else. */
+interface CounterGroup {
+  readonly name: 'vcpu' | 'vm';
+  /** Shown for each vCPU; otherwise the sum over all of them. */
+  readonly perVcpu: boolean;
+  readonly counters: Readonly<Record<string, string>>;
+}
+
+export const COUNTER_GROUPS: readonly CounterGroup[] = [
+  { name: 'vcpu', perVcpu: true, counters: VCPU },
+  { name: 'vm', perVcpu: false, counters: VM },
+];
+
+const names = COUNTER_GROUPS.flatMap(({ counters }) => Object.keys(counters)) as CounterName[];
+
+/** Every counter's cell. */
+export const COUNTER = Object.fromEntries(names.map((name, cell) => [name, cell])) as Readonly<Record<CounterName, number>>;
+
+/** kvmstat's columns and what each of them counts. */
+export const KVMSTAT = {
+  exits: 'exits',
+  haltx: 'halt-exits',
+  irqx: 'irq-exits',
+  irqwx: 'irq-window-exits',
+  iox: 'io-exits',
+  mmiox: 'mmio-exits',
+  irqs: 'irq-injections',
+  emul: 'insn-emulation',
+  eptv: 'ept-violations',
+} as const satisfies Readonly<Record<string, VcpuCounterName>>;
+
+/** Cells of one vCPU, a multiple of a cache line of eight. */
+const CELLS = Math.ceil(names.length / 8) * 8;
+
+/**
+ * The cells, as 64-bit floating-point numbers: exact to 2^53, incremented as fast as a local variable, and read by any thread without a
+ * lock. Each vCPU's cells are written by the thread that runs it and nobody else; one more set is for whoever holds the machine lock.
+ */
+export class Counters {
+  readonly #cells: Float64Array;
+  readonly #vcpus: number;
+  readonly #place: number;
+
+  /** Takes its place from the arena: every thread does so at the same point. */
+  constructor({ arena, views, vcpus }: MachineMemory) {
+    const bytes = 8 * CELLS * (vcpus + 1);
+    this.#place = arena.take('counters', bytes, 64);
+    this.#cells = new Float64Array(views.buffer as ArrayBuffer, this.#place, bytes / 8);
+    this.#vcpus = vcpus;
+  }
+
+  /** Count. `vcpu` is the vCPU this thread runs; -1 under the machine lock, on behalf of no vCPU. */
+  add(vcpu: number, counter: number, amount = 1): void {
+    const cell = (vcpu < 0 ? this.#vcpus : vcpu) * CELLS + counter;
+    this.#cells[cell] = (this.#cells[cell] as number) + amount;
+  }
+
+  /** Byte address of a cell, for generated code: an f64. */
+  address(vcpu: number, counter: number): number {
+    return this.#place + 8 * ((vcpu < 0 ? this.#vcpus : vcpu) * CELLS + counter);
+  }
+
+  /** One vCPU's count so far; -1: what was counted for no vCPU. */
+  of(vcpu: number, counter: number): number {
+    return this.#cells[(vcpu < 0 ? this.#vcpus : vcpu) * CELLS + counter] as number;
+  }
+
+  /** The sum over all vCPUs. */
+  total(counter: number): number {
+    let sum = 0;
+    for (let set = 0; set <= this.#vcpus; set++) sum += this.#cells[set * CELLS + counter] as number;
+    return sum;
+  }
+}
