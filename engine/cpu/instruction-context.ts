@@ -18,7 +18,7 @@ import {
 import { deriveMode } from './derived.ts';
 import { slowName } from './ir/emitter.ts';
 import type { CpuModel } from './model/model.ts';
-import { REC, STATUS } from './regions.ts';
+import { REC, STATUS, WATCH_WRITE } from './regions.ts';
 import { PENDING_EXIT } from './routines/ept.ts';
 import { offsetOf, REQUEST } from './state.ts';
 import { dataBreakpoints } from './system/debug.ts';
@@ -179,7 +179,8 @@ export abstract class InstructionContext implements SlowContext {
   /** Data is watched: note debug traps for this access. */
   watchHit(low: number, high: number, shape: number): number {
     const address = BigInt(low >>> 0) | (BigInt(high >>> 0) << 32n);
-    this.s.debugTraps |= dataBreakpoints(this.s, address, { size: shape & 0xff, write: (shape & 0x100) !== 0 });
+    const access = { size: shape & (WATCH_WRITE - 1), write: (shape & WATCH_WRITE) !== 0 };
+    this.s.debugTraps |= dataBreakpoints(this.s, address, access);
     return 0;
   }
 

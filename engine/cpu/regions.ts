@@ -59,6 +59,9 @@ export const STATUS = { next: 0, fault: 1, branch: 2, repeat: 3, leave: 4, takeR
 /** Why the generated `run` returned. */
 export const EXIT = { limit: 0, fault: 1, poll: 2, leave: 3, lookupFault: 4, repeat: 5 } as const;
 
+/** In the shape of a watched access: it writes. Below this bit its size in bytes, which is 576 for XSAVE. */
+export const WATCH_WRITE = 0x8000;
+
 /** Handler numbers that are no instruction: a record of a block that was overwritten, the end of a block, bytes that do not decode. */
 export const SPECIAL = { stale: 0, fall: 1, raise: 2 } as const;
 export const SPECIAL_COUNT = 3;

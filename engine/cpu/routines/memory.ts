@@ -3,7 +3,7 @@ import type { Bool, Int, Width } from '../../isa/emitter.ts';
 import { FIXED } from '../../memory/index.ts';
 import { int } from '../ir/arithmetic.ts';
 import type { Node } from '../ir/node.ts';
-import { CPU_TLB, TLB_ENTRIES, TLB_ENTRY, TLB_ENTRY_BYTES } from '../regions.ts';
+import { CPU_TLB, TLB_ENTRIES, TLB_ENTRY, TLB_ENTRY_BYTES, WATCH_WRITE } from '../regions.ts';
 import { offsetOf } from '../state.ts';
 import { ACCESS, TRANSLATED } from './paging.ts';
 import type { Routine, RoutineDefinition } from './routine.ts';
@@ -62,7 +62,7 @@ function checkAlignment(r: Routine, linear: Int, bytes: Int, leave: () => void):
 /** Data breakpoints are compared where no TLB entry is made. */
 function watch(r: Routine, linear: Int, bytes: Int, write: boolean): void {
   r.if(r.any(r.state('slowData'), 1), () => {
-    const shape = r.or(bytes, r.const(write ? 0x100 : 0));
+    const shape = r.or(bytes, r.const(write ? WATCH_WRITE : 0));
     r.call('watchHit', 'i32', r.cpu, r.wrap(linear), r.high(linear), r.wrap(shape));
   });
 }

@@ -3,14 +3,12 @@ import { definitions } from '../../isa/all.ts';
 import { decode } from '../../isa/decode.ts';
 import type { Form } from '../../isa/form.ts';
 import type { DecodeMode } from '../../isa/variants.ts';
-import { definitions as vmx } from '../../isa/vmx/all.ts';
 import type { Random } from './random.ts';
 
 const MAPS = [[], [0x0f], [0x0f, 0x38], [0x0f, 0x3a]] as const;
 const PREFIXES = { any: [], NP: [], 66: [0x66], F3: [0xf3], F2: [0xf2] } as const;
 
-/** The processors of random programs have no VMX. */
-const forms: readonly Form[] = definitions.filter((d) => !vmx.includes(d)).flatMap((definition) => definition.forms);
+const forms: readonly Form[] = definitions.flatMap((definition) => definition.forms);
 
 function modrm(form: Form, random: Random, code: 16 | 32 | 64): number[] {
   if (form.modrm >= 0) return [form.modrm + random.below(form.modrms)];
