@@ -98,7 +98,7 @@ describe('a refusal', () => {
     ['memory that is no number', run('--memory', 'much'), /--memory cannot be much: it must be a number of MiB/],
     ['half a page', run('--memory', '1025K'), /--memory cannot be 1025K: it must be whole pages/],
     ['no vCPU', run('--cpus', '0'), /--cpus cannot be 0: it must be a whole number between 1 and 16/],
-    ['a processor nobody made', run('--cpu', 'z80'), /--cpu cannot be z80: it must be x86-64-v2 or qemu64/],
+    ['a processor nobody made', run('--cpu', 'z80'), /--cpu cannot be z80: it must be x86-64-v2, qemu64 or x86-64-v2-vmx/],
     ['an accelerator not offered', run('--accel', 'kvm'), /--accel cannot be kvm: .*rootmode capabilities/],
     ['a name that leaves its folder', run('--name', '../x'), /--name cannot be \.\.\/x/],
     ['an empty name', run('--name', ''), /--name cannot be empty: it must be 1 to 48/],

@@ -58,7 +58,7 @@ function describe(finish: (status: number) => void): Command {
     .option('--append <text>', 'kernel command line')
     .option('--memory <MiB>', 'guest memory, 1 to 3584', '512')
     .option('--cpus <number>', 'number of vCPUs', '1')
-    .option('--cpu <model>', 'processor model: x86-64-v2 or qemu64', 'x86-64-v2')
+    .option('--cpu <model>', 'processor model: x86-64-v2, qemu64 or x86-64-v2-vmx', 'x86-64-v2')
     .option('--accel <name>', 'what runs the guest; see `rootmode capabilities`', 'bare')
     .option('--threads <mode>', 'per-vcpu, or round-robin on one thread', 'per-vcpu')
     .option('--serial <where>', 'stdio, file:PATH or none', 'stdio')

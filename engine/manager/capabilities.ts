@@ -14,7 +14,7 @@ export function hostCapabilities(): HostCapabilities {
     processors: hostProcessors(),
     hostMemoryKiB: Math.floor(hostMemoryBytes() / 1024),
     guestMemoryKiB: { minimum: 1024, maximum: Math.min(maximumRamBytes / 1024, Math.floor(sharedMemoryLimit() / 1024)) },
-    cpuModels: ['x86-64-v2', 'qemu64'],
+    cpuModels: ['x86-64-v2', 'qemu64', 'x86-64-v2-vmx'],
   };
 }
 

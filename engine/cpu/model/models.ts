@@ -63,9 +63,7 @@ const v2Vmx: ModelFacts = {
   ecx1: bits(v2.ecx1, ECX1.vmx),
 };
 
-const models: readonly ModelFacts[] = [v2, qemu64];
-/** Models that no setting names. */
-const unnamed: readonly ModelFacts[] = [v2Vmx];
+const models: readonly ModelFacts[] = [v2, qemu64, v2Vmx];
 
 function makeModel(facts: ModelFacts, clocks: CpuClocks): CpuModel {
   const model: CpuModel = {
@@ -82,6 +80,6 @@ export const CPU_MODEL_NAMES: readonly string[] = models.map((m) => m.name);
 
 /** A model by name; `undefined` when there is none of that name. */
 export function cpuModel(name: string, clocks: CpuClocks): CpuModel | undefined {
-  const facts = [...models, ...unnamed].find((m) => m.name === name);
+  const facts = models.find((m) => m.name === name);
   return facts && makeModel(facts, clocks);
 }

@@ -129,7 +129,7 @@ describe('CPUID', () => {
     expect(leaf(b, 0x15)).toEqual([1, 2, 1_000_000_000, 0]);
   });
   test('models by name', () => {
-    expect(CPU_MODEL_NAMES).toEqual(['x86-64-v2', 'qemu64']);
+    expect(CPU_MODEL_NAMES).toEqual(['x86-64-v2', 'qemu64', 'x86-64-v2-vmx']);
     expect(cpuModel('none', { tscHz: 1, apicHz: 1 })).toBeUndefined();
     expect(claims.monitor(cpuModel('qemu64', { tscHz: 1, apicHz: 1 }) as never)).toBe(false);
   });
