@@ -6,6 +6,7 @@ import type { Writable } from 'node:stream';
 import { Command, CommanderError, Option } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
 import { EngineError } from './base/errors.ts';
+import type { MachineSettings } from './contract/settings.ts';
 
 /** Exit status of every refusal: the command was not carried out, and nothing was left behind. */
 const REFUSED = 2;
@@ -23,6 +24,7 @@ interface RunOptions {
   readonly name?: string;
   readonly reboot: boolean;
   readonly debugExit?: boolean;
+  readonly machine?: string;
 }
 
 /** Carry out one command line (without the program's name). Returns the exit status; never rejects. */
@@ -50,22 +52,14 @@ function describe(finish: (status: number) => void): Command {
     // Mistakes are said in one sentence by `main`.
     .configureOutput({ writeErr: () => undefined, outputError: () => undefined });
 
-  program
+  const run = program
     .command('run')
     .description('boot a kernel with its serial port on this terminal; Ctrl-A x quits, Ctrl-A c opens the monitor')
-    .option('--kernel <file>', 'Linux bzImage, PVH ELF or multiboot image; required')
-    .option('--initrd <file>', 'initial ramdisk; for multiboot, modules as FILE[ ARGUMENTS][,FILE...]')
-    .option('--append <text>', 'kernel command line')
-    .option('--memory <MiB>', 'guest memory, 1 to 3584', '512')
-    .option('--cpus <number>', 'number of vCPUs', '1')
-    .option('--cpu <model>', 'processor model: x86-64-v2, qemu64 or x86-64-v2-vmx', 'x86-64-v2')
-    .option('--accel <name>', 'what runs the guest; see `rootmode capabilities`', 'bare')
-    .option('--threads <mode>', 'per-vcpu, or round-robin on one thread', 'per-vcpu')
-    .option('--serial <where>', 'stdio, file:PATH or none', 'stdio')
+    .option('--machine <folder>', 'run the machine in this folder with its own settings instead of all the others')
     .option('--name <name>', 'name of the machine (default: machine- and the process id)')
-    .option('--no-reboot', 'end instead of resetting; after a triple fault with status 1 and a report')
-    .addOption(new Option('--debug-exit', 'a debug exit port at 0xf4: writing V ends with status (V << 1) | 1'))
-    .action(async (options: RunOptions) => finish(await run(options)));
+    .action(async (options: RunOptions) => finish(await runCommand(options)));
+  machineOptions(run, 'stdio');
+  describeLibrary(program, finish);
 
   program
     .command('regs')
@@ -88,16 +82,77 @@ function describe(finish: (status: number) => void): Command {
   return program;
 }
 
-async function run(options: RunOptions): Promise<number> {
+/** What a machine is made of, as `run` and `create` take it. */
+function machineOptions(command: Command, serial: string): Command {
+  return command
+    .option('--kernel <file>', 'Linux bzImage, PVH ELF or multiboot image; required')
+    .option('--initrd <file>', 'initial ramdisk; for multiboot, modules as FILE[ ARGUMENTS][,FILE...]')
+    .option('--append <text>', 'kernel command line')
+    .option('--memory <MiB>', 'guest memory, 1 to 3584', '512')
+    .option('--cpus <number>', 'number of vCPUs', '1')
+    .option('--cpu <model>', 'processor model: x86-64-v2, qemu64 or x86-64-v2-vmx', 'x86-64-v2')
+    .option('--accel <name>', 'what runs the guest; see `rootmode capabilities`', 'bare')
+    .option('--threads <mode>', 'per-vcpu, or round-robin on one thread', 'per-vcpu')
+    .option('--serial <where>', 'stdio, file:PATH, console (for those who connect) or none', serial)
+    .option('--no-reboot', 'end instead of resetting; after a triple fault with status 1 and a report')
+    .addOption(new Option('--debug-exit', 'a debug exit port at 0xf4: writing V ends with status (V << 1) | 1'));
+}
+
+/** Verbs for machines that are kept, carried out in library-verbs.ts. */
+function describeLibrary(program: Command, finish: (status: number) => void): void {
+  const verbs = () => import('./library-verbs.ts');
+  const say = async (text: string): Promise<void> => {
+    await write(process.stdout, text);
+    finish(0);
+  };
+  program
+    .command('list')
+    .description('show the machines of the library')
+    .option('--json', 'as JSON')
+    .action(async (options: { json?: boolean }) => say(await (await verbs()).list(options)));
+  const create = program
+    .command('create')
+    .description('make a machine in the library; it takes what `rootmode run` takes')
+    .argument('<name>', 'name of the machine')
+    .action(async (name: string, options: RunOptions) => say(await (await verbs()).create(name, wordsOf('create', options))));
+  machineOptions(create, 'console');
+  const named = (verb: 'start' | 'remove' | 'restore', description: string): void => {
+    program
+      .command(verb)
+      .description(description)
+      .argument('<name>', 'name of the machine')
+      .action(async (name: string) => say(await (await verbs())[verb](name)));
+  };
+  named('start', 'start a machine of the library in the background');
+  named('remove', 'put a machine of the library away');
+  named('restore', 'bring a removed machine back');
+}
+
+/** Not `requiredOption`: a mistyped option is the better thing to name first. */
+function wordsOf(verb: string, options: RunOptions): RunOptions & { readonly kernel: string; readonly processId: number } {
   const { kernel } = options;
-  // Not `requiredOption`: a mistyped option is the better thing to name first.
-  if (kernel === undefined) throw new EngineError('usage', { command: 'rootmode run', reason: 'The option --kernel is missing' });
-  const { runSettings } = await import('./servers/run-settings.ts');
-  const settings = runSettings({ ...options, kernel, processId: process.pid });
+  if (kernel === undefined) {
+    throw new EngineError('usage', { command: `rootmode ${verb}`, reason: 'The option --kernel is missing' });
+  }
+  return { ...options, kernel, processId: process.pid };
+}
+
+async function runCommand(options: RunOptions): Promise<number> {
+  const { settings, release } = await settingsOf(options);
   // A program of its own (see build/entries.ts): the threads of the machine start from the same file.
   const program = new URL('./main.ts', import.meta.url);
   const { runMachine } = (await import(program.href)) as typeof import('./main.ts');
-  return runMachine(settings);
+  try {
+    return await runMachine(settings);
+  } finally {
+    release();
+  }
+}
+
+async function settingsOf(options: RunOptions): Promise<{ readonly settings: MachineSettings; release(): void }> {
+  if (options.machine !== undefined) return (await import('./library-verbs.ts')).takeMachine(options.machine);
+  const { runSettings } = await import('./servers/run-settings.ts');
+  return { settings: runSettings(wordsOf('run', options)), release: () => undefined };
 }
 
 async function regs(name: string): Promise<number> {
@@ -131,11 +186,12 @@ async function capabilities(): Promise<number> {
   return 0;
 }
 
+const verbs = ['run', 'list', 'create', 'start', 'remove', 'restore', 'regs', 'capabilities'];
+
 /** One sentence for whatever went wrong. */
 function refusal(failure: unknown, words: readonly string[]): string {
   if (failure instanceof CommanderError) {
-    const verb =
-      words[0] !== undefined && ['run', 'regs', 'capabilities'].includes(words[0]) ? `rootmode ${words[0]}` : 'rootmode';
+    const verb = words[0] !== undefined && verbs.includes(words[0]) ? `rootmode ${words[0]}` : 'rootmode';
     const reason = failure.message
       .replace(/^error: /, '')
       .replace(/\.?(\s*\n.*)?$/s, '')

@@ -21,6 +21,7 @@ import { serveCommandSocket } from './servers/command-socket.ts';
 import { createEngineDispatcher } from './servers/engine-commands.ts';
 import { createMonitorConsole } from './servers/monitor-console.ts';
 import { registerText } from './servers/register-text.ts';
+import { SerialConsole } from './servers/serial-console.ts';
 
 /** How long after the power button a machine that was told to terminate is stopped, in milliseconds. */
 const POWER_BUTTON_PATIENCE = 10_000;
@@ -47,7 +48,18 @@ export async function runMachine(settings: MachineSettings): Promise<number> {
   let machine: Coordinator | undefined;
   const dispatcher = createEngineDispatcher({ settings, control, machine: () => machine });
   const signals = hearSignals(() => machine);
-  const socket = await serveCommandSocket({ name: settings.name, version: manifest.version, dispatcher });
+  const serial = new SerialConsole();
+  const socket = await serveCommandSocket({
+    name: settings.name,
+    version: manifest.version,
+    dispatcher,
+    subscribe: (_event, tell) => {
+      const say = (bytes: Uint8Array, history: boolean) =>
+        tell({ port: 0, bytes: Buffer.from(bytes).toString('base64'), history });
+      say(serial.history(), true);
+      return serial.listen((bytes) => say(bytes, false));
+    },
+  });
   const monitor = createMonitorConsole({
     dispatcher,
     print: (text) => process.stderr.write(text),
@@ -66,6 +78,7 @@ export async function runMachine(settings: MachineSettings): Promise<number> {
         const timer = startTimer(callback, milliseconds);
         return () => clearTimeout(timer);
       },
+      onSerial: (bytes) => serial.feed(bytes),
       onMonitor: (bytes, entered) => monitor.feed(bytes, entered),
     });
     await machine.start();

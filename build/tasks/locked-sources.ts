@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
 import { engineCommands } from '../../engine/contract/commands.ts';
+import { managerCommands } from '../../engine/contract/library-commands.ts';
 import { MachineSettings } from '../../engine/contract/settings.ts';
 import { registeredLayouts } from '../../engine/state/layout.ts';
 import { testPattern } from '../layers.ts';
@@ -32,7 +33,7 @@ function jsonSchema(schema: z.ZodType, io: 'input' | 'output'): unknown {
 }
 
 function contractLock(): LockText {
-  const commands = engineCommands.map(({ name, since, params, result, errors, ...rest }) => [
+  const commands = [...engineCommands, ...managerCommands].map(({ name, since, params, result, errors, ...rest }) => [
     name,
     {
       since,

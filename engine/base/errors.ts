@@ -68,6 +68,22 @@ const sentences = {
   'machine-not-answering': (d: { name: string; seconds: number }) =>
     `The machine ${d.name} has not answered for ${d.seconds} s; try again, or end its process.`,
 
+  'serial-target': (d: { target: string }) =>
+    `The serial port of this machine goes to ${d.target}; start the machine with the serial target console to write to it from here.`,
+  'port-taken': (d: { port: number; reason: string }) =>
+    `Port ${d.port} of this computer cannot be used (${d.reason}); choose another with --port, or 0 for any.`,
+
+  // The library of machines.
+  'machine-unknown': (d: { name: string }) =>
+    `There is no machine named ${d.name} in the library; \`rootmode list\` shows those there are.`,
+  'machine-exists': (d: { name: string }) => `There is a machine named ${d.name} already; choose another name.`,
+  'machine-locked': (d: { name: string; pid: number }) => `The machine ${d.name} is running (process ${d.pid}); stop it first.`,
+  'machine-folder': (d: { path: string; reason: string }) =>
+    `The machine file ${d.path} cannot be used: ${d.reason}; mend or remove it.`,
+  'library-folder': (d: { path: string; reason: string }) =>
+    `The library folder ${d.path} ${d.reason}; set XDG_DATA_HOME to a folder where you may write.`,
+  'machine-start': (d: { name: string; reason: string }) => `The machine ${d.name} did not start: ${d.reason}`,
+
   // Messages.
   'message-invalid': (d: { reason: string }) => `The message is not a command (${d.reason}); send one JSON object per line.`,
   'message-too-long': (d: { bytes: number; maximum: number }) =>

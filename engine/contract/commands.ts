@@ -3,6 +3,7 @@
  */
 import { z } from 'zod';
 import { command } from './command.ts';
+import { eventsSubscribe, serialWrite } from './events.ts';
 import { MachineName, MachineStatus } from './settings.ts';
 
 const nothing = z.strictObject({});
@@ -113,5 +114,7 @@ export const engineCommands = [
   machinePowerButton,
   machineReset,
   machineQuit,
+  serialWrite,
+  eventsSubscribe,
   commandList,
 ] as const;

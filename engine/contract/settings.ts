@@ -22,7 +22,8 @@ const MemoryKiB = z
   .min(1024, 'must be at least 1 (MiB)')
   .max(maximumRamBytes / 1024, 'must be at most 3584 (MiB)');
 
-const SerialTarget = z.union([z.literal('stdio'), z.literal('none'), z.templateLiteral(['file:', z.string().min(1)])]);
+/** `console`: kept by the engine for whoever connects to its socket. */
+const SerialTarget = z.union([z.enum(['stdio', 'console', 'none']), z.templateLiteral(['file:', z.string().min(1)])]);
 
 export const cpuModels = ['x86-64-v2', 'qemu64', 'x86-64-v2-vmx'] as const;
 export const accelerators = ['bare'] as const;

@@ -1,4 +1,5 @@
 /** This process as the host sees it: title, signals, cost, end. */
+import { readFileSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 
 /** Show `title` in `ps` and its first 15 characters in `top`. The system cuts it to the length the command line had. */
@@ -55,4 +56,22 @@ export function sharedMemoryLimit(): number {
     }
   }
   return 0;
+}
+
+/** When a process started, in the host's own words, to tell it from a later one with its number; empty where the host does not say. `undefined`: no such process. */
+export function processStart(pid: number): string | undefined {
+  try {
+    process.kill(pid, 0);
+  } catch (failure) {
+    if ((failure as NodeJS.ErrnoException).code !== 'EPERM') return undefined;
+  }
+  try {
+    // proc(5): the 22nd field of stat; the second is a name in brackets that may contain blanks.
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    // A zombie has ended: it only waits for its parent.
+    return fields[0] === 'Z' ? undefined : (fields[19] ?? '');
+  } catch {
+    return '';
+  }
 }

@@ -41,6 +41,7 @@ function make(given: Partial<MachineSettingsInput> = {}) {
       timers.set(callback, milliseconds);
       return () => timers.delete(callback);
     },
+    onSerial: () => undefined,
     onMonitor: (bytes) => monitor.push(Buffer.from(bytes).toString()),
   });
   const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 1));

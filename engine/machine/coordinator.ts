@@ -50,6 +50,8 @@ export interface CoordinatorParts {
   startVcpus(plan: ThreadPlan['role'], events: ThreadEvents<FromVcpus>): ThreadHandle<never>;
   /** Calls back once after so many milliseconds, unless the function it returns is called before. */
   after(milliseconds: number, callback: () => void): () => void;
+  /** Serial output of the guest, where the console is its target. */
+  onSerial(bytes: Uint8Array): void;
   /** Bytes typed into the monitor; `entered` with the first. */
   onMonitor(bytes: Uint8Array, entered: boolean): void;
 }
@@ -143,6 +145,11 @@ export class Coordinator {
 
   leaveMonitor(rest: Uint8Array): void {
     this.#io.post({ kind: 'leave-monitor', rest });
+  }
+
+  /** Bytes for the guest's serial port, as typed at a console. */
+  serialInput(bytes: Uint8Array): void {
+    if (this.#status === 'running') this.#io.post({ kind: 'serial-input', bytes });
   }
 
   continued(): void {
@@ -311,6 +318,9 @@ export class Coordinator {
         return;
       case 'monitor':
         this.#parts.onMonitor(message.bytes, message.entered);
+        return;
+      case 'serial-output':
+        this.#parts.onSerial(message.bytes);
         return;
       case 'finished':
         this.#finished.resolve();

@@ -63,7 +63,7 @@ export async function runIoThread({ plan, machine, host, channel }: IoThreadOpti
         case 'boot':
           machine.boot(host.readFile);
           // Only now is it sure that there will be a machine: an output file is not touched for one that is refused.
-          output ??= pump(openSink(settings.serial, host));
+          output ??= pump(openSink(settings.serial, { host, channel }));
           if (settings.serial === 'stdio') input.open();
           channel.post({ kind: 'booted' });
           return;
@@ -75,6 +75,9 @@ export async function runIoThread({ plan, machine, host, channel }: IoThreadOpti
           return;
         case 'continued':
           input.continued();
+          return;
+        case 'serial-input':
+          input.fromConsole(message.bytes);
           return;
         case 'finish':
           finishing = true;
@@ -98,14 +101,21 @@ export async function runIoThread({ plan, machine, host, channel }: IoThreadOpti
 /** A wait for output ends after this many milliseconds at the latest; nothing depends on it. */
 const IDLE = 60_000;
 
-function openSink(serial: string, host: IoHost): ByteSink {
+function openSink(serial: string, { host, channel }: Pick<IoThreadOptions, 'host' | 'channel'>): ByteSink {
   if (serial === 'stdio') return host.openStandardOutput();
+  if (serial === 'console') {
+    return { write: async (bytes) => channel.post({ kind: 'serial-output', bytes }), close: async () => undefined };
+  }
   if (serial.startsWith('file:')) return host.openOutputFile(serial.slice('file:'.length), 'serial file');
   return { write: async () => undefined, close: async () => undefined };
 }
 
+/** Bytes from consoles that wait for the guest to read; what comes on top is dropped, as a serial line does. */
+const CONSOLE_BACKLOG = 1 << 20;
+
 interface Input {
   open(): void;
+  fromConsole(bytes: Uint8Array): void;
   leaveMonitor(rest: Uint8Array): void;
   continued(): void;
   close(): void;
@@ -150,9 +160,12 @@ function createInput({ machine, host, channel }: Omit<IoThreadOptions, 'plan'>):
       channel.post({ kind: 'monitor', bytes, entered: false });
       return;
     }
-    const guest = filter.feed(bytes);
-    if (guest.length === 0) return;
-    waiting = waiting.length === 0 ? guest : Uint8Array.from([...waiting, ...guest]);
+    take(filter.feed(bytes));
+  };
+
+  const take = (bytes: Uint8Array): void => {
+    if (bytes.length === 0) return;
+    waiting = waiting.length === 0 ? bytes : Uint8Array.from([...waiting, ...bytes]);
     move();
   };
 
@@ -161,6 +174,7 @@ function createInput({ machine, host, channel }: Omit<IoThreadOptions, 'plan'>):
       source ??= host.openStandardInput({ onBytes, onEnd: () => undefined });
       if (!inMonitor) source.setRaw(true);
     },
+    fromConsole: (bytes) => take(bytes.subarray(0, Math.max(0, CONSOLE_BACKLOG - waiting.length))),
     leaveMonitor: (rest) => {
       inMonitor = false;
       source?.setRaw(true);

@@ -49,6 +49,8 @@ export type ToIo =
   | { readonly kind: 'leave-monitor'; readonly rest: Uint8Array }
   /** The process was continued after a stop: the shell may have changed the terminal. */
   | { readonly kind: 'continued' }
+  /** For the guest's serial port, from somebody at the console. */
+  | { readonly kind: 'serial-input'; readonly bytes: Uint8Array }
   /** Deliver what the guest has sent, close the host's ends, end. */
   | { readonly kind: 'finish' };
 
@@ -60,6 +62,8 @@ export type FromIo =
   | { readonly kind: 'event'; readonly event: MachineEvent }
   | { readonly kind: 'quit' }
   | { readonly kind: 'monitor'; readonly bytes: Uint8Array; readonly entered: boolean }
+  /** The guest's serial output, where the console is its target. */
+  | { readonly kind: 'serial-output'; readonly bytes: Uint8Array }
   | { readonly kind: 'finished' };
 
 /** An error on its way to another thread. */

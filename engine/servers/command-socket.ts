@@ -1,8 +1,9 @@
 /** The socket of a running machine: one JSON object per line (see contract/wire.ts). */
 
 import { EngineError } from '../contract/errors.ts';
+import { type EventName, eventsSubscribe } from '../contract/events.ts';
 import { type Dispatcher, toWire } from '../contract/serve.ts';
-import { maximumRequestBytes } from '../contract/wire.ts';
+import { maximumRequestBytes, WireRequest } from '../contract/wire.ts';
 import { ownMachineSocket } from '../host/machine-socket.ts';
 import type { Connection, OwnedSocket } from '../host/owned-socket.ts';
 import { LineSplitter } from './lines.ts';
@@ -18,6 +19,8 @@ export interface CommandSocketOptions {
   readonly name: string;
   readonly version: string;
   readonly dispatcher: Dispatcher;
+  /** Begin to tell one peer of an event; returns what ends it. */
+  subscribe(event: EventName, tell: (data: Record<string, unknown>) => void): () => void;
 }
 
 /** Serve `dispatcher` at the socket of the machine `name` until closed. Fails with `machine-running` when another one has that name. */
@@ -26,7 +29,7 @@ export function serveCommandSocket(options: CommandSocketOptions): Promise<Owned
 }
 
 /** Requests of one peer are carried out in order, one after the other; peers do not wait for each other. */
-function servePeer(connection: Connection, { name, version, dispatcher }: CommandSocketOptions): void {
+function servePeer(connection: Connection, { name, version, dispatcher, subscribe }: CommandSocketOptions): void {
   let open = true;
   let pending = 0;
   let turn: Promise<void> = Promise.resolve();
@@ -44,6 +47,19 @@ function servePeer(connection: Connection, { name, version, dispatcher }: Comman
     open = false;
     connection.end();
   };
+  const subscriptions = new Map<EventName, () => void>();
+  const serveLine = async (line: string): Promise<void> => {
+    const message = parse(line);
+    const wanted = subscriptionIn(message);
+    send(message === undefined ? notJson : await dispatcher.dispatch(message));
+    for (const event of wanted) {
+      if (!subscriptions.has(event))
+        subscriptions.set(
+          event,
+          subscribe(event, (data) => send({ event, data })),
+        );
+    }
+  };
   const lines = new LineSplitter({
     maximum: maximumRequestBytes,
     onOverflow: (bytes) => refuse(new EngineError('message-too-long', { bytes, maximum: maximumRequestBytes })),
@@ -54,7 +70,7 @@ function servePeer(connection: Connection, { name, version, dispatcher }: Comman
         return;
       }
       turn = turn.then(async () => {
-        if (open) send(await answer(line, dispatcher));
+        if (open) await serveLine(line);
         pending--;
       });
     },
@@ -64,16 +80,25 @@ function servePeer(connection: Connection, { name, version, dispatcher }: Comman
   });
   connection.onClose(() => {
     open = false;
+    for (const end of subscriptions.values()) end();
   });
   send({ rootmode: { version, machine: name } });
 }
 
-async function answer(line: string, dispatcher: Dispatcher): Promise<unknown> {
-  let message: unknown;
+const notJson = { error: toWire(new EngineError('message-invalid', { reason: 'it is not JSON' })) };
+
+function parse(line: string): unknown {
   try {
-    message = JSON.parse(line);
+    return JSON.parse(line);
   } catch {
-    return { error: toWire(new EngineError('message-invalid', { reason: 'it is not JSON' })) };
+    return undefined;
   }
-  return dispatcher.dispatch(message);
+}
+
+/** The events a well-formed `events-subscribe` names: what a subscription does concerns the connection, which the dispatcher does not know. */
+function subscriptionIn(message: unknown): readonly EventName[] {
+  const request = WireRequest.safeParse(message);
+  if (!request.success || request.data.execute !== eventsSubscribe.name) return [];
+  const params = eventsSubscribe.params.safeParse(request.data.arguments);
+  return params.success ? params.data.events : [];
 }

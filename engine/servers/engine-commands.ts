@@ -9,6 +9,7 @@ import {
   machineStatus,
 } from '../contract/commands.ts';
 import { EngineError } from '../contract/errors.ts';
+import { eventsSubscribe, serialWrite } from '../contract/events.ts';
 import { createDispatcher, type Dispatcher, describeCommand, serve } from '../contract/serve.ts';
 import type { MachineSettings, MachineStatus } from '../contract/settings.ts';
 import { processCpuMicroseconds, processId, residentBytes } from '../host/process.ts';
@@ -67,6 +68,13 @@ export function createEngineDispatcher(context: EngineContext): Dispatcher {
         setTimeout(() => running().stop('quit'), 0);
         return {};
       }),
+      serve(serialWrite, ({ bytes }) => {
+        if (settings.serial !== 'console') throw new EngineError('serial-target', { target: settings.serial });
+        running().serialInput(Buffer.from(bytes, 'base64'));
+        return {};
+      }),
+      // The connection's part is the command socket's.
+      serve(eventsSubscribe, () => ({})),
       serve(commandList, () => ({ commands: engineCommands.map(describeCommand) })),
     ],
   });

@@ -1,6 +1,7 @@
 /** The client's end of a command socket. */
 import type { Transport } from '../contract/client.ts';
 import { EngineError } from '../contract/errors.ts';
+import { WireEvent } from '../contract/events.ts';
 import { maximumResponseBytes, WireGreeting, type WireRequest } from '../contract/wire.ts';
 import { type Connection, connectOwned } from '../host/owned-socket.ts';
 import { socketNames, socketPath } from '../host/runtime-directory.ts';
@@ -10,6 +11,10 @@ import { LineSplitter } from './lines.ts';
 const patience = 10;
 
 export interface EngineConnection extends Transport {
+  /** Events this connection subscribed to with `events-subscribe`. */
+  onEvent(listener: (event: WireEvent) => void): void;
+  /** The engine, or this end, closed the connection. */
+  onClose(listener: () => void): void;
   close(): void;
 }
 
@@ -38,6 +43,8 @@ class LineClient implements EngineConnection {
   readonly #connection: Connection;
   #greeted: ((failure?: EngineError) => void) | undefined;
   #waiting = new Map<number, { resolve(answer: unknown): void; reject(failure: EngineError): void; timer: NodeJS.Timeout }>();
+  readonly #events: ((event: WireEvent) => void)[] = [];
+  readonly #closes: (() => void)[] = [];
   #next = 1;
   #closed = false;
 
@@ -58,6 +65,7 @@ class LineClient implements EngineConnection {
     connection.onClose(() => {
       clearTimeout(timer);
       this.#fail(new EngineError('connection-closed', { name }));
+      for (const listener of this.#closes) listener();
     });
   }
 
@@ -69,6 +77,14 @@ class LineClient implements EngineConnection {
       this.#waiting.set(id, { resolve, reject, timer });
       this.#connection.write(`${JSON.stringify({ ...message, id })}\n`);
     });
+  }
+
+  onEvent(listener: (event: WireEvent) => void): void {
+    this.#events.push(listener);
+  }
+
+  onClose(listener: () => void): void {
+    this.#closes.push(listener);
   }
 
   close(): void {
@@ -94,6 +110,11 @@ class LineClient implements EngineConnection {
         this.#greeted = undefined;
         greeted();
       } else this.#connection.destroy();
+      return;
+    }
+    const event = WireEvent.safeParse(message);
+    if (event.success) {
+      for (const listener of this.#events) listener(event.data);
       return;
     }
     const id = (message as { id?: unknown } | null)?.id;

@@ -1,5 +1,7 @@
 /** The options of `rootmode run`, as typed, checked and turned into the settings of a machine. */
+import { resolve } from 'node:path';
 import { EngineError, maximumRamBytes } from '../contract/errors.ts';
+import type { StoredSettings } from '../contract/machine-file.ts';
 import { firstProblem, printable } from '../contract/serve.ts';
 import { accelerators, cpuModels, MachineSettings, type MachineSettingsInput, maximumVcpus } from '../contract/settings.ts';
 import { checkRegularFile, isRegularFile } from '../host/files.ts';
@@ -42,7 +44,8 @@ export function runSettings(words: RunWords): MachineSettings {
     noReboot: !words.reboot,
     debugExit: words.debugExit ?? false,
   };
-  if (!/^(stdio|none|file:.+)$/s.test(words.serial)) refuse('--serial', words.serial, 'must be stdio, none or file:PATH');
+  if (!/^(stdio|console|none|file:.+)$/s.test(words.serial))
+    refuse('--serial', words.serial, 'must be stdio, console, none or file:PATH');
   const parsed = MachineSettings.safeParse(input);
   if (!parsed.success) {
     const option = String(parsed.error.issues[0]?.path[0] ?? 'settings');
@@ -54,6 +57,13 @@ export function runSettings(words: RunWords): MachineSettings {
   for (const { file } of parsed.data.modules) checkImage('initrd', file, ramBytes);
   if (words.serial.startsWith('file:')) checkOutputFile(words.serial.slice('file:'.length), 'serial file');
   return parsed.data;
+}
+
+/** The same for a machine that is kept: paths count from where the command was typed, whatever folder the machine gets. */
+export function storedSettings(words: RunWords): StoredSettings {
+  const { name: _name, ...settings } = runSettings(words);
+  const modules = settings.modules.map(({ file, text }) => ({ file: resolve(file), text }));
+  return { ...settings, kernel: resolve(settings.kernel), modules };
 }
 
 /**

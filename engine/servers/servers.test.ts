@@ -14,6 +14,7 @@ import {
   machineStatus,
 } from '../contract/commands.ts';
 import { EngineError } from '../contract/errors.ts';
+import { eventsSubscribe } from '../contract/events.ts';
 import { createDispatcher, describeCommand, serve } from '../contract/serve.ts';
 import { maximumRequestBytes } from '../contract/wire.ts';
 import type { OwnedSocket } from '../host/owned-socket.ts';
@@ -56,9 +57,18 @@ const dispatcher = createDispatcher({
     }),
     serve(machineReset, () => ({})),
     serve(machineQuit, () => ({})),
+    serve(eventsSubscribe, () => ({})),
     serve(commandList, () => ({ commands: engineCommands.map(describeCommand) })),
   ],
 });
+
+let told: ((data: Record<string, unknown>) => void) | undefined;
+const subscribe = (_event: string, tell: (data: Record<string, unknown>) => void) => {
+  told = tell;
+  return () => {
+    told = undefined;
+  };
+};
 
 let folder: string;
 let before: string | undefined;
@@ -69,7 +79,7 @@ beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'rootmode-servers-'));
   before = process.env.XDG_RUNTIME_DIR;
   process.env.XDG_RUNTIME_DIR = folder;
-  socket = await serveCommandSocket({ name: 'one', version: '0.0.0', dispatcher });
+  socket = await serveCommandSocket({ name: 'one', version: '0.0.0', dispatcher, subscribe });
 });
 afterEach(async () => {
   await socket.close();
@@ -141,6 +151,29 @@ describe('command socket', () => {
   ])('answers %s with an error and serves on', async (_what, bytes) => {
     expect(await raw(bytes, 2)).toMatch(/"class":"(message|arguments)-invalid"/);
     expect(await raw('{"execute":"machine-registers"}\n', 2)).toContain('"return"');
+  });
+});
+
+describe('events', () => {
+  it('are told to those who subscribed, until they leave', async () => {
+    const connection = await connectEngine('one');
+    const heard: unknown[] = [];
+    connection.onEvent((event) => heard.push(event));
+    expect(told).toBeUndefined();
+    await createClient(engineCommands, connection).eventsSubscribe({ events: ['serial-output'] });
+    told?.({ port: 0, bytes: 'aGk=', history: false });
+    await createClient(engineCommands, connection).machineRegisters({});
+    expect(heard).toEqual([{ event: 'serial-output', data: { port: 0, bytes: 'aGk=', history: false } }]);
+    const closed = new Promise<void>((resolve) => connection.onClose(resolve));
+    connection.close();
+    await closed;
+    while (told !== undefined) await new Promise((resolve) => setTimeout(resolve, 5));
+  });
+
+  it('that do not exist are refused', async () => {
+    const answer = await raw('{"execute":"events-subscribe","arguments":{"events":["all"]}}\n', 2);
+    expect(answer).toContain('"class":"arguments-invalid"');
+    expect(told).toBeUndefined();
   });
 });
 

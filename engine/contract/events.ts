@@ -1,0 +1,45 @@
+/**
+ * What an engine tells without being asked, to peers that subscribed: one line `{"event":"serial-output","data":{...}}` each.
+ */
+import { z } from 'zod';
+import { command } from './command.ts';
+
+/** Bytes as base64 (RFC 4648, section 4). */
+const Base64 = z.base64().max(48 * 1024, 'must be at most 49152 characters');
+
+export const eventSchemas = {
+  /** The guest wrote to a serial port whose target is the console. */
+  'serial-output': z.strictObject({
+    /** 0 is COM1. */
+    port: z.int().nonnegative(),
+    bytes: z.base64(),
+    /** True for what the guest had written before the subscription, which comes first. */
+    history: z.boolean(),
+  }),
+} as const;
+
+export type EventName = keyof typeof eventSchemas;
+const eventNames = Object.keys(eventSchemas) as [EventName, ...EventName[]];
+
+export const eventsSubscribe = command({
+  name: 'events-subscribe',
+  since: '0.1',
+  doc: 'From now on tell this connection of these events, until it is closed. Subscribing twice changes nothing.',
+  params: z.strictObject({ events: z.array(z.enum(eventNames)).min(1) }),
+  result: z.strictObject({}),
+  errors: [],
+});
+
+export const serialWrite = command({
+  name: 'serial-write',
+  since: '0.1',
+  doc: 'Send bytes to the guest’s serial port as if they came over its line. Needs the serial target `console`.',
+  allowedIn: ['running'],
+  params: z.strictObject({ port: z.literal(0).default(0), bytes: Base64 }),
+  result: z.strictObject({}),
+  errors: ['serial-target'],
+});
+
+/** A line that is no answer. */
+export const WireEvent = z.object({ event: z.string(), data: z.record(z.string(), z.unknown()) });
+export type WireEvent = z.output<typeof WireEvent>;

@@ -1,0 +1,86 @@
+/**
+ * The verbs of the command line for machines that are kept: the library. Composition root, like cli.ts,
+ * which hands over to it: here the library meets its engines and the terminal.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { createClient } from './contract/client.ts';
+import { engineCommands } from './contract/commands.ts';
+import { EngineError } from './contract/errors.ts';
+import type { MachineSummary } from './contract/library-commands.ts';
+import {
+  libraryCreate,
+  libraryList,
+  libraryRemove,
+  libraryRemoved,
+  libraryRestore,
+  libraryStart,
+} from './contract/library-commands.ts';
+import type { Dispatcher } from './contract/serve.ts';
+import type { MachineSettings } from './contract/settings.ts';
+import { lockFolder } from './manager/folder-lock.ts';
+import { Library, libraryFolder } from './manager/library.ts';
+import { readMachineFile, runnableSettings } from './manager/machine-folder.ts';
+import { createManagerDispatcher } from './manager/manager-commands.ts';
+import type { EngineProgram } from './manager/supervisor.ts';
+import { connectEngine } from './servers/engine-connection.ts';
+import { libraryText } from './servers/library-text.ts';
+import { type RunWords, storedSettings } from './servers/run-settings.ts';
+
+/** Settings of the machine in a folder, which stays locked until this process ends. */
+export function takeMachine(folder: string): { readonly settings: MachineSettings; release(): void } {
+  const settings = runnableSettings(folder, readMachineFile(folder));
+  const release = lockFolder(folder, settings.name);
+  return { settings, release: () => release(folder) };
+}
+
+const engineProgram: EngineProgram = {
+  command: [process.execPath, fileURLToPath(new URL('./cli.ts', import.meta.url)), 'run', '--machine'],
+  isRunning: async (name) => {
+    try {
+      const connection = await connectEngine(name);
+      try {
+        return (await createClient(engineCommands, connection).machineStatus({})).status === 'running';
+      } finally {
+        connection.close();
+      }
+    } catch {
+      return false;
+    }
+  },
+  sleep: (milliseconds) => sleep(milliseconds),
+};
+
+function openLibrary(): { library: Library; manager: Dispatcher } {
+  const library = new Library(libraryFolder(), () => new Date());
+  return { library, manager: createManagerDispatcher(library, engineProgram) };
+}
+
+export async function list({ json }: { json?: boolean }): Promise<string> {
+  const { machines } = await openLibrary().manager.call(libraryList, {});
+  return json ? `${JSON.stringify(machines, undefined, 2)}\n` : libraryText(machines);
+}
+
+export async function create(name: string, words: RunWords): Promise<string> {
+  const made: MachineSummary = await openLibrary().manager.call(libraryCreate, { name, settings: storedSettings(words) });
+  return `Made ${made.name} in ${made.folder}. \`rootmode start ${made.name}\` starts it.\n`;
+}
+
+export async function start(name: string): Promise<string> {
+  const { pid } = await openLibrary().manager.call(libraryStart, { name });
+  return `${name} runs (process ${pid}).\n`;
+}
+
+export async function remove(name: string): Promise<string> {
+  await openLibrary().manager.call(libraryRemove, { name });
+  return `Removed ${name}; \`rootmode restore ${name}\` brings it back.\n`;
+}
+
+export async function restore(name: string): Promise<string> {
+  const { manager } = openLibrary();
+  const { machines } = await manager.call(libraryRemoved, {});
+  const found = machines.findLast((machine) => machine.name === name);
+  if (found === undefined) throw new EngineError('machine-unknown', { name });
+  await manager.call(libraryRestore, { token: found.token });
+  return `${name} is back.\n`;
+}

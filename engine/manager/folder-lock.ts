@@ -1,0 +1,94 @@
+/**
+ * The lock of a machine folder: held by the engine process that runs the machine, so that two managers, or a manager and a command line,
+ * never run one machine twice nor change it while it runs. A file that names its holder; what a killed process left is taken over.
+ */
+import { randomUUID } from 'node:crypto';
+import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { EngineError } from '../contract/errors.ts';
+import { codeOf, reasonOf } from '../host/files.ts';
+import { processStart } from '../host/process.ts';
+
+const FILE = 'lock';
+
+interface Holder {
+  readonly pid: number;
+  /** When that process started, as the host tells it; a pid alone may be another process by now. */
+  readonly start: string;
+}
+
+/** The process that runs the machine in this folder; `undefined` when nobody does. */
+export function lockHolder(folder: string): number | undefined {
+  const holder = readHolder(join(folder, FILE));
+  return holder !== undefined && isAlive(holder) ? holder.pid : undefined;
+}
+
+/**
+ * Take the lock for this process. Fails with `machine-locked` while a live process holds it. Returns what gives it back, told where the
+ * folder is by then: the lock moves with it.
+ */
+export function lockFolder(folder: string, name: string): (folderNow: string) => void {
+  const path = join(folder, FILE);
+  const own = `${path}.${randomUUID()}`;
+  const mine: Holder = { pid: process.pid, start: processStart(process.pid) ?? '' };
+  try {
+    writeFileSync(own, JSON.stringify(mine), { mode: 0o644, flag: 'wx' });
+  } catch (cause) {
+    throw new EngineError('file-unwritable', { what: 'lock file', path, reason: reasonOf(cause) }, { cause });
+  }
+  try {
+    take(own, { path, name });
+  } finally {
+    rmSync(own, { force: true });
+  }
+  return (folderNow) => {
+    const holder = readHolder(join(folderNow, FILE));
+    if (holder?.pid === mine.pid && holder.start === mine.start) rmSync(join(folderNow, FILE), { force: true });
+  };
+}
+
+/** Linking fails when the name is taken: of two processes exactly one gets it. */
+function take(own: string, { path, name }: { path: string; name: string }): void {
+  for (let attempt = 0; attempt < 3; attempt++) {
+    try {
+      linkSync(own, path);
+      return;
+    } catch (cause) {
+      if (codeOf(cause) !== 'EEXIST') {
+        throw new EngineError('file-unwritable', { what: 'lock file', path, reason: reasonOf(cause) }, { cause });
+      }
+    }
+    const holder = readHolder(path);
+    if (holder !== undefined && isAlive(holder)) throw new EngineError('machine-locked', { name, pid: holder.pid });
+    removeStale(path, `${own}.old`);
+  }
+  throw new EngineError('machine-locked', { name, pid: readHolder(path)?.pid ?? 0 });
+}
+
+/** By rename, and put back when it turns out that somebody took the lock since it was read. */
+function removeStale(path: string, old: string): void {
+  try {
+    renameSync(path, old);
+  } catch {
+    return; // somebody else did
+  }
+  const moved = readHolder(old);
+  if (moved !== undefined && isAlive(moved)) renameSync(old, path);
+  else rmSync(old, { force: true });
+}
+
+function readHolder(path: string): Holder | undefined {
+  try {
+    const value: unknown = JSON.parse(readFileSync(path, 'utf8'));
+    const { pid, start } = (value ?? {}) as Partial<Holder>;
+    if (typeof pid !== 'number' || !Number.isInteger(pid) || pid <= 0 || typeof start !== 'string') return undefined;
+    return { pid, start };
+  } catch {
+    return undefined;
+  }
+}
+
+function isAlive({ pid, start }: Holder): boolean {
+  const now = processStart(pid);
+  return now !== undefined && (start === '' || now === '' || now === start);
+}

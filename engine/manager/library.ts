@@ -1,0 +1,250 @@
+/**
+ * The library: machine folders below one folder, made and removed atomically. Several managers and command lines may use it at once; the
+ * disk is the only truth, so nothing is cached. Machines that run are locked (`folder-lock.ts`) and refuse to be changed or moved.
+ */
+import { randomUUID } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { cp } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { isAbsolute, join } from 'node:path';
+import { EngineError } from '../contract/errors.ts';
+import type { MachineFile, MachineNotes, StoredSettings } from '../contract/machine-file.ts';
+import { firstProblem, printable } from '../contract/serve.ts';
+import { MachineName } from '../contract/settings.ts';
+import { codeOf, reasonOf } from '../host/files.ts';
+import { lockFolder, lockHolder } from './folder-lock.ts';
+import { FOLDER_SUFFIX, nameOfFolder, readMachineFile, synchronizeFolder, writeMachineFile } from './machine-folder.ts';
+
+/** Removed machines wait here for a change of mind. */
+const TRASH = '.removed';
+
+/** A machine of the library; `problem` instead of `file` when its machine.json cannot be used. */
+export type LibraryEntry = { readonly name: string; readonly folder: string; readonly pid: number | undefined } & (
+  | { readonly file: MachineFile }
+  | { readonly problem: EngineError }
+);
+
+export interface RemovedMachine {
+  /** Names it for `restore` and `forget`. */
+  readonly token: string;
+  readonly name: string;
+}
+
+/** `$XDG_DATA_HOME/rootmode/machines`, by the XDG base directory specification `~/.local/share` where the variable is not set. */
+export function libraryFolder(): string {
+  const data = process.env.XDG_DATA_HOME;
+  const base = data !== undefined && isAbsolute(data) ? data : join(homedir(), '.local', 'share');
+  return join(base, 'rootmode', 'machines');
+}
+
+export interface NewMachine extends Partial<MachineNotes> {
+  readonly name: string;
+  readonly settings: StoredSettings;
+}
+
+export class Library {
+  readonly root: string;
+  readonly #now: () => Date;
+
+  /** Makes the folder when it is missing. Fails with `library-folder`. */
+  constructor(root: string, now: () => Date) {
+    this.root = root;
+    this.#now = now;
+    try {
+      mkdirSync(join(root, TRASH), { recursive: true, mode: 0o700 });
+    } catch (cause) {
+      throw new EngineError('library-folder', { path: root, reason: `cannot be made (${reasonOf(cause)})` }, { cause });
+    }
+  }
+
+  /** Every machine, by name. A damaged one is listed with its problem and harms no other. */
+  list(): LibraryEntry[] {
+    return this.#folders(this.root).map((name) => this.#entry(name));
+  }
+
+  /** Fails with `machine-unknown`. */
+  entry(name: string): LibraryEntry {
+    this.#existing(name);
+    return this.#entry(name);
+  }
+
+  /** Fails with `machine-exists`, `setting-invalid` or `file-unwritable`; then nothing is left behind. */
+  create({ name, settings, ...notes }: NewMachine): LibraryEntry {
+    const file: MachineFile = {
+      format: 'rootmode-machine',
+      version: 1,
+      id: randomUUID(),
+      created: this.#now().toISOString(),
+      notes: '',
+      tags: [],
+      ...notes,
+      settings,
+    };
+    this.#make(name, (folder) => {
+      mkdirSync(folder, { mode: 0o755 });
+      writeMachineFile(folder, file);
+    });
+    return this.#entry(name);
+  }
+
+  /** Change settings or notes of a machine that does not run; what is not named stays. */
+  change(name: string, change: Partial<MachineNotes> & { readonly settings?: Partial<StoredSettings> }): LibraryEntry {
+    this.#locked(name, (folder) => {
+      const file = readMachineFile(folder);
+      writeMachineFile(folder, { ...file, ...change, settings: { ...file.settings, ...change.settings } });
+      return folder;
+    });
+    return this.#entry(name);
+  }
+
+  rename(name: string, to: string): LibraryEntry {
+    const target = this.#free(to);
+    this.#locked(name, (folder) => this.#move(folder, target, to));
+    return this.#entry(to);
+  }
+
+  /** Copy a machine that does not run, disks included. Made beside the others first, so that a stop in the middle leaves no half machine. */
+  async copy(name: string, to: string): Promise<LibraryEntry> {
+    this.#free(to);
+    const folder = this.#existing(name);
+    const release = lockFolder(folder, name);
+    const temporary = join(this.root, `.new-${randomUUID()}`);
+    try {
+      const file = readMachineFile(folder);
+      await cp(folder, temporary, { recursive: true, errorOnExist: true, force: false, filter: (path) => !isLock(path) });
+      writeMachineFile(temporary, { ...file, id: randomUUID(), created: this.#now().toISOString() });
+      this.#move(temporary, this.#free(to), to);
+    } catch (cause) {
+      rmSync(temporary, { recursive: true, force: true });
+      throw refusal(cause, to);
+    } finally {
+      release(folder);
+    }
+    return this.#entry(to);
+  }
+
+  /** Put a machine that does not run away. It comes back by `restore` until `forget`. */
+  remove(name: string): RemovedMachine {
+    const token = `${name}.${randomUUID()}`;
+    this.#locked(name, (folder) => this.#move(folder, join(this.root, TRASH, token + FOLDER_SUFFIX), name));
+    return { token, name };
+  }
+
+  removed(): RemovedMachine[] {
+    return readdirSync(join(this.root, TRASH))
+      .filter((file) => file.endsWith(FOLDER_SUFFIX))
+      .map((file) => file.slice(0, -FOLDER_SUFFIX.length))
+      .map((token) => ({ token, name: token.slice(0, token.lastIndexOf('.')) }))
+      .filter(({ name }) => MachineName.safeParse(name).success);
+  }
+
+  /** Fails with `machine-unknown`, or `machine-exists` when its name has been given again. */
+  restore(token: string): LibraryEntry {
+    const { name } = this.#removed(token);
+    this.#move(this.#trashed(token), this.#free(name), name);
+    return this.#entry(name);
+  }
+
+  /** Delete a removed machine and all its files for good. */
+  forget(token: string): void {
+    this.#removed(token);
+    rmSync(this.#trashed(token), { recursive: true, force: true });
+  }
+
+  #entry(name: string): LibraryEntry {
+    const folder = this.#folder(name);
+    const common = { name, folder, pid: lockHolder(folder) };
+    try {
+      return { ...common, file: readMachineFile(folder) };
+    } catch (problem) {
+      if (problem instanceof EngineError) return { ...common, problem };
+      throw problem;
+    }
+  }
+
+  #folders(root: string): string[] {
+    try {
+      return readdirSync(root, { withFileTypes: true })
+        .filter((entry) => entry.isDirectory())
+        .map((entry) => nameOfFolder(entry.name))
+        .filter((name) => name !== undefined)
+        .sort();
+    } catch (cause) {
+      throw new EngineError('library-folder', { path: root, reason: `cannot be read (${reasonOf(cause)})` }, { cause });
+    }
+  }
+
+  #folder(name: string): string {
+    const parsed = MachineName.safeParse(name);
+    if (!parsed.success) {
+      const reason = firstProblem(parsed.error);
+      throw new EngineError('setting-invalid', { setting: 'The name of a machine', value: printable(name), reason });
+    }
+    return join(this.root, parsed.data + FOLDER_SUFFIX);
+  }
+
+  #existing(name: string): string {
+    const folder = this.#folder(name);
+    if (!existsSync(folder)) throw new EngineError('machine-unknown', { name });
+    return folder;
+  }
+
+  #free(name: string): string {
+    const folder = this.#folder(name);
+    if (existsSync(folder)) throw new EngineError('machine-exists', { name });
+    return folder;
+  }
+
+  #make(name: string, fill: (folder: string) => void): void {
+    const target = this.#free(name);
+    const temporary = join(this.root, `.new-${randomUUID()}`);
+    try {
+      fill(temporary);
+      this.#move(temporary, target, name);
+    } catch (cause) {
+      rmSync(temporary, { recursive: true, force: true });
+      throw refusal(cause, name);
+    }
+  }
+
+  /** Renaming a folder onto one that holds something fails: of two that want a name, one gets it. */
+  #move(from: string, to: string, name: string): string {
+    try {
+      renameSync(from, to);
+    } catch (cause) {
+      if (['EEXIST', 'ENOTEMPTY', 'EPERM'].includes(codeOf(cause))) throw new EngineError('machine-exists', { name }, { cause });
+      throw new EngineError('file-unwritable', { what: 'machine folder', path: to, reason: reasonOf(cause) }, { cause });
+    }
+    synchronizeFolder(this.root);
+    return to;
+  }
+
+  /** `act` returns where the folder is afterwards. */
+  #locked(name: string, act: (folder: string) => string): void {
+    const folder = this.#existing(name);
+    const release = lockFolder(folder, name);
+    let now = folder;
+    try {
+      now = act(folder);
+    } finally {
+      release(now);
+    }
+  }
+
+  #removed(token: string): RemovedMachine {
+    const found = this.removed().find((one) => one.token === token);
+    if (found === undefined) throw new EngineError('machine-unknown', { name: printable(token) });
+    return found;
+  }
+
+  #trashed(token: string): string {
+    return join(this.root, TRASH, token + FOLDER_SUFFIX);
+  }
+}
+
+const isLock = (path: string): boolean => /[/\\]lock(\..*)?$/.test(path);
+
+function refusal(cause: unknown, name: string): unknown {
+  if (cause instanceof EngineError) return cause;
+  return new EngineError('file-unwritable', { what: 'machine folder', path: name, reason: reasonOf(cause) }, { cause });
+}

@@ -1,0 +1,79 @@
+/** The commands of a manager, carried out on the library. */
+import { EngineError } from '../contract/errors.ts';
+import {
+  hostCapabilities,
+  libraryChange,
+  libraryCopy,
+  libraryCreate,
+  libraryForget,
+  libraryList,
+  libraryLog,
+  libraryRemove,
+  libraryRemoved,
+  libraryRename,
+  libraryRestore,
+  libraryStart,
+  type MachineSummary,
+} from '../contract/library-commands.ts';
+import { StoredSettings } from '../contract/machine-file.ts';
+import { createDispatcher, type Dispatcher, firstProblem, serve } from '../contract/serve.ts';
+import { hostCapabilities as capabilitiesNow } from './capabilities.ts';
+import type { Library, LibraryEntry } from './library.ts';
+import { type EngineProgram, readLog, startEngine } from './supervisor.ts';
+
+export function createManagerDispatcher(library: Library, program: EngineProgram): Dispatcher {
+  return createDispatcher({
+    context: undefined,
+    status: () => 'running',
+    served: [
+      serve(libraryList, () => ({ folder: library.root, machines: library.list().map(summaryOf) })),
+      serve(libraryCreate, (machine) => summaryOf(library.create(machine))),
+      serve(libraryChange, ({ name, settings, ...notes }) => {
+        const change = settings === undefined ? {} : { settings: changedSettings(library.entry(name), settings) };
+        return summaryOf(library.change(name, { ...present(notes), ...change }));
+      }),
+      serve(libraryRename, ({ name, to }) => summaryOf(library.rename(name, to))),
+      serve(libraryCopy, async ({ name, to }) => summaryOf(await library.copy(name, to))),
+      serve(libraryRemove, ({ name }) => library.remove(name)),
+      serve(libraryRemoved, () => ({ machines: library.removed() })),
+      serve(libraryRestore, ({ token }) => summaryOf(library.restore(token))),
+      serve(libraryForget, ({ token }) => {
+        library.forget(token);
+        return {};
+      }),
+      serve(libraryStart, async ({ name }) => {
+        const entry = library.entry(name);
+        if ('problem' in entry) throw entry.problem;
+        if (entry.pid !== undefined) throw new EngineError('machine-locked', { name, pid: entry.pid });
+        return { pid: await startEngine(program, entry) };
+      }),
+      serve(libraryLog, ({ name, lines }) => ({ lines: readLog(library.entry(name).folder, lines) })),
+      serve(hostCapabilities, capabilitiesNow),
+    ],
+  });
+}
+
+/** What the settings would be, checked whole: a change may only be wrong together with what stays. */
+function changedSettings(entry: LibraryEntry, change: Readonly<Record<string, unknown>>): StoredSettings {
+  if ('problem' in entry) throw entry.problem;
+  const parsed = StoredSettings.safeParse({ ...entry.file.settings, ...change });
+  if (parsed.success) return parsed.data;
+  const setting = String(parsed.error.issues[0]?.path[0] ?? 'settings');
+  throw new EngineError('setting-invalid', {
+    setting,
+    value: JSON.stringify(change[setting] ?? null).slice(0, 64),
+    reason: firstProblem(parsed.error).replace(`${setting}: `, ''),
+  });
+}
+
+function present<T extends object>(values: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as never;
+}
+
+function summaryOf(entry: LibraryEntry): MachineSummary {
+  const { name, folder, pid } = entry;
+  const common = { name, folder, ...(pid !== undefined && { pid }) };
+  if ('problem' in entry) return { ...common, problem: entry.problem.message };
+  const { format: _format, version: _version, ...rest } = entry.file;
+  return { ...common, ...rest };
+}
