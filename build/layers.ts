@@ -49,7 +49,7 @@ const engineFolders: readonly Layer[] = [
   engineLayer('host', { imports: ['base'], platform: 'node' }),
   engineLayer('servers', {
     imports: ['base', 'state', 'contract', 'machine', 'host'],
-    packages: ['zod', 'commander'],
+    packages: ['zod', 'commander', 'ws'],
     platform: 'node',
   }),
   engineLayer('manager', { imports: ['base', 'contract', 'host'], packages: ['zod'], platform: 'node' }),
@@ -70,7 +70,12 @@ export const layers: readonly Layer[] = [
     packages: ['electron'],
   },
   { folder: 'electron/preload', platform: 'page', imports: ['engine/contract', 'engine/manager'], packages: ['electron'] },
-  { folder: 'renderer', platform: 'page', imports: ['engine/contract'], packages: ['vue', 'pinia', 'zod'] },
+  {
+    folder: 'renderer',
+    platform: 'page',
+    imports: ['engine/contract'],
+    packages: ['vue', 'pinia', 'zod', 'vue-i18n', 'reka-ui', '@xterm/xterm', '@xterm/addon-fit'],
+  },
 ];
 
 /** Tests and what exists only for tests: not part of the program, so free to import Node, vitest and any layer of the engine. */

@@ -126,6 +126,14 @@ function describeLibrary(program: Command, finish: (status: number) => void): vo
   named('start', 'start a machine of the library in the background');
   named('remove', 'put a machine of the library away');
   named('restore', 'bring a removed machine back');
+  program
+    .command('serve')
+    .description('serve the window to a browser on this computer')
+    .option('--port <number>', 'port on 127.0.0.1; 0 for any', '0')
+    .action(async (options: { port: string }) => {
+      await (await verbs()).serve(options, (text) => void write(process.stdout, text));
+      finish(0);
+    });
 }
 
 /** Not `requiredOption`: a mistyped option is the better thing to name first. */
@@ -186,7 +194,7 @@ async function capabilities(): Promise<number> {
   return 0;
 }
 
-const verbs = ['run', 'list', 'create', 'start', 'remove', 'restore', 'regs', 'capabilities'];
+const verbs = ['run', 'list', 'create', 'start', 'remove', 'restore', 'serve', 'regs', 'capabilities'];
 
 /** One sentence for whatever went wrong. */
 function refusal(failure: unknown, words: readonly string[]): string {

@@ -1,7 +1,10 @@
 /**
- * The verbs of the command line for machines that are kept: the library. Composition root, like cli.ts,
- * which hands over to it: here the library meets its engines and the terminal.
+ * The verbs of the command line for machines that are kept: the library, and the web mode that shows it. Composition root, like cli.ts,
+ * which hands over to it: here the library meets its engines, the terminal and the web server.
  */
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { watch } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { createClient } from './contract/client.ts';
@@ -26,6 +29,8 @@ import type { EngineProgram } from './manager/supervisor.ts';
 import { connectEngine } from './servers/engine-connection.ts';
 import { libraryText } from './servers/library-text.ts';
 import { type RunWords, storedSettings } from './servers/run-settings.ts';
+import { readPages } from './servers/web/pages.ts';
+import { serveWeb } from './servers/web/server.ts';
 
 /** Settings of the machine in a folder, which stays locked until this process ends. */
 export function takeMachine(folder: string): { readonly settings: MachineSettings; release(): void } {
@@ -83,4 +88,51 @@ export async function restore(name: string): Promise<string> {
   if (found === undefined) throw new EngineError('machine-unknown', { name });
   await manager.call(libraryRestore, { token: found.token });
   return `${name} is back.\n`;
+}
+
+/** How often ended processes are looked for. */
+const LOOK_MILLISECONDS = 1000;
+
+/** Serve the window to a browser until a signal comes. */
+export async function serve({ port }: { port: string }, say: (text: string) => void): Promise<void> {
+  const number = /^\d{1,5}$/.test(port) ? Number(port) : -1;
+  if (number < 0 || number > 65535) {
+    throw new EngineError('setting-invalid', { setting: '--port', value: port, reason: 'must be a number from 0 to 65535' });
+  }
+  const { library, manager } = openLibrary();
+  const pages = readPages(fileURLToPath(new URL('../.out/renderer', import.meta.url)));
+  const server = await serveWeb({ port: number, token: randomBytes(32).toString('base64url'), pages, manager });
+  const watcher = watch(library.root, { recursive: true }, () => changed());
+  watcher.on('error', () => undefined); // a folder that went away while it was watched
+  const changed = debounced(() => server.announce('library-changed', {}));
+  // A process that is killed changes nothing on the disk.
+  const running = (): string =>
+    library
+      .list()
+      .map(({ name, pid }) => `${name}:${pid}`)
+      .join();
+  let before = running();
+  const looking = setInterval(() => {
+    const now = running();
+    if (now !== before) changed();
+    before = now;
+  }, LOOK_MILLISECONDS);
+  say(`Rootmode is at ${server.url}\n`);
+  await Promise.race((['SIGINT', 'SIGTERM', 'SIGHUP'] as const).map((signal) => once(process, signal)));
+  clearInterval(looking);
+  watcher.close();
+  await server.close();
+}
+
+/** Several changes in a row are told once, a little later. */
+function debounced(tell: () => void): () => void {
+  let waiting = false;
+  return () => {
+    if (waiting) return;
+    waiting = true;
+    setTimeout(() => {
+      waiting = false;
+      tell();
+    }, 50).unref();
+  };
 }

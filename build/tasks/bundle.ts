@@ -9,7 +9,7 @@ import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } 
 import { basename, join, posix, relative } from 'node:path';
 import { build, type Plugin } from 'esbuild';
 import { entries } from '../entries.ts';
-import { root, run } from './run.ts';
+import { root, run, tool } from './run.ts';
 
 const out = join(root, '.out');
 const locator = /new URL\(\s*(['"])(\.{1,2}\/[^'"]+)\1,\s*import\.meta\.url,?\s*\)/g;
@@ -100,9 +100,16 @@ async function generate(): Promise<void> {
   writeFileSync(stamp, now);
 }
 
+/** The window, by vite.config.ts. */
+async function buildWindow(): Promise<void> {
+  const { code } = await tool('vite/bin/vite.js', ['build'], { show: true });
+  if (code !== 0) throw new Error(`the window was not built: vite failed with status ${code}`);
+}
+
 /** Generate and bundle. Throws when a step fails; what was built before stays. */
 export async function buildAll(): Promise<void> {
   mkdirSync(out, { recursive: true });
   await generate();
   await bundle();
+  await buildWindow();
 }

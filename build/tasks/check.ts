@@ -19,7 +19,7 @@ const checks: readonly Check[] = [
   { name: 'format', run: () => tool(biome, ['format', '--reporter=summary']) },
   { name: 'lint', run: () => tool(biome, ['lint', '--error-on-warnings', '--max-diagnostics=20']) },
   { name: 'layers', run: () => tool('../build/tasks/layers.ts', []) },
-  { name: 'types', run: () => tool('typescript/bin/tsc', ['--build', writeProjects()]) },
+  { name: 'types', run: () => tool('vue-tsc/bin/vue-tsc.js', ['--build', writeProjects()]) },
   { name: 'unused', run: () => tool('knip/bin/knip.js', ['--no-progress', '--no-config-hints']) },
   { name: 'locks', run: () => tool('../build/tasks/locks.ts', []) },
   { name: 'unit', run: () => tool(vitest, ['run', '--project', 'unit', '--reporter', 'dot']) },

@@ -25,7 +25,10 @@ function projectName(layer: Layer): string {
 
 function sourcesOf(layer: Layer): Pick<Project, 'include' | 'exclude'> {
   // The roots say the program's version, which stands in package.json.
-  const include = layer.folder === 'engine' ? ['engine/*.ts', 'package.json'] : [`${layer.folder}/**/*.ts`];
+  const include =
+    layer.folder === 'engine'
+      ? ['engine/*.ts', 'package.json']
+      : [`${layer.folder}/**/*.ts`, ...(layer.platform === 'page' ? [`${layer.folder}/**/*.vue`] : [])];
   const inner = layer.folder === 'engine' ? [] : layersInside(layer.folder).map((other) => `${other.folder}/**`);
   return { include, exclude: [...testFiles, ...inner] };
 }
@@ -61,12 +64,14 @@ function compilerOptions(project: Project): Record<string, unknown> {
     outDir: './declarations',
     tsBuildInfoFile: `./${project.name}.tsbuildinfo`,
     types: project.platform === 'node' ? ['node'] : [],
+    // A page's modules are resolved by its bundler.
+    ...(project.platform === 'page' && { module: 'esnext', moduleResolution: 'bundler' }),
     lib: project.platform === 'page' ? ['ES2024', 'DOM', 'DOM.Iterable'] : ['ES2024'],
   };
 }
 
 function globalTypes(platform: Platform): readonly string[] {
-  if (platform === 'page') return [];
+  if (platform === 'page') return ['build/types/style-sheets.d.ts'];
   return platform === 'node' ? ['build/types/webassembly.d.ts'] : ['build/types/webassembly.d.ts', 'build/types/encoding.d.ts'];
 }
 

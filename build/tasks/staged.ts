@@ -21,8 +21,8 @@ if (formatted.length > 0) {
   }
 }
 
-if (staged.some((name) => name.endsWith('.ts'))) {
-  const compiler = await tool('typescript/bin/tsc', ['--build', writeProjects(), '--pretty', 'false']);
+if (staged.some((name) => /\.(ts|vue)$/.test(name))) {
+  const compiler = await tool('vue-tsc/bin/vue-tsc.js', ['--build', writeProjects(), '--pretty', 'false']);
   const own = compiler.output.split('\n').filter((line) => staged.includes(line.split('(', 1)[0] ?? ''));
   if (own.length > 0) {
     failed = true;

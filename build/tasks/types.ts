@@ -2,5 +2,5 @@
 import { writeProjects } from './projects.ts';
 import { tool } from './run.ts';
 
-const { code } = await tool('typescript/bin/tsc', ['--build', writeProjects()], { show: true });
+const { code } = await tool('vue-tsc/bin/vue-tsc.js', ['--build', writeProjects()], { show: true });
 process.exitCode = code === 0 ? 0 : 1;

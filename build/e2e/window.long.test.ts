@@ -1,0 +1,153 @@
+/** The window in a real browser, served by the built command, over a library of its own and real guests. */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import axe from 'axe-core';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { root } from '../tasks/run.ts';
+import { noBrowser, openBrowser } from './browser.ts';
+import { type Bench, createBench, notBuilt } from './session.ts';
+
+const echo = join(root, 'assets/guests/echo.bin');
+const pictures = join(root, '.out/pictures');
+const missing = notBuilt ?? noBrowser();
+
+let browser: Browser | undefined;
+let bench: Bench;
+let page: Page;
+let url: string;
+let before: string | undefined;
+
+beforeAll(async () => {
+  if (missing === undefined) browser = await openBrowser();
+  mkdirSync(pictures, { recursive: true });
+}, 120_000);
+afterAll(() => browser?.close());
+
+beforeEach(async ({ skip }) => {
+  if (missing !== undefined || browser === undefined) return skip(missing ?? 'there is no browser');
+  bench = createBench();
+  before = process.env.XDG_DATA_HOME;
+  process.env.XDG_DATA_HOME = join(bench.runtime, 'data');
+  url = (await bench.start(['serve']).see(/http:\S+/, 15_000))[0];
+  page = await browser.newPage({ viewport: { width: 1100, height: 720 } });
+  page.on('pageerror', (error) => {
+    throw error;
+  });
+  await page.goto(url);
+});
+afterEach(async () => {
+  await page?.close();
+  for (const pid of (await bench.run('list')).out.matchAll(/running \((\d+)\)/g)) process.kill(Number(pid[1]), 'SIGKILL');
+  await bench.close();
+  if (before === undefined) delete process.env.XDG_DATA_HOME;
+  else process.env.XDG_DATA_HOME = before;
+});
+
+async function create(name: string, kernel: string): Promise<void> {
+  await page.getByRole('button', { name: 'New machine' }).first().click();
+  await page.getByLabel('Name', { exact: true }).fill(name);
+  await page.getByLabel('Kernel file').fill(kernel);
+  await page.getByLabel('Memory in MiB').fill('16');
+}
+
+/** What the terminal shows, by its own accessible rows. */
+const terminal = () => page.locator('.xterm-rows');
+
+describe('the window', () => {
+  it('makes a machine, boots it, types in its console, turns it off, deletes it and undoes that', async () => {
+    await expect.poll(() => page.getByText('No machines yet').isVisible()).toBe(true);
+    await create('echo', echo);
+    await page.getByRole('button', { name: 'Create and start' }).click();
+    await expect.poll(() => terminal().textContent(), { timeout: 15_000 }).toContain('What comes is sent back.');
+    await page.locator('.xterm').click();
+    await page.keyboard.type('typed in the window');
+    await expect.poll(() => terminal().textContent()).toContain('typed in the window');
+
+    await page.getByRole('tab', { name: 'Registers' }).click();
+    // The guest's own code lies above 1 MiB and below 2: what is read is this guest's instruction pointer.
+    await expect.poll(() => page.getByText(/^0x000000000010[0-9a-f]{4}$/).count()).toBeGreaterThan(0);
+
+    // A reload finds the machine running, with everything it wrote before.
+    await page.reload();
+    await expect.poll(() => terminal().textContent()).toContain('typed in the window');
+
+    await page.getByRole('button', { name: 'Turn off' }).click();
+    await expect.poll(() => page.getByText('The machine is off').isVisible(), { timeout: 10_000 }).toBe(true);
+    await page.getByRole('link', { name: 'All machines' }).click();
+    await page.getByRole('button', { name: 'Delete' }).click();
+    await expect.poll(() => page.getByText('No machines yet').isVisible()).toBe(true);
+    await page.getByRole('button', { name: 'Undo' }).click();
+    await expect.poll(() => page.getByRole('link', { name: 'echo' }).isVisible()).toBe(true);
+  });
+
+  it('shows a killed machine as stopped, and the others go on', async () => {
+    await bench.run('create', 'one', '--kernel', echo, '--memory', '16');
+    await bench.run('create', 'two', '--kernel', echo, '--memory', '16');
+    const [one, two] = await Promise.all(
+      ['one', 'two'].map(async (name) => Number(/process (\d+)/.exec((await bench.run('start', name)).out)?.[1])),
+    );
+    await expect.poll(() => page.getByText('running').count()).toBe(2);
+    process.kill(one as number, 'SIGKILL');
+    await expect.poll(() => page.getByText('stopped').count(), { timeout: 5000 }).toBe(1);
+    await page.getByRole('link', { name: 'two' }).click();
+    await page.locator('.xterm').click();
+    await page.keyboard.type('still here');
+    await expect.poll(() => terminal().textContent()).toContain('still here');
+    expect(() => process.kill(two as number, 0)).not.toThrow();
+  });
+
+  it('says why a machine does not start', async () => {
+    await create('broken', join(root, 'package.json'));
+    await page.getByRole('button', { name: 'Create and start' }).click();
+    await expect.poll(() => page.getByRole('alert').textContent(), { timeout: 15_000 }).toMatch(/did not start: .*package\.json/);
+  });
+
+  it('says what is wrong while one types, and keeps it', async () => {
+    await create('../up', echo);
+    await expect.poll(() => page.getByText(/must be 1 to 48 letters/).isVisible()).toBe(true);
+    await page.getByRole('button', { name: 'Create', exact: true }).click();
+    expect(await page.getByLabel('Kernel file').inputValue()).toBe(echo);
+  });
+
+  it('shows what a guest or a file says as text, never as markup', async () => {
+    await bench.run('create', 'evil', '--kernel', echo, '--memory', '16');
+    const file = join(bench.runtime, 'data/rootmode/machines/evil.rmvm/machine.json');
+    const content = JSON.parse(readFileSync(file, 'utf8'));
+    writeFileSync(file, JSON.stringify({ ...content, title: '<img src=x onerror="document.title=\'owned\'">' }));
+    await page.reload();
+    await expect.poll(() => page.getByRole('link', { name: /<img src=x/ }).isVisible()).toBe(true);
+    expect(await page.title()).toBe('Rootmode');
+  });
+
+  it('tells a page without the key what to do', async () => {
+    const stranger = await (browser as Browser).newPage();
+    await stranger.goto(url.replace(/#.*/, ''));
+    await expect.poll(() => stranger.getByRole('alert').textContent()).toContain('no valid key');
+    await stranger.close();
+  });
+
+  it.each(['light', 'dark'] as const)('has no serious fault of accessibility (%s)', async (colorScheme) => {
+    await page.emulateMedia({ colorScheme });
+    await bench.run('create', 'one', '--kernel', echo, '--memory', '16');
+    await bench.run('start', 'one');
+    await expect.poll(() => page.getByText('running').count()).toBe(1);
+    const faults = async (what: string): Promise<unknown> => {
+      await page.screenshot({ path: join(pictures, `${what}-${colorScheme}.png`) });
+      return page.evaluate(`${axe.source}\naxe.run({ exclude: ['.xterm'] }).then((found) => found.violations
+        .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+        .map(({ id, nodes }) => id + ': ' + nodes.map(({ html }) => html).join(' | ')))`);
+    };
+    expect(await faults('library')).toEqual([]);
+    await page.getByRole('button', { name: 'New machine' }).click();
+    await expect.poll(() => page.getByRole('dialog').isVisible()).toBe(true);
+    expect(await faults('new-machine')).toEqual([]);
+    await page.keyboard.press('Escape');
+    await page.getByRole('link', { name: 'one' }).click();
+    await expect.poll(() => terminal().textContent()).toContain('sent back');
+    expect(await faults('console')).toEqual([]);
+    await page.getByRole('tab', { name: 'Registers' }).click();
+    await expect.poll(() => page.getByText('kvm_sregs').isVisible()).toBe(true);
+    expect(await faults('registers')).toEqual([]);
+  });
+});

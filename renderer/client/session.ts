@@ -1,0 +1,45 @@
+/** This window's connection: the manager's client, a client for each machine's engine, and events. */
+import { shallowRef } from 'vue';
+import { createClient } from '../../engine/contract/client.ts';
+import { engineCommands } from '../../engine/contract/commands.ts';
+import { managerCommands } from '../../engine/contract/library-commands.ts';
+import { type ConnectionState, type ServerEvent, SocketTransport } from './transport.ts';
+
+type Listener = (event: ServerEvent) => void;
+
+const listeners = new Set<Listener>();
+export const connection = shallowRef<ConnectionState>('connecting');
+
+/** The token comes in the fragment once, and is kept for reloads of this tab only. */
+function takeToken(): string {
+  const match = /[#&]token=([\w-]+)/.exec(location.hash);
+  if (match?.[1] !== undefined) {
+    sessionStorage.setItem('token', match[1]);
+    history.replaceState(undefined, '', `${location.pathname}#/`);
+  }
+  return sessionStorage.getItem('token') ?? '';
+}
+
+const transport = new SocketTransport({
+  url: `ws://${location.host}/`,
+  protocols: ['rootmode.1', takeToken() || 'none'],
+  onState: (state) => {
+    connection.value = state;
+  },
+  onEvent: (event) => {
+    for (const listener of listeners) listener(event);
+  },
+});
+
+export const manager = createClient(managerCommands, { request: (message) => transport.request(message) });
+
+/** The engine of a running machine; requests fail with `machine-not-running` when it does not run. */
+export function engine(name: string) {
+  return createClient(engineCommands, { request: (message) => transport.request(message, name) });
+}
+
+/** Returns what ends it. */
+export function onServerEvent(listener: Listener): () => void {
+  listeners.add(listener);
+  return () => void listeners.delete(listener);
+}

@@ -1,0 +1,22 @@
+/** Every text of the window by language. English decides which texts there are; another language that lacks one does not compile. */
+import { createI18n } from 'vue-i18n';
+import { de } from './de.ts';
+import { en } from './en.ts';
+
+const languages = { en, de } as const;
+export type Language = keyof typeof languages;
+
+function preferred(): Language {
+  const kept = localStorage.getItem('language');
+  const wanted = [kept, ...navigator.languages].map((tag) => tag?.slice(0, 2));
+  return (wanted.find((tag) => tag === 'en' || tag === 'de') as Language | undefined) ?? 'en';
+}
+
+export const texts = createI18n({ legacy: false, locale: preferred(), fallbackLocale: 'en', messages: languages });
+document.documentElement.lang = texts.global.locale.value;
+
+export function chooseLanguage(language: Language): void {
+  localStorage.setItem('language', language);
+  texts.global.locale.value = language;
+  document.documentElement.lang = language;
+}
