@@ -70,8 +70,7 @@ export async function runMachine(settings: MachineSettings): Promise<number> {
     if (early !== undefined) return SIGNAL_STATUS[early];
     machine = new Coordinator({
       settings,
-      gate: control.gate,
-      memory: control.memory,
+      control,
       startIo: start<ToIo, FromIo>('I/O'),
       startVcpus: start<never, FromVcpus>('vCPU'),
       after: (milliseconds, callback) => {

@@ -83,6 +83,25 @@ const sentences = {
   'library-folder': (d: { path: string; reason: string }) =>
     `The library folder ${d.path} ${d.reason}; set XDG_DATA_HOME to a folder where you may write.`,
   'machine-start': (d: { name: string; reason: string }) => `The machine ${d.name} did not start: ${d.reason}`,
+  // Looking into a running machine.
+  'vmcs-none': (d: { name: string; vcpu: number; backend: string }) =>
+    d.backend === 'bare'
+      ? `vCPU ${d.vcpu} of ${d.name} has no VMCS: on bare there is one only while the guest is a hypervisor itself; run the machine with --accel software.`
+      : `vCPU ${d.vcpu} of ${d.name} has no VMCS yet; ask again once it has started.`,
+  'probe-unknown': (d: { probe: string; probes: readonly string[] }) =>
+    `There is no probe ${d.probe}; name some of ${d.probes.join(', ')}.`,
+  'probe-missing': (d: { probe: string; backend: string; probes: readonly string[] }) =>
+    `The back end ${d.backend} does not have the probe ${d.probe}; it has ${d.probes.join(', ')}${
+      d.backend === 'bare' ? ', and --accel software has all' : ''
+    }.`,
+  'trace-where': (d: { where: string; reason: string; at: number }) =>
+    `The expression does not choose events: ${d.reason} (at character ${d.at}); names are arguments of probes, exit reasons and VMCS fields.`,
+  'trace-field': (d: { field: string; backend: string }) =>
+    `Events on ${d.backend} bring no VMCS field ${d.field}; \`rootmode vmcs\` shows the names there are.`,
+  'trace-fields': (d: { maximum: number }) => `Events bring at most ${d.maximum} VMCS fields at once; name fewer.`,
+  'trace-limit': (d: { maximum: number }) => `A machine has at most ${d.maximum} traces at once; end another one first.`,
+  'trace-unknown': (d: { trace: number }) =>
+    `There is no trace ${d.trace}: nobody fetched from it for too long, or it was ended; start it again.`,
 
   // Messages.
   'message-invalid': (d: { reason: string }) => `The message is not a command (${d.reason}); send one JSON object per line.`,

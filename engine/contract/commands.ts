@@ -4,12 +4,9 @@
 import { z } from 'zod';
 import { command } from './command.ts';
 import { eventsSubscribe, serialWrite } from './events.ts';
+import { machineCounters, machineTraceRead, machineTraceStart, machineTraceStop, machineVmcs, machineWalk } from './observe.ts';
 import { MachineName, MachineStatus } from './settings.ts';
-
-const nothing = z.strictObject({});
-
-/** A 64-bit or shorter value as the manuals print it: lower case hexadecimal with all its digits. */
-const Hexadecimal = z.string().regex(/^0x[0-9a-f]+$/);
+import { Hexadecimal, nothing } from './values.ts';
 
 const VcpuActivity = z.enum(['running', 'halted', 'waiting-for-sipi', 'stopped']);
 
@@ -111,6 +108,12 @@ export const commandList = command({
 export const engineCommands = [
   machineStatus,
   machineRegisters,
+  machineCounters,
+  machineVmcs,
+  machineWalk,
+  machineTraceStart,
+  machineTraceRead,
+  machineTraceStop,
   machinePowerButton,
   machineReset,
   machineQuit,

@@ -6,3 +6,4 @@ export { GENERAL_REGISTERS, vcpuState } from './state.ts';
 export { readMsr, writeMsr } from './system/msr.ts';
 export { initVcpu, startVcpu } from './system/reset.ts';
 export type { VcpuCore } from './vcpu.ts';
+export { entryChecks, inspectVmcs } from './vmx/inspect.ts';

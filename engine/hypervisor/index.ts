@@ -11,9 +11,23 @@ export { IoEvents } from './io-events.ts';
 export { Irqchip } from './irqchip/index.ts';
 export {
   COUNTER,
+  COUNTER_GROUPS,
+  type CounterName,
   createObservation,
+  decodeField,
+  type EntryCheck,
+  EXIT_REASONS,
+  exitReasonName,
   type Observation,
   PROBE,
+  PROBES,
+  type ProbeEvent,
+  type ProbeName,
+  type Translation,
+  type VmcsImage,
+  type Walk,
+  type WalkEntry,
+  walk,
 } from './observe/index.ts';
 export type {
   KvmDebugregs,

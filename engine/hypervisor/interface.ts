@@ -7,7 +7,7 @@ import type { MachineMemory, MemorySlot } from '../memory/index.ts';
 import type { InspectedMember, SavedState } from '../state/index.ts';
 import type { IoEvents } from './io-events.ts';
 import type { Irqchip, SavedIrqchip } from './irqchip/index.ts';
-import type { CounterName, Observation, ProbeName } from './observe/index.ts';
+import type { CounterName, Observation, ProbeName, Translation, VmcsImage } from './observe/index.ts';
 import type { RegisterGroup, RegisterGroups } from './registers.ts';
 
 export type BackendName = 'bare' | 'software' | 'kvm';
@@ -36,6 +36,8 @@ export interface Capabilities {
   readonly counters: readonly CounterName[];
   /** Probes it fires. */
   readonly probes: readonly ProbeName[];
+  /** Fields of a VMCS that `probes.fieldReader` reads, with their encodings; none where it has no VMCS of its own. */
+  readonly vmcsFields: Readonly<Record<string, number>>;
 }
 
 /** Why `run` returned. Port and memory accesses never do: they are served inside by the bus. */
@@ -73,6 +75,10 @@ export interface Vcpu {
   /** Instructions retired since reset. */
   readonly retired: bigint;
   inspect(): readonly InspectedMember[];
+  /** The VMCS in force, as for `get`; `undefined` when there is none. On `bare` it is one of the guest's own. */
+  vmcs(): VmcsImage | undefined;
+  /** What lies below the page tables of the guest that runs now, as for `get`. */
+  translation(): Translation;
 }
 
 /** The processors, memory slots and interrupt controllers of one machine. */

@@ -5,8 +5,8 @@
 import { type HostNow, REQUEST } from '../base/index.ts';
 import { type Board, createBoard } from '../board/board.ts';
 import type { MachineSettings } from '../contract/settings.ts';
-import { createBareMachine } from '../hypervisor/bare/index.ts';
-import { createObservation, type Machine, type Observation } from '../hypervisor/index.ts';
+import { bareCapabilities, createBareMachine } from '../hypervisor/bare/index.ts';
+import { type Capabilities, createObservation, type Machine, type Observation } from '../hypervisor/index.ts';
 import { createMachineMemory, type MachineMemory } from '../memory/index.ts';
 import { powerOn, readBootFiles } from './boot.ts';
 import { createDeadlineKeeper, type DeadlineKeeper } from './deadline-keeper.ts';
@@ -31,11 +31,12 @@ export interface MachineControl {
   readonly memory: MachineMemory;
   readonly gate: Gate;
   readonly observation: Observation;
+  readonly capabilities: Capabilities;
 }
 
 export function buildMachineControl(settings: MachineSettings, hostNow: HostNow): MachineControl {
   const memory = createMachineMemory({ ramBytes: settings.memoryKiB * 1024, vcpus: settings.cpus, hostNow });
-  return { memory, gate: new Gate(memory), observation: createObservation(memory) };
+  return { memory, gate: new Gate(memory), observation: createObservation(memory), capabilities: bareCapabilities() };
 }
 
 interface Parts {

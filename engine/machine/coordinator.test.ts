@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { EngineError, REQUEST, Requests } from '../base/index.ts';
 import { MachineSettings, type MachineSettingsInput } from '../contract/settings.ts';
+import { bareCapabilities } from '../hypervisor/bare/index.ts';
+import { createObservation } from '../hypervisor/index.ts';
 import { createMachineMemory, FIXED } from '../memory/index.ts';
 import { Coordinator, type ThreadEvents } from './coordinator.ts';
 import { Gate } from './gate.ts';
@@ -9,7 +11,7 @@ import type { FromIo, FromVcpus, ThreadPlan, ToIo, VcpuReport } from './messages
 /** A coordinator whose threads are this test: it sees what they are told and says what they would say. Time passes by hand. */
 function make(given: Partial<MachineSettingsInput> = {}) {
   const settings = MachineSettings.parse({ name: 'one', kernel: 'k', ...given });
-  const memory = createMachineMemory({ ramBytes: 1 << 20, vcpus: settings.cpus, arenaBytes: 4 << 20 });
+  const memory = createMachineMemory({ ramBytes: 1 << 20, vcpus: settings.cpus, arenaBytes: 8 << 20 });
   const gate = new Gate(memory);
   const place = memory.arena.take('request words', 4 * settings.cpus, 64);
   const requestWords = Array.from({ length: settings.cpus }, (_, vcpu) => place + 4 * vcpu);
@@ -27,8 +29,7 @@ function make(given: Partial<MachineSettingsInput> = {}) {
   const monitor: string[] = [];
   const machine = new Coordinator({
     settings,
-    gate,
-    memory,
+    control: { memory, gate, observation: createObservation(memory), capabilities: bareCapabilities() },
     startIo: (_plan, events) => {
       io = events;
       return { post: ({ kind }) => told.push(kind), terminate: async () => void terminated.push('io') };
@@ -236,11 +237,33 @@ describe('coordinator', () => {
     const made = make({ cpus: 2, threads: 'round-robin' });
     await made.run();
     const both = Promise.all([made.machine.report(1), made.machine.report(1)]);
-    expect(made.gate.takeReportWanted(1)).toBe(true);
+    const asked = made.gate.takeQuestion(1);
+    expect(asked?.question).toEqual({ kind: 'registers' });
     // The thread sleeps on the word of its first vCPU.
     expect(made.requests.pending(0) & REQUEST.sync).toBe(REQUEST.sync);
-    await made.fromVcpus(0, { kind: 'report', report: { ...report, vcpu: 1 } });
+    const answer = { kind: 'registers', report: { ...report, vcpu: 1 } } as const;
+    await made.fromVcpus(0, { kind: 'answer', vcpu: 1, serial: asked?.serial ?? 0, answer });
     expect((await both).map(({ vcpu }) => vcpu)).toEqual([1, 1]);
+  });
+
+  it('asks one question after the other, and takes no answer for another one', async () => {
+    const made = make();
+    await made.run();
+    const { questions } = made.machine;
+    const vmcs = questions.ask(0, { kind: 'vmcs' });
+    const registers = made.machine.report(0);
+    const first = made.gate.takeQuestion(0);
+    expect(first?.question).toEqual({ kind: 'vmcs' });
+    expect(made.gate.takeQuestion(0)).toBeUndefined();
+    const late = expect(vmcs).rejects.toMatchObject({ code: 'machine-not-answering' });
+    await made.elapse();
+    await late;
+    const second = made.gate.takeQuestion(0);
+    expect(second?.question).toEqual({ kind: 'registers' });
+    // The first answer comes after all: nobody waits for it.
+    await made.fromVcpus(0, { kind: 'answer', vcpu: 0, serial: first?.serial ?? 0, answer: { kind: 'vmcs', vmcs: undefined } });
+    await made.fromVcpus(0, { kind: 'answer', vcpu: 0, serial: second?.serial ?? 0, answer: { kind: 'registers', report } });
+    expect(await registers).toEqual(report);
   });
 
   it('refuses to report on vCPUs that are not there, and on those that do not answer', async () => {

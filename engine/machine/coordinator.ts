@@ -5,8 +5,8 @@
  */
 import { EngineError, REQUEST, Requests } from '../base/index.ts';
 import type { MachineSettings, MachineStatus } from '../contract/settings.ts';
-import { FIXED, type MachineMemory } from '../memory/index.ts';
-import type { Gate } from './gate.ts';
+import { FIXED } from '../memory/index.ts';
+import type { MachineControl } from './build.ts';
 import {
   type FromIo,
   type FromVcpus,
@@ -16,6 +16,8 @@ import {
   unpackFailure,
   type VcpuReport,
 } from './messages.ts';
+import { Questions } from './questions.ts';
+import { Tracer } from './tracer.ts';
 
 /** How a machine ended. */
 export type MachineEnd =
@@ -43,9 +45,8 @@ export interface ThreadEvents<In> {
 /** What the coordinator needs of its host and of the machine's memory. */
 export interface CoordinatorParts {
   readonly settings: MachineSettings;
-  readonly gate: Gate;
-  /** The main thread's view: the clock and words of threads, nothing of the guest. */
-  readonly memory: MachineMemory;
+  /** The main thread's view: the clock, words of threads and what can be watched, nothing of the guest. */
+  readonly control: MachineControl;
   startIo(plan: ThreadPlan['role'], events: ThreadEvents<FromIo>): ThreadHandle<ToIo>;
   startVcpus(plan: ThreadPlan['role'], events: ThreadEvents<FromVcpus>): ThreadHandle<never>;
   /** Calls back once after so many milliseconds, unless the function it returns is called before. */
@@ -73,7 +74,9 @@ export class Coordinator {
   readonly #threads: VcpuThread[];
   readonly #ended = Promise.withResolvers<MachineEnd>();
   readonly #finished = Promise.withResolvers<void>();
-  readonly #reports = new Map<number, PromiseWithResolvers<VcpuReport>>();
+  /** What vCPUs are asked while they run. */
+  readonly questions: Questions;
+  readonly tracer: Tracer;
   #status: MachineStatus = 'starting';
   #parked = 0;
   #allParked = Promise.withResolvers<void>();
@@ -84,7 +87,20 @@ export class Coordinator {
 
   constructor(parts: CoordinatorParts) {
     this.#parts = parts;
-    const { cpus, threads } = parts.settings;
+    const { name, cpus, threads } = parts.settings;
+    this.questions = new Questions({
+      name,
+      vcpus: cpus,
+      patience: PATIENCE,
+      after: parts.after,
+      put: (vcpu, serial, question) => {
+        parts.control.gate.ask(vcpu, serial, question);
+        const thread = this.#threads.find(({ vcpus }) => vcpus.includes(vcpu));
+        // A thread that runs several vCPUs waits on the first one's word.
+        for (const one of new Set([vcpu, thread?.vcpus[0] ?? vcpu])) this.#requests?.raiseOne(one, REQUEST.sync);
+      },
+    });
+    this.tracer = new Tracer({ ...parts.control, vcpus: cpus, after: parts.after });
     const all = Array.from({ length: cpus }, (_, vcpu) => vcpu);
     const groups = threads === 'round-robin' ? [all] : all.map((vcpu) => [vcpu]);
     this.#io = parts.startIo(
@@ -156,26 +172,9 @@ export class Coordinator {
     this.#io.post({ kind: 'continued' });
   }
 
-  /** What a vCPU publishes at its next safe point. Rejects with `vcpu-unknown` or `machine-not-answering`. */
-  report(vcpu: number): Promise<VcpuReport> {
-    const { cpus, name } = this.#parts.settings;
-    if (!(vcpu >= 0 && vcpu < cpus)) return Promise.reject(new EngineError('vcpu-unknown', { vcpu, vcpus: cpus }));
-    const known = this.#reports.get(vcpu);
-    if (known !== undefined) return known.promise;
-    const report = Promise.withResolvers<VcpuReport>();
-    this.#reports.set(vcpu, report);
-    const seconds = PATIENCE / 1000;
-    const cancel = this.#parts.after(PATIENCE, () => report.reject(new EngineError('machine-not-answering', { name, seconds })));
-    const settle = (): void => {
-      cancel();
-      this.#reports.delete(vcpu);
-    };
-    report.promise.then(settle, settle);
-    this.#parts.gate.wantReport(vcpu);
-    const thread = this.#threads.find(({ vcpus }) => vcpus.includes(vcpu));
-    // A thread that runs several vCPUs waits on the first one's word.
-    for (const one of new Set([vcpu, thread?.vcpus[0] ?? vcpu])) this.#requests?.raiseOne(one, REQUEST.sync);
-    return report.promise;
+  /** Registers of a vCPU. Rejects with `vcpu-unknown` or `machine-not-answering`. */
+  async report(vcpu: number): Promise<VcpuReport> {
+    return (await this.questions.ask(vcpu, { kind: 'registers' })).report;
   }
 
   reports(): Promise<VcpuReport[]> {
@@ -187,7 +186,7 @@ export class Coordinator {
     this.#io.post({ kind: 'boot' });
     await this.#booted.promise;
     if (this.#status === 'stopping') return;
-    const { gate, memory } = this.#parts;
+    const { gate, memory } = this.#parts.control;
     this.#booted = settledLater();
     this.#parked = 0;
     this.#allParked = Promise.withResolvers();
@@ -211,14 +210,14 @@ export class Coordinator {
   }
 
   #closeGate(): void {
-    this.#parts.gate.close();
+    this.#parts.control.gate.close();
     this.#requests?.raise(-1, REQUEST.stop);
   }
 
   async #stop(end: MachineEnd): Promise<void> {
     if (this.#status === 'stopping') return;
     this.#status = 'stopping';
-    const { gate, memory } = this.#parts;
+    const { gate, memory } = this.#parts.control;
     gate.end();
     this.#requests?.raise(-1, REQUEST.stop);
     this.#allParked.resolve();
@@ -229,9 +228,8 @@ export class Coordinator {
       }),
     );
     memory.clock.stop();
-    for (const { reject } of this.#reports.values()) {
-      reject(new EngineError('connection-closed', { name: this.#parts.settings.name }));
-    }
+    this.questions.close();
+    this.tracer.close();
     this.#io.post({ kind: 'finish' });
     const byGuest = end.kind !== 'stopped' && end.kind !== 'failed';
     if (byGuest) await this.#finished.promise;
@@ -285,13 +283,13 @@ export class Coordinator {
       case 'event':
         this.#event(message.event);
         return;
-      case 'report':
-        this.#reports.get(message.report.vcpu)?.resolve(message.report);
+      case 'answer':
+        this.questions.answered(message.vcpu, message.serial, message.answer);
     }
   }
 
   #built(words: readonly number[]): void {
-    const { memory } = this.#parts;
+    const { memory } = this.#parts.control;
     const requestWord = (vcpu: number): number => words[vcpu] as number;
     this.#requests = new Requests({ words: memory.i32, block: FIXED.requests, vcpus: words.length, requestWord });
   }

@@ -3,7 +3,7 @@ import { REQUEST, Requests } from '../base/index.ts';
 import { createMachineMemory, FIXED } from '../memory/index.ts';
 import { createDeadlineKeeper } from './deadline-keeper.ts';
 import { Gate } from './gate.ts';
-import type { FromVcpus } from './messages.ts';
+import type { Answer, FromVcpus, Question, VcpuReport } from './messages.ts';
 import { createSerialLine, OUTPUT_HIGH_WATER, takeSerialRings } from './serial-line.ts';
 import { type RunnableVcpu, runVcpuThread, type Step } from './vcpu-thread.ts';
 
@@ -36,6 +36,12 @@ function machine({ vcpus = 1, hostNow, memory: known }: MachineOptions = {}) {
   return { host, memory, place, requests, rings, gate };
 }
 
+/** A vCPU that tells the same whatever it is asked. */
+const silent = {
+  report: (): VcpuReport => ({ vcpu: 0, activity: 'running', instructions: 1, registers: [] }),
+  answer: (): Answer => ({ kind: 'vmcs', vmcs: undefined }),
+};
+
 /** A vCPU that does what a list says, one entry for each run; the gate ends after the last. */
 function scripted(
   { gate, requests }: ReturnType<typeof machine>,
@@ -53,7 +59,7 @@ function scripted(
       return { step, retired: step === 'again' ? limit : 0 };
     },
     wait: (milliseconds) => requests.wait(id, WAKE, milliseconds),
-    report: () => ({ vcpu: id, activity: 'running', instructions: 1, registers: [] }),
+    ...silent,
   };
 }
 
@@ -176,7 +182,7 @@ describe('vCPU thread', () => {
       },
       // Interrupts are off: this one is pending all the time and wakes nobody.
       wait: (milliseconds) => made.requests.wait(0, REQUEST.nmi, milliseconds),
-      report: () => ({ vcpu: 0, activity: 'halted', instructions: 0, registers: [] }),
+      ...silent,
     };
     runThread(made, [vcpu]);
     expect(performance.now() - begun).toBeGreaterThan(25);
@@ -187,7 +193,7 @@ describe('vCPU thread', () => {
     const made = machine();
     made.gate.open();
     made.rings.output.write(new Uint8Array(OUTPUT_HIGH_WATER + 1));
-    made.gate.wantReport(0);
+    made.gate.ask(0, 7, { kind: 'vmcs' });
     let runs = 0;
     const vcpu: RunnableVcpu = {
       id: 0,
@@ -196,21 +202,30 @@ describe('vCPU thread', () => {
         return { step: 'again', retired: 1 };
       },
       wait: () => false,
-      report: () => {
+      ...silent,
+      answer: () => {
         made.gate.end();
-        return { vcpu: 0, activity: 'running', instructions: 0, registers: [] };
+        return silent.answer();
       },
     };
-    expect(runThread(made, [vcpu])).toMatchObject([{ kind: 'report' }]);
+    expect(runThread(made, [vcpu])).toMatchObject([{ kind: 'answer', serial: 7 }]);
     expect(runs).toBe(0);
   });
 
-  it('publishes a report when one was asked for', () => {
+  it('answers what it was asked, once', () => {
     const made = machine();
     made.gate.open();
-    made.gate.wantReport(0);
-    const messages = runThread(made, [scripted(made, [() => 'again'])]);
-    expect(messages).toEqual([{ kind: 'report', report: { vcpu: 0, activity: 'running', instructions: 1, registers: [] } }]);
+    made.gate.ask(0, 41, { kind: 'registers' });
+    made.gate.ask(0, 42, { kind: 'walk', gva: 0xffff_8000_1234_5678n });
+    const asked: Question[] = [];
+    const answer = (question: Question): Answer => {
+      asked.push(question);
+      return silent.answer();
+    };
+    const vcpu = { ...scripted(made, [() => 'again', () => 'again']), answer };
+    const messages = runThread(made, [vcpu]);
+    expect(asked).toEqual([{ kind: 'walk', gva: 0xffff_8000_1234_5678n }]);
+    expect(messages).toEqual([{ kind: 'answer', vcpu: 0, serial: 42, answer: { kind: 'vmcs', vmcs: undefined } }]);
   });
 
   it('closes the gate on a triple fault and says which vCPU it was', () => {
@@ -233,7 +248,7 @@ describe('vCPU thread', () => {
         return { step, retired: 0 };
       },
       wait: (milliseconds) => made.requests.wait(id, WAKE, milliseconds),
-      report: () => ({ vcpu: id, activity: 'running', instructions: 0, registers: [] }),
+      ...silent,
     });
     runThread(made, [seat(0, 'again'), seat(1, 'waiting-for-sipi'), seat(2, 'again')]);
     expect(order).toEqual([0, 1, 2, 0, 2]);

@@ -2,6 +2,7 @@
 import { EngineError, type ErrorCode } from '../base/index.ts';
 import type { MachineSettings } from '../contract/settings.ts';
 import type { BareOptions } from '../hypervisor/bare/index.ts';
+import type { VmcsImage, Walk } from '../hypervisor/index.ts';
 
 /** Everything a thread needs to build its view of the machine. Cloned into it; memory and code stay shared. */
 export interface ThreadPlan {
@@ -29,6 +30,20 @@ export interface VcpuReport {
   readonly registers: readonly RegisterValue[];
 }
 
+/** What the main thread asks a vCPU while it runs, answered between two instructions. */
+export type Question =
+  | { readonly kind: 'registers' }
+  | { readonly kind: 'vmcs' }
+  | { readonly kind: 'walk'; readonly gva: bigint };
+
+/** What it answers. */
+export type Answer =
+  | { readonly kind: 'registers'; readonly report: VcpuReport }
+  | { readonly kind: 'vmcs'; readonly vmcs: VmcsImage | undefined }
+  | { readonly kind: 'walk'; readonly walk: Walk };
+
+export type AnswerTo<K extends Question['kind']> = Extract<Answer, { readonly kind: K }>;
+
 /** How a machine ends, or what makes it begin again. */
 export type MachineEvent =
   | { readonly kind: 'poweroff' }
@@ -40,7 +55,7 @@ export type MachineEvent =
 export type FromVcpus =
   | { readonly kind: 'parked' }
   | { readonly kind: 'event'; readonly event: MachineEvent }
-  | { readonly kind: 'report'; readonly report: VcpuReport };
+  | { readonly kind: 'answer'; readonly vcpu: number; readonly serial: number; readonly answer: Answer };
 
 export type ToIo =
   /** Load the boot images and put every vCPU into its first state. vCPUs are parked. */

@@ -1,6 +1,7 @@
 /** A vCPU of the hypervisor as the loop of a vCPU thread uses it. */
 import { assertNever } from '../base/index.ts';
-import type { ExitReason, Machine } from '../hypervisor/index.ts';
+import { type ExitReason, type Machine, type Vcpu, walk } from '../hypervisor/index.ts';
+import type { Answer, Question } from './messages.ts';
 import { activityOf, reportOf } from './vcpu-report.ts';
 import type { RunnableVcpu, Step } from './vcpu-thread.ts';
 
@@ -16,7 +17,24 @@ export function runnableOf(machine: Machine, id: number): RunnableVcpu {
     },
     wait: (milliseconds) => vcpu.wait(milliseconds),
     report: () => reportOf(vcpu, activityOf(vcpu)),
+    answer: (question) => answer(machine, id, question),
   };
+}
+
+function answer(machine: Machine, id: number, question: Question): Answer {
+  const vcpu = machine.vcpus[id] as Vcpu;
+  switch (question.kind) {
+    case 'registers':
+      return { kind: 'registers', report: reportOf(vcpu, activityOf(vcpu)) };
+    case 'vmcs':
+      return { kind: 'vmcs', vmcs: vcpu.vmcs() };
+    case 'walk': {
+      const request = { gva: question.gva, sregs: vcpu.get('sregs'), translation: vcpu.translation(), memory: machine.memory.dv };
+      return { kind: 'walk', walk: walk(request) };
+    }
+    default:
+      return assertNever(question);
+  }
 }
 
 function stepOf(reason: ExitReason): Step {

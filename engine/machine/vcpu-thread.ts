@@ -5,7 +5,7 @@
 import { type Deadlines, type Lock, type MachineClock, REQUEST, type Requests } from '../base/index.ts';
 import type { DeadlineKeeper } from './deadline-keeper.ts';
 import type { Gate } from './gate.ts';
-import type { FromVcpus, VcpuReport } from './messages.ts';
+import type { Answer, FromVcpus, Question, VcpuReport } from './messages.ts';
 import type { Channel } from './ports.ts';
 import { OUTPUT_HIGH_WATER, type SerialRings } from './serial-line.ts';
 
@@ -32,6 +32,7 @@ export interface RunnableVcpu {
   /** After `halted` and the like: sleep until there is something to do, at most `milliseconds`. True when there is. */
   wait(milliseconds: number): boolean;
   report(): VcpuReport;
+  answer(question: Question): Answer;
 }
 
 export interface VcpuThreadOptions {
@@ -125,7 +126,10 @@ export function runVcpuThread(options: VcpuThreadOptions): void {
 
 function publish({ vcpu }: Seat, { gate, requests, channel }: VcpuThreadOptions): void {
   requests.served(vcpu.id, REQUEST.sync);
-  if (gate.takeReportWanted(vcpu.id)) channel.post({ kind: 'report', report: vcpu.report() });
+  const asked = gate.takeQuestion(vcpu.id);
+  if (asked === undefined) return;
+  const { serial, question } = asked;
+  channel.post({ kind: 'answer', vcpu: vcpu.id, serial, answer: vcpu.answer(question) });
 }
 
 function runOnce(seat: Seat, current: CurrentRun, { clock, keeper, vcpus }: VcpuThreadOptions): void {

@@ -15,6 +15,7 @@ import type { MachineSettings, MachineStatus } from '../contract/settings.ts';
 import { processCpuMicroseconds, processId, residentBytes } from '../host/process.ts';
 import type { MachineControl } from '../machine/build.ts';
 import type { Coordinator } from '../machine/coordinator.ts';
+import { serveObservation } from './observe-commands.ts';
 
 export interface EngineContext {
   readonly settings: MachineSettings;
@@ -55,6 +56,7 @@ export function createEngineDispatcher(context: EngineContext): Dispatcher {
         const reports = vcpu === undefined ? await running().reports() : [await running().report(vcpu)];
         return { vcpus: reports.map((report) => ({ vcpu: report.vcpu, registers: [...report.registers] })) };
       }),
+      ...serveObservation({ settings, control, running }),
       serve(machinePowerButton, () => {
         running().powerButton();
         return {};

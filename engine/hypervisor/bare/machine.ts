@@ -5,6 +5,7 @@ import {
   type CpuHost,
   cpuModel,
   createProcessor,
+  entryChecks,
   type InterpreterImage,
   type Processor,
 } from '../../cpu/index.ts';
@@ -13,6 +14,7 @@ import {
   type Capabilities,
   COUNTER,
   createObservation,
+  type EntryCheck,
   GROUP_ORDER,
   IoEvents,
   Irqchip,
@@ -28,6 +30,8 @@ import { BareVcpu } from './vcpu.ts';
 const APIC_HZ = 1_000_000_000;
 const DEFAULT_TSC_HZ = 1_000_000_000;
 const MAX_VCPUS = 16;
+/** How the processor signals a failed VM entry; the name of the rule follows. */
+const ENTRY_FAILED = 'VM entry: ';
 
 /** What this back end offers; it needs nothing of the host but V8. */
 export function bareCapabilities(): Capabilities {
@@ -48,6 +52,7 @@ export function bareCapabilities(): Capabilities {
     // Without a hypervisor below it there are no exits: only what also happens on a processor is counted.
     counters: ['halt-exits', 'halt-wakeup', 'io-exits', 'mmio-exits', 'irq-injections', 'remote-tlb-flush'],
     probes: ['pio', 'mmio', 'apic', 'pic', 'ioapic', 'inject'],
+    vmcsFields: {},
   };
 }
 
@@ -83,8 +88,14 @@ export function createBareMachine(options: BareOptions): Machine {
   host.connect(processor, model.physicalBits);
   const { requests, irqchip } = host;
   const vcpus = Array.from({ length: memory.vcpus }, (_, id) => {
-    return new BareVcpu({ core: processor.vcpu(id), requests, irqchip, counters });
+    return new BareVcpu({ core: processor.vcpu(id), requests, irqchip, counters, memory });
   });
+  host.entryFailed = (vcpu, rule) => {
+    const checks: EntryCheck[] = entryChecks(processor.vcpu(vcpu));
+    // Some of the guest's state is judged while it is loaded, by no rule of the lists.
+    const named = checks.at(-1)?.ok === false ? checks : [...checks, { stage: 'guest' as const, rule, ok: false, fields: [] }];
+    (vcpus[vcpu] as BareVcpu).entryFailure = named;
+  };
   // Whoever changes the map stands at a safe point itself: in a host call, or outside of run().
   memory.slots.mapChange = (change) => requests.exclusive(-1, REQUEST.flushTlb, change);
   memory.dirtyLog.flushWrites = () => requests.synchronize(-1, REQUEST.flushTlb);
@@ -132,6 +143,8 @@ function restore(saved: SavedMachine, { irqchip, vcpus }: { irqchip: Irqchip; vc
 class Host {
   requests!: RequestsType;
   irqchip!: Irqchip;
+  /** VM entry of the guest's own guest failed at this rule. */
+  entryFailed: (vcpu: number, rule: string) => void = () => undefined;
   readonly cpuHost: CpuHost;
   readonly #memory: MachineMemory;
   readonly #tscHz: number;
@@ -280,6 +293,7 @@ class Host {
       signal: (vcpu, event) => {
         // A PC connects FERR# of its first processor alone.
         if (event === 'ferr' && vcpu === 0) this.#call(vcpu, () => this.irqchip.ferr());
+        else if (event.startsWith(ENTRY_FAILED)) this.entryFailed(vcpu, event.slice(ENTRY_FAILED.length));
       },
       tscMoved: (vcpu) => this.#call(vcpu, () => lapics().of(vcpu).timer.counterMoved()),
     };

@@ -1,16 +1,20 @@
 /** One vCPU of the back end `bare`: the processor's core with the events the processor leaves to its surroundings. */
 import { EngineError, REQUEST, type Requests } from '../../base/index.ts';
-import { FLAG, initVcpu, startVcpu, type VcpuCore, vcpuState } from '../../cpu/index.ts';
+import { FLAG, initVcpu, inspectVmcs, startVcpu, type VcpuCore, vcpuState } from '../../cpu/index.ts';
+import { FIXED, type MachineMemory, PHYS, PHYSICAL_END } from '../../memory/index.ts';
 import type { InspectedMember, SavedState } from '../../state/index.ts';
 import {
   COUNTER,
+  type EntryCheck,
   type ExitReason,
   type Irqchip,
   type Observation,
   type RegisterGroup,
   type RegisterGroups,
+  type Translation,
   type Vcpu,
   type VcpuExit,
+  type VmcsImage,
 } from '../index.ts';
 import * as groups from './groups.ts';
 import { fpuOf, INITIAL_FPU, xsaveOf } from './xsave.ts';
@@ -27,6 +31,7 @@ export interface BareVcpuParts {
   readonly requests: Requests;
   readonly irqchip: Irqchip;
   readonly counters: Observation['counters'];
+  readonly memory: MachineMemory;
 }
 
 export class BareVcpu implements Vcpu {
@@ -35,13 +40,17 @@ export class BareVcpu implements Vcpu {
   readonly #requests: Requests;
   readonly #irqchip: Irqchip;
   readonly #counters: Observation['counters'];
+  readonly #memory: MachineMemory;
+  /** Why VM entry failed last, when the guest is a hypervisor itself. */
+  entryFailure: readonly EntryCheck[] | undefined;
 
-  constructor({ core, requests, irqchip, counters }: BareVcpuParts) {
+  constructor({ core, requests, irqchip, counters, memory }: BareVcpuParts) {
     this.id = core.index;
     this.#core = core;
     this.#requests = requests;
     this.#irqchip = irqchip;
     this.#counters = counters;
+    this.#memory = memory;
   }
 
   get retired(): bigint {
@@ -165,6 +174,32 @@ export class BareVcpu implements Vcpu {
 
   inspect(): readonly InspectedMember[] {
     return vcpuState.inspect(this.#core.s);
+  }
+
+  vmcs(): VmcsImage | undefined {
+    const { dv } = this.#memory;
+    const image = inspectVmcs(this.#core.s.vmcsPointer, (pa, bytes) => {
+      const at = this.#hostAddress(pa);
+      if (at === undefined) return undefined;
+      return bytes === 8 ? dv.getBigUint64(at, true) : BigInt(dv.getUint32(at, true));
+    });
+    return image && { ...image, ...(this.entryFailure && { failure: this.entryFailure }) };
+  }
+
+  translation(): Translation {
+    const { s, features } = this.#core;
+    return {
+      ...(s.nonRoot !== 0 && s.eptPointer !== 0n ? { eptPointer: s.eptPointer } : {}),
+      physicalBits: features.physicalBits,
+      hostAddress: (pa) => this.#hostAddress(pa),
+    };
+  }
+
+  /** Where the machine's own map has memory at a physical address. */
+  #hostAddress(pa: bigint): number | undefined {
+    if (pa >= BigInt(PHYSICAL_END)) return undefined;
+    const entry = this.#memory.u32[(FIXED.physTable >>> 2) + Number(pa >> 12n)] as number;
+    return (entry & (PHYS.RAM | PHYS.ROM)) === 0 ? undefined : ((entry & 0xfffff000) >>> 0) + Number(pa & 0xfffn);
   }
 
   /** Everything of the vCPU, for a snapshot. Requests of threads are left out. */
