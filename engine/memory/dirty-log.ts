@@ -1,6 +1,6 @@
 import type { Views } from '../state/index.ts';
 import { FIXED, type MemoryMap, PAGE, PHYS } from './map.ts';
-import type { Slots } from './slots.ts';
+import type { MemorySlot, Slots } from './slots.ts';
 
 /** Makes every vCPU drop the write entries of its TLB and returns when all have passed a safe point. */
 export type FlushWrites = () => void;
@@ -40,19 +40,64 @@ export class DirtyLog {
    */
   collect(slot: number): Uint8Array {
     const range = this.#slots.pages(slot);
-    const table = FIXED.physTable >>> 2;
     const taken = this.#gather(slot, (page, gpa) => {
       const bit = 1 << (page & 31);
       const was = Atomics.and(this.#views.i32, this.#words + (page >>> 5), ~bit) & bit;
       if (was === 0) return 0;
-      Atomics.or(this.#views.i32, table + gpa / PAGE, PHYS.LOG);
-      // While the A20 line is held, the page shows a second time one megabyte above.
-      if (this.#views.i32[FIXED.a20Masked >>> 2] !== 0 && gpa < 2 ** 32)
-        Atomics.or(this.#views.i32, table + ((gpa / PAGE) | 256), PHYS.LOG);
+      this.#log(gpa);
       return was;
     });
     if (range !== undefined) this.#flush();
     return taken;
+  }
+
+  /**
+   * As `collect`, for `bytes` bytes of the machine's memory at `hva`, in whole pages, in whatever logging slots they show: one byte for
+   * each page, 1 where it was written. The caller holds the machine lock, so that slots stay as they are.
+   */
+  collectPages(hva: number, bytes: number): Uint8Array {
+    const first = hva / PAGE;
+    const count = bytes / PAGE;
+    const taken = new Uint8Array(count);
+    const { i32, u32 } = this.#views;
+    const shown = this.#slots.all().filter(({ log, readonly }) => log && !readonly);
+    let armed = false;
+    for (let i = 0; i < count; i++) {
+      const page = first + i;
+      const word = this.#words + (page >>> 5);
+      // Most of a memory is untouched: 32 pages in one look.
+      if ((page & 31) === 0 && count - i >= 32 && u32[word] === 0) {
+        i += 31;
+        continue;
+      }
+      const bit = 1 << (page & 31);
+      if (((u32[word] as number) & bit) === 0) continue;
+      Atomics.and(i32, word, ~bit);
+      taken[i] = 1;
+      armed = this.#arm(page, shown) || armed;
+    }
+    if (armed) this.#flush();
+    return taken;
+  }
+
+  /** Log the next write of a host page wherever one of the slots shows it. False when none does. */
+  #arm(page: number, shown: readonly MemorySlot[]): boolean {
+    let armed = false;
+    for (const { gpa, size, hva } of shown) {
+      const offset = page * PAGE - hva;
+      if (offset < 0 || offset >= size) continue;
+      this.#log(gpa + offset);
+      armed = true;
+    }
+    return armed;
+  }
+
+  /** While the A20 line is held, a page shows a second time one megabyte above. */
+  #log(gpa: number): void {
+    const { i32 } = this.#views;
+    const table = FIXED.physTable >>> 2;
+    Atomics.or(i32, table + gpa / PAGE, PHYS.LOG);
+    if (i32[FIXED.a20Masked >>> 2] !== 0 && gpa < 2 ** 32) Atomics.or(i32, table + ((gpa / PAGE) | 256), PHYS.LOG);
   }
 
   #gather(slot: number, take: (page: number, gpa: number) => number): Uint8Array {

@@ -48,7 +48,7 @@ export interface MachineMemory {
 
 /** Bytes of arena when the options do not say. */
 function defaultArenaBytes(vcpus: number): number {
-  return (96 + 32 * vcpus) * MEBI;
+  return (112 + 32 * vcpus) * MEBI;
 }
 
 /** The layout of a machine's memory: fixed regions, arena, guest RAM at the end. Pure arithmetic. */

@@ -126,3 +126,21 @@ test('collecting the dirty log takes it, arms every taken page again, then flush
   expect(machine.dirtyLog.collect(0).some((byte) => byte !== 0)).toBe(false);
   expect(machine.dirtyLog.collect(9)).toEqual(new Uint8Array(0));
 });
+
+test('written pages of a range are found wherever they show, and are logged again in every slot', () => {
+  const { machine, entry } = small();
+  const hva = machine.arena.take('shared', 64 * 4096, 4096);
+  machine.slots.batch(() => {
+    machine.slots.setSlot({ slot: 1, gpa: 16 * MIB, size: 64 * 4096, hva, log: true });
+    machine.slots.setSlot({ slot: 2, gpa: 8 * MIB, size: 2 * 4096, hva: hva + 4096, log: true });
+  });
+  let flushes = 0;
+  machine.dirtyLog.flushWrites = () => flushes++;
+  machine.dma.write(8 * MIB, Uint8Array.of(1)); // page 1, through the second slot
+  machine.dma.write(16 * MIB + 40 * 4096, Uint8Array.of(1));
+  machine.u32[(FIXED.physTable + ((16 * MIB) / 4096 + 1) * 4) >>> 2] = (hva + 4096) | PHYS.RAM; // a vCPU wrote there and has its entry
+  const pages = machine.dirtyLog.collectPages(hva, 64 * 4096);
+  expect([...pages.entries()].filter(([, written]) => written).map(([page]) => page)).toEqual([1, 40]);
+  expect([entry(8 * MIB) & PHYS.LOG, entry(16 * MIB + 4096) & PHYS.LOG, flushes]).toEqual([PHYS.LOG, PHYS.LOG, 1]);
+  expect([machine.dirtyLog.collectPages(hva, 64 * 4096).some(Boolean), flushes]).toEqual([false, 1]);
+});
