@@ -10,13 +10,13 @@ const RAM = 16 * MIB;
 const SMP = new URL('../../assets/guests/smp.bin', import.meta.url);
 
 /** A board without processors: the test is the processor's bus side. `of` is another thread's memory, to be built a second time. */
-function machine(options: { cpus?: number; ramBytes?: number; testDevices?: boolean; of?: MachineMemory } = {}) {
+function machine(options: { cpus?: number; ramBytes?: number; testDevices?: boolean; vga?: 'std'; of?: MachineMemory } = {}) {
   const { cpus = 2, ramBytes = RAM } = options;
   const time = { ns: 1e9 };
   const memory = createMachineMemory({
     ramBytes,
     vcpus: cpus,
-    arenaBytes: 4 * MIB,
+    arenaBytes: (options.vga ? 20 : 4) * MIB,
     hostNow: () => time.ns,
     ...(options.of && { memory: options.of.memory }),
   });
@@ -30,7 +30,7 @@ function machine(options: { cpus?: number; ramBytes?: number; testDevices?: bool
   const board = createBoard({
     memory,
     irqchip,
-    config: { cpus, testDevices: options.testDevices ?? false },
+    config: { cpus, testDevices: options.testDevices ?? false, vga: options.vga ?? 'none' },
     ports: {
       serial: [{ send: (byte) => sent.push(byte), onByte: () => undefined, ready: () => undefined }],
       signals: {
@@ -207,6 +207,61 @@ describe('wiring', () => {
     expect(m.memory.u8[ram]).toBe(0x5a);
     pam(0x30);
     expect(flags()).toBe(PHYS.RAM);
+  });
+});
+
+describe('display', () => {
+  it('stands in its text mode after a direct boot, its cells RAM to the guest', () => {
+    const m = machine({ vga: 'std' });
+    m.start();
+    expect(m.entry(0xb8000) & 0x1f).toBe(PHYS.RAM);
+    m.memory.dma.write(0xb8000 + 160, Uint8Array.of(0x48, 0x07, 0x69, 0x07));
+    const screen = m.board.createScreen();
+    m.memory.lock.release();
+    expect(
+      screen
+        ?.text()
+        ?.lines.slice(0, 2)
+        .map((line) => line.trimEnd()),
+    ).toEqual(['', 'Hi']);
+    expect(screen?.update().picture).toMatchObject({ width: 720, height: 400 });
+  });
+
+  it('has its frame buffer as RAM where the base address says, and what is written there is seen', () => {
+    const m = machine({ vga: 'std' });
+    m.start();
+    const base = m.config(2, 0, 0x10) & ~15;
+    expect([m.config(2, 0, 0) >>> 0, base >>> 0, m.entry(base >>> 0) & 0x1f]).toEqual([0x11111234, 0xe000_0000, PHYS.RAM]);
+    for (const [index, value] of [
+      [1, 640],
+      [2, 480],
+      [3, 32],
+      [4, 0x41],
+    ] as const) {
+      m.outb(0x1ce, index, 2);
+      m.outb(0x1cf, value, 2);
+    }
+    const screen = m.board.createScreen();
+    const update = () => {
+      m.memory.lock.release();
+      const { changed } = screen?.update() ?? {};
+      m.memory.lock.acquire();
+      return changed;
+    };
+    expect(update()).toEqual([{ x: 0, y: 0, width: 640, height: 480 }]);
+    m.memory.dma.write((base >>> 0) + (640 * 10 + 7) * 4, Uint8Array.of(0, 0, 0xff, 0));
+    expect(update()).toEqual([{ x: 7, y: 10, width: 1, height: 1 }]);
+    expect(update()).toEqual([]);
+  });
+
+  it.each([0, 0x0010_0000, 0xff00_0000, 0xfe00_0000, 0xffff_ffff])('bears a frame buffer placed at %i', (base) => {
+    const m = machine({ vga: 'std' });
+    m.start();
+    m.setConfig(2, 0, 0x10, base);
+    expect(m.entry(0x10_0000) & 0x1f).toBe(PHYS.RAM);
+    expect(m.entry(0xfee0_0000)).toBe(0);
+    m.setConfig(2, 0, 0x10, 0xe200_0000);
+    expect([m.entry(0xe200_0000) & 0x1f, m.entry(0xe000_0000)]).toEqual([PHYS.RAM, 0]);
   });
 });
 

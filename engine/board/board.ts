@@ -20,6 +20,7 @@ import { pciTestdev } from '../devices/pci-testdev/device.ts';
 import { piix3 } from '../devices/piix3/device.ts';
 import { piix4Pm } from '../devices/piix4-pm/device.ts';
 import type { ByteLine } from '../devices/ports.ts';
+import type { Screen } from '../devices/screen.ts';
 import type { Calendar, MachineSignals } from '../devices/signals.ts';
 import { uart16550 } from '../devices/uart16550/device.ts';
 import { type BootFiles, bootDirectly } from '../firmware/boot.ts';
@@ -29,6 +30,7 @@ import type { InitialRegisters } from '../firmware/registers.ts';
 import type { Irqchip } from '../hypervisor/index.ts';
 import type { MachineMemory } from '../memory/index.ts';
 import type { InspectedMember, SavedState } from '../state/index.ts';
+import { attachDisplay, type Display } from './display.ts';
 import { addShadowWindow, mapRam, mapShadow } from './guest-memory.ts';
 import { initializeHardware } from './power-on.ts';
 
@@ -51,6 +53,8 @@ export interface BoardConfig {
   readonly testDevices?: boolean;
   /** 16 bytes. */
   readonly uuid?: Uint8Array;
+  /** The display adapter; `none` when absent. */
+  readonly vga?: 'std' | 'none';
 }
 
 /** What the board is connected to. */
@@ -87,6 +91,8 @@ export interface Board {
   /** After `reset`: bring the hardware into the state firmware leaves and load a kernel. Throws what `bootDirectly` throws. */
   boot(files: BootFiles): BootState;
   pressPowerButton(): void;
+  /** A screen for this thread, which belongs to one thread of the machine at a time; undefined without a display adapter. */
+  createScreen(): Screen | undefined;
   /** Key bytes of scan set 2; false when they were dropped. */
   key(bytes: readonly number[]): boolean;
   save(): SavedBoard;
@@ -97,6 +103,7 @@ export interface Board {
 
 interface Attached {
   readonly devices: readonly Pick<Device, 'name' | 'type' | 'reset' | 'save' | 'restore' | 'inspect'>[];
+  readonly display: Display | undefined;
   pressPowerButton(): void;
   key(bytes: readonly number[]): boolean;
 }
@@ -152,6 +159,7 @@ function attachDevices({ memory, irqchip, config, ports }: BoardParts): Attached
     needs: ports.debugConsole ? { line: ports.debugConsole } : {},
   });
 
+  const display = config.vga === 'std' ? attachDisplay(memory, bus) : undefined;
   const testDevices = () => {
     const exit = isaDebugExit.attach(memory, { name: 'debug-exit', at: { code: 0xf4 }, irqs: {}, needs: { signals } });
     const tests = pcTestdev.attach(memory, {
@@ -176,8 +184,10 @@ function attachDevices({ memory, irqchip, config, ports }: BoardParts): Attached
       ...serial,
       facts,
       console,
+      ...(display ? [display.device] : []),
       ...(config.testDevices ? testDevices() : []),
     ],
+    display,
     pressPowerButton: () => power.api.pressPowerButton(),
     key: (bytes) => keyboard.api.key(bytes),
   };
@@ -191,9 +201,10 @@ export function createBoard(parts: BoardParts): Board {
     cpus: config.cpus,
     ramBytes: memory.map.ramBytes,
     serial,
+    display: config.vga === 'std',
     ...(config.uuid && { uuid: config.uuid }),
   });
-  const { devices, pressPowerButton, key } = attachDevices(parts);
+  const { devices, display, pressPowerButton, key } = attachDevices(parts);
   const save = (): SavedBoard => Object.fromEntries(devices.map((device) => [device.name, device.save()]));
   const restoreAll = (saved: SavedBoard) => {
     for (const device of devices) device.restore(saved[device.name] ?? []);
@@ -210,6 +221,7 @@ export function createBoard(parts: BoardParts): Board {
       return { registers, msrs: firmwareMsrs() };
     },
     pressPowerButton,
+    createScreen: () => display?.createScreen(),
     key,
     save,
     restore: (saved) => {

@@ -6,6 +6,7 @@ import type { Platform } from '../firmware/platform.ts';
 import { highRam, lowRam } from '../firmware/platform.ts';
 import type { Irqchip } from '../hypervisor/index.ts';
 import type { AccessSize, MachineMemory } from '../memory/index.ts';
+import { startTextMode } from './text-mode.ts';
 
 /** ISA interrupts that PIRQA to PIRQD are routed to. */
 const ROUTES = [10, 10, 11, 11] as const;
@@ -134,7 +135,7 @@ function fillCmos({ out }: Bus, platform: Platform): void {
   const above4G = Math.floor(highRam(platform) / 0x10000);
   const bytes: readonly (readonly [number, number])[] = [
     [0x0f, 0], // shutdown status: cold start
-    [0x14, 0x06], // equipment: coprocessor, mouse; no screen, no diskette
+    [0x14, 0x06], // equipment: coprocessor, mouse; a VGA or no screen, no diskette
     [0x15, 640 & 0xff],
     [0x16, 640 >>> 8],
     [0x17, extended & 0xff],
@@ -171,5 +172,6 @@ export function initializeHardware(memory: MachineMemory, irqchip: Irqchip, plat
   routeInterrupts(bus);
   startController(bus);
   fillCmos(bus, platform);
+  if (platform.display) startTextMode(memory, new Uint8Array(4096));
   connectFirstApic(irqchip, platform.localApicAddress);
 }

@@ -60,6 +60,12 @@ const H = {
   initSize: 0x260,
 } as const;
 
+/**
+ * screen_info from offset 6 on, as the kernel's own set-up code finds it in mode 3: mode, columns, EGA memory of no use, lines, VGA, height of
+ * characters. What lies before is the cursor at the upper left.
+ */
+const TEXT_SCREEN = { at: 0x06, bytes: [0x03, 80, 0, 0, 0, 0, 0, 0, 25, 0x01, 16, 0] } as const;
+
 const LOADED_HIGH = 1 << 0;
 const CAN_USE_HEAP = 1 << 7;
 const XLF_KERNEL_64 = 1 << 0;
@@ -156,6 +162,7 @@ function zeroPage(boot: LinuxBoot, header: KernelHeader, initrdAt: number): Uint
   const extended = lowRam(boot.platform) - 0x100000;
   view.setUint16(0x002, Math.min(extended / 1024, 0xffff), true);
   view.setUint32(0x1e0, extended / 1024, true);
+  if (boot.platform.display) page.set(TEXT_SCREEN.bytes, TEXT_SCREEN.at);
   view.setBigUint64(0x070, BigInt(boot.tables.rsdp), true);
   page[H.loader] = LOADER_UNDEFINED;
   page[H.loadFlags] = (page[H.loadFlags] ?? 0) | CAN_USE_HEAP;

@@ -14,6 +14,8 @@ export interface Platform {
   /** Base port of the PIIX4 power-management block (64 ports). */
   readonly pmBase: number;
   readonly serial: readonly { readonly port: number; readonly irq: number }[];
+  /** Whether there is a VGA, which the firmware leaves in its 80-column text mode. */
+  readonly display: boolean;
   /** 16 bytes, or all zero for a machine without identity. */
   readonly uuid: Uint8Array;
 }
@@ -30,6 +32,7 @@ export function i440fxPlatform(given: Pick<Platform, 'cpus' | 'ramBytes'> & Part
       { port: 0x3f8, irq: 4 },
       { port: 0x2f8, irq: 3 },
     ],
+    display: false,
     uuid: new Uint8Array(16),
     ...given,
   };

@@ -8,7 +8,6 @@ import type { RoutineDefinition } from './routine.ts';
 import { stringRoutines } from './strings.ts';
 import { systemRoutines } from './system.ts';
 import { vectorFloatRoutines } from './vector-float.ts';
-import { x87Routines } from './x87/all.ts';
 
 /** All wasm routines of the processor; any may call any. */
 export const ROUTINES: readonly RoutineDefinition[] = [
@@ -21,5 +20,4 @@ export const ROUTINES: readonly RoutineDefinition[] = [
   ...floatRoutines,
   ...vectorFloatRoutines,
   ...lockRoutines,
-  ...x87Routines,
 ];

@@ -20,6 +20,18 @@ const Config = {
 const CommandBit = { Io: 0x0001, Memory: 0x0002, Master: 0x0004, IntxOff: 0x0400 } as const;
 const COMMAND_WRITABLE = CommandBit.Io | CommandBit.Memory | CommandBit.Master | 0x0140 | CommandBit.IntxOff;
 const MULTIFUNCTION = 0x80;
+const PREFETCHABLE = 0x08;
+
+/** One base address. */
+interface BaseAddress {
+  readonly kind: 'io' | 'memory';
+  /** A power of two of at least 16 (memory) or 4 (I/O) bytes. */
+  readonly size: number;
+  /** The device's region that stands there; one without a placement is shown by the device itself. */
+  readonly region: string;
+  /** Reads have no side effects: for memory, not for registers. */
+  readonly prefetchable?: boolean;
+}
 
 /** What is fixed about a function. */
 export interface PciIdentity {
@@ -31,8 +43,8 @@ export interface PciIdentity {
   readonly multifunction?: boolean;
   /** 1..4 for INTA..INTD; absent: none. */
   readonly interruptPin?: number;
-  /** Sizes are powers of two of at least 16 (memory) or 4 (I/O) bytes; `region` names the device's region that stands there. */
-  readonly bars?: readonly { readonly kind: 'io' | 'memory'; readonly size: number; readonly region: string }[];
+  /** By number of the base address; a hole where there is none. */
+  readonly bars?: readonly (BaseAddress | undefined)[];
   /** Command register bits that are fixed, for bridges. */
   readonly command?: { readonly reset: number; readonly writable: number };
   /** Device-specific registers: offset, bytes at power-on, writable bits. */
@@ -66,8 +78,8 @@ export function configImage(identity: PciIdentity): Uint8Array {
   put(image, Config.Command, identity.command?.reset ?? 0, 2);
   put(image, Config.Revision, identity.classCode * 256 + identity.revision, 4);
   image[Config.HeaderType] = identity.multifunction ? MULTIFUNCTION : 0;
-  identity.bars?.forEach(({ kind }, i) => {
-    image[Config.Bar0 + 4 * i] = kind === 'io' ? 1 : 0;
+  identity.bars?.forEach((bar, i) => {
+    if (bar) image[Config.Bar0 + 4 * i] = bar.kind === 'io' ? 1 : bar.prefetchable ? PREFETCHABLE : 0;
   });
   image[Config.InterruptPin] = identity.interruptPin ?? 0;
   for (const { at, reset } of identity.registers ?? []) image.set(reset, at);
@@ -80,8 +92,8 @@ function writableBits(identity: PciIdentity): Uint8Array {
   put(mask, Config.Command, identity.command?.writable ?? COMMAND_WRITABLE, 2);
   mask[0x0c] = 0xff; // cache line size and latency timer: kept for the guest, without effect
   mask[0x0d] = 0xff;
-  identity.bars?.forEach(({ size }, i) => {
-    put(mask, Config.Bar0 + 4 * i, 2 ** 32 - size, 4);
+  identity.bars?.forEach((bar, i) => {
+    if (bar) put(mask, Config.Bar0 + 4 * i, 2 ** 32 - bar.size, 4);
   });
   if (identity.interruptPin) mask[Config.InterruptLine] = 0xff;
   for (const { at, writable } of identity.registers ?? []) mask.set(writable, at);
@@ -107,7 +119,9 @@ export function configSpace(
 
   const place = () => {
     const command = get(bytes, Config.Command, 2);
-    identity.bars?.forEach(({ kind, size, region }, i) => {
+    identity.bars?.forEach((bar, i) => {
+      if (bar === undefined) return;
+      const { kind, size, region } = bar;
       const raw = get(bytes, Config.Bar0 + 4 * i, 4);
       const address = Math.floor(raw / size) * size;
       const decoded = (command & (kind === 'io' ? CommandBit.Io : CommandBit.Memory)) !== 0;

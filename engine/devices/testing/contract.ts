@@ -34,8 +34,8 @@ interface AnyKind {
 export type DeviceOf<K> = K extends { attach(machine: MachineMemory, wiring: never): infer D } ? D : never;
 
 export interface BenchOptions {
-  /** What the device needs; made anew for each bench. Absent: unconnected. */
-  readonly needs?: () => object;
+  /** What the device needs; made anew for each bench. What keeps state keeps it in the machine's RAM. Absent: unconnected. */
+  readonly needs?: (machine: MachineMemory) => object;
   /** Where regions stand; absent: one after the other from port 0x100 and from MMIO 0xf0000000. */
   readonly at?: Readonly<Record<string, number>>;
 }
@@ -74,7 +74,7 @@ export function deviceBench<K extends AnyKind>(kind: K, options: BenchOptions = 
     at[region] = options.at?.[region] ?? gpa;
     gpa += Math.ceil(size / 4096) * 4096;
   }
-  const device = attach(machine, { name: 'bench', at, irqs, needs: (options.needs?.() ?? {}) as never });
+  const device = attach(machine, { name: 'bench', at, irqs, needs: (options.needs?.(machine) ?? {}) as never });
   device.reset();
   const isPort = (region: string) => region in (declaration.ports ?? {});
   const place = (region: string | undefined) => {

@@ -37,8 +37,9 @@ const ioAddress = (port: number, bits: number, access: 1 | 2 | 4): Uint8Array =>
 
 /** FADT feature flags (table 5.10): WBINVD works, C1 on all processors, no sleep button, no wake by RTC, reset register present. */
 const FADT_FLAGS = (1 << 0) | (1 << 2) | (1 << 5) | (1 << 6) | (1 << 10);
-/** IA-PC boot flags (table 5.11): legacy devices, 8042, no VGA. */
-const BOOT_FLAGS = (1 << 0) | (1 << 1) | (1 << 2);
+/** IA-PC boot flags (table 5.11): legacy devices, 8042; and the one that says that there is no VGA. */
+const BOOT_FLAGS = (1 << 0) | (1 << 1);
+const NO_VGA = 1 << 2;
 /** The reset register is PIIX3's RCR: RCPU with SRST is a hard reset. */
 const RESET_PORT = 0xcf9;
 const RESET_VALUE = 0x06;
@@ -79,7 +80,7 @@ function fadt(platform: Platform, facs: number, dsdt: number): Uint8Array {
     u8(0), // no day alarm
     u8(0), // no month alarm
     u8(0x32), // century
-    u16(BOOT_FLAGS),
+    u16(platform.display ? BOOT_FLAGS : BOOT_FLAGS | NO_VGA),
     u8(0),
     u32(FADT_FLAGS),
     ioAddress(RESET_PORT, 8, 1),
