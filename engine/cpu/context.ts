@@ -4,6 +4,7 @@
  */
 import type { CpuModel } from './model/model.ts';
 import type { vcpuState } from './state.ts';
+import type { CurrentVmcs } from './vmx/current-vmcs.ts';
 
 /** The accessor of one vCPU's state block. */
 export type VcpuState = ReturnType<(typeof vcpuState)['bind']>;
@@ -85,6 +86,8 @@ export interface SlowContext {
   /** vCPUs in the machine, for CPUID's topology leaves. */
   readonly vcpus: number;
   readonly features: CpuModel;
+  /** The current VMCS; where there is none, `s.vmcsPointer` says so. */
+  readonly vmcs: CurrentVmcs;
   /** Bytes of the current instruction. */
   instructionLength(): number;
   /** RIP (offset in CS) of the current instruction; between instructions, of the next one. */

@@ -24,8 +24,10 @@ import { offsetOf, REQUEST } from './state.ts';
 import { dataBreakpoints } from './system/debug.ts';
 import type { CpuEvent } from './system/delivery.ts';
 import { Tlb } from './tlb.ts';
+import { CurrentVmcs } from './vmx/current-vmcs.ts';
 import { softwareEvent } from './vmx/event-exits.ts';
 import { INTERCEPTS } from './vmx/intercepts.ts';
+import { RULE_INDEX } from './vmx/rule-index.ts';
 
 const requestOffset = offsetOf('request');
 /** PAUSE instructions in a row after which a vCPU gives its thread away. */
@@ -55,6 +57,7 @@ export abstract class InstructionContext implements SlowContext {
   readonly index: number;
   readonly vcpus: number;
   readonly features: CpuModel;
+  readonly vmcs: CurrentVmcs;
   abstract readonly memory: LinearMemory;
   protected readonly machine: MachineMemory;
   protected readonly tlb: Tlb;
@@ -89,6 +92,7 @@ export abstract class InstructionContext implements SlowContext {
     this.machine = options.machine;
     this.#routines = options.routines;
     this.#exclusive = options.exclusive;
+    this.vmcs = new CurrentVmcs(options.s, RULE_INDEX);
     this.requestWord = (options.s.base + requestOffset) >>> 2;
     this.tlb = new Tlb(options.machine, options.s);
   }

@@ -78,6 +78,7 @@ export class VcpuCore extends EventContext {
     this.debugRequested = false;
     this.exit = undefined;
     this.software = undefined;
+    this.vmcs.forget();
     if (this.s.nonRoot !== 0) cacheControls(this);
     this.tlb.clear();
     this.modeChanged();

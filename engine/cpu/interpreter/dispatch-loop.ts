@@ -262,6 +262,15 @@ class LoopWriter {
       code.get(CPU);
       code.get(this.#budget);
       code.memory('i32.store', offsetOf('shadowBudget'));
+      // VM entry asks whether MOV SS came just before: in VMX operation the next instruction runs by itself.
+      code.get(CPU);
+      code.memory('i32.load', offsetOf('vmxonPointer') + 4);
+      code.i32(-1);
+      code.op('i32.ne');
+      code.if();
+      this.#ripOf('next');
+      this.#leave(EXIT.leave);
+      code.end();
     });
     this.#ripOf('next');
     code.br(labels.branch);

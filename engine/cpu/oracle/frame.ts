@@ -11,6 +11,8 @@ import type { CpuHost, LeaveReason, SlowContext, SlowRoutineBody, VcpuState } fr
 import { GuestFault } from '../context.ts';
 import type { CpuModel } from '../model/model.ts';
 import { vcpuState } from '../state.ts';
+import { CurrentVmcs } from '../vmx/current-vmcs.ts';
+import { RULE_INDEX } from '../vmx/rule-index.ts';
 import { OracleMemory } from './memory.ts';
 
 /** Where an operand's value is. */
@@ -38,6 +40,7 @@ export class Frame implements SlowContext {
   readonly features: CpuModel;
   readonly index: number;
   readonly vcpus: number;
+  readonly vmcs: CurrentVmcs;
   readonly fprOffset = vcpuState.fields.fpr.offset;
   readonly #routines: FrameOptions['routines'];
   #decoded: Decoded | undefined;
@@ -54,6 +57,7 @@ export class Frame implements SlowContext {
     this.features = options.model;
     this.index = options.index;
     this.vcpus = options.machine.vcpus;
+    this.vmcs = new CurrentVmcs(options.s, RULE_INDEX);
     this.#routines = options.routines;
     this.memory = new OracleMemory({ ...options, gigabytePages: true });
   }

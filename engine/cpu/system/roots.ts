@@ -9,9 +9,13 @@ const CR4_PCIDE = 0x20000;
 export const isPae = (c0: number, c4: number, e: number): boolean =>
   (c0 & CR0.PG) !== 0 && (c4 & CR4_PAE) !== 0 && (e & EFER.LME) === 0;
 
-/** The PDPTEs at a CR3 value, `undefined` when a present one has reserved bits (2:1, 8:5, 63:width). Changes nothing. */
+/** Bits a present PDPTE must not have: 2:1, 8:5, 63:width. */
+export const reservedPdpte = (c: SlowContext): bigint =>
+  0x1e6n | (((1n << 64n) - 1n) & ~((1n << BigInt(c.features.physicalBits)) - 1n));
+
+/** The PDPTEs at a CR3 value, `undefined` when a present one has reserved bits. Changes nothing. */
 export function readPdptes(c: SlowContext, cr3: bigint): readonly bigint[] | undefined {
-  const reserved = 0x1e6n | (((1n << 64n) - 1n) & ~((1n << BigInt(c.features.physicalBits)) - 1n));
+  const reserved = reservedPdpte(c);
   const at = low32(cr3 & 0xffffffe0n);
   const entries: bigint[] = [];
   for (let i = 0; i < 4; i++) {

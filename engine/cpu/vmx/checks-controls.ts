@@ -59,25 +59,32 @@ export const CONTROL_RULES: readonly Rule[] = [
   rule('CR3-target count', ['cr3TargetCount'], (v) => v.number('cr3TargetCount') <= CR3_TARGETS),
   rule(
     'I/O bitmaps: addresses',
-    ['ioBitmapA', 'ioBitmapB'],
+    ['procControls', 'ioBitmapA', 'ioBitmapB'],
     (v) => !v.has('procControls', PROC.ioBitmaps) || (v.physical('ioBitmapA', 0xfffn) && v.physical('ioBitmapB', 0xfffn)),
   ),
-  rule('MSR bitmaps: address', ['msrBitmap'], (v) => !v.has('procControls', PROC.msrBitmaps) || v.physical('msrBitmap', 0xfffn)),
+  rule(
+    'MSR bitmaps: address',
+    ['procControls', 'msrBitmap'],
+    (v) => !v.has('procControls', PROC.msrBitmaps) || v.physical('msrBitmap', 0xfffn),
+  ),
   rule(
     'virtual-APIC page: address',
-    ['virtualApicAddress'],
+    ['procControls', 'virtualApicAddress'],
     (v) => !v.has('procControls', PROC.tprShadow) || v.physical('virtualApicAddress', 0xfffn),
   ),
   rule(
     'TPR threshold: reserved bits',
-    ['tprThreshold'],
+    ['procControls', 'tprThreshold'],
     (v) => !v.has('procControls', PROC.tprShadow) || v.number('tprThreshold') >>> 4 === 0,
   ),
-  rule('TPR threshold above VTPR', ['tprThreshold', 'virtualApicAddress'], (v) => {
-    if (!v.has('procControls', PROC.tprShadow)) return true;
-    const vtpr = Number(v.c.memory.readPhysical(32, Number(v.big('virtualApicAddress')) + 0x80));
-    return v.number('tprThreshold') <= ((vtpr >>> 4) & 15);
-  }),
+  {
+    ...rule('TPR threshold above VTPR', ['procControls', 'tprThreshold', 'virtualApicAddress'], (v) => {
+      if (!v.has('procControls', PROC.tprShadow)) return true;
+      const vtpr = Number(v.c.memory.readPhysical(32, Number(v.big('virtualApicAddress')) + 0x80));
+      return v.number('tprThreshold') <= ((vtpr >>> 4) & 15);
+    }),
+    beyondFields: true,
+  },
   rule(
     'virtual NMIs need NMI exiting',
     ['pinControls'],
@@ -88,8 +95,12 @@ export const CONTROL_RULES: readonly Rule[] = [
     ['pinControls', 'procControls'],
     (v) => v.has('pinControls', PIN.virtualNmi) || !v.has('procControls', PROC.nmiWindow),
   ),
-  rule('VPID is not 0', ['vpid'], (v) => !v.secondary(PROC2.vpid) || v.number('vpid') !== 0),
-  rule('EPT pointer', ['eptPointer'], (v) => !v.secondary(PROC2.ept) || validEptPointer(v.c, v.big('eptPointer'))),
+  rule('VPID is not 0', ['proc2Controls', 'vpid'], (v) => !v.secondary(PROC2.vpid) || v.number('vpid') !== 0),
+  rule(
+    'EPT pointer',
+    ['proc2Controls', 'eptPointer'],
+    (v) => !v.secondary(PROC2.ept) || validEptPointer(v.c, v.big('eptPointer')),
+  ),
   rule('unrestricted guest needs EPT', ['proc2Controls'], (v) => !v.secondary(PROC2.unrestricted) || v.secondary(PROC2.ept)),
   rule('exit controls: reserved bits', ['exitControls'], (v) => within(v, 'exitControls', 'exit')),
   rule(
@@ -108,7 +119,7 @@ export const CONTROL_RULES: readonly Rule[] = [
   inject('injection: vector fits the type', [], (_v, e) => (e.type !== 2 || e.vector === 2) && (e.type !== 3 || e.vector <= 31)),
   inject(
     'injection: error code where the vector has one',
-    ['guestCr0'],
+    ['guestCr0', 'proc2Controls'],
     (v, e) => e.error === (e.type === 3 && WITH_ERROR.includes(e.vector) && protectedGuest(v)),
   ),
   inject('injection: reserved bits', [], (_v, e) => (e.info & 0x7ffff000) === 0),

@@ -43,7 +43,11 @@ export const HOST_RULES: readonly Rule[] = [
   rule('host CR3: width', ['hostCr3'], (v) => v.physical('hostCr3', 0n)),
   canonical('hostSysenterEsp'),
   canonical('hostSysenterEip'),
-  rule('host PAT: types', ['hostPat'], (v) => !v.has('exitControls', EXIT_CONTROL.loadPat) || validPat(v.big('hostPat'))),
+  rule(
+    'host PAT: types',
+    ['hostPat', 'exitControls'],
+    (v) => !v.has('exitControls', EXIT_CONTROL.loadPat) || validPat(v.big('hostPat')),
+  ),
   rule(
     'host EFER',
     ['hostEfer', 'exitControls'],
@@ -62,14 +66,17 @@ export const HOST_RULES: readonly Rule[] = [
   canonical('hostGdtrBase'),
   canonical('hostIdtrBase'),
   canonical('hostTrBase'),
-  rule('host address-space size as it is now', ['exitControls'], (v) => host64(v) === isLongActive(v.c.s)),
+  {
+    ...rule('host address-space size as it is now', ['exitControls'], (v) => host64(v) === isLongActive(v.c.s)),
+    beyondFields: true,
+  },
   rule(
     'no IA-32e guest from a 32-bit host',
     ['entryControls', 'exitControls'],
     (v) => host64(v) || !v.has('entryControls', ENTRY_CONTROL.ia32e),
   ),
-  rule('32-bit host: CR4.PCIDE is 0', ['hostCr4'], (v) => host64(v) || (v.big('hostCr4') & 0x20000n) === 0n),
-  rule('32-bit host: RIP has 32 bits', ['hostRip'], (v) => host64(v) || v.big('hostRip') >> 32n === 0n),
-  rule('64-bit host: CR4.PAE is 1', ['hostCr4'], (v) => !host64(v) || (v.big('hostCr4') & 0x20n) !== 0n),
-  rule('64-bit host: RIP is canonical', ['hostRip'], (v) => !host64(v) || isCanonical(v.big('hostRip'))),
+  rule('32-bit host: CR4.PCIDE is 0', ['hostCr4', 'exitControls'], (v) => host64(v) || (v.big('hostCr4') & 0x20000n) === 0n),
+  rule('32-bit host: RIP has 32 bits', ['hostRip', 'exitControls'], (v) => host64(v) || v.big('hostRip') >> 32n === 0n),
+  rule('64-bit host: CR4.PAE is 1', ['hostCr4', 'exitControls'], (v) => !host64(v) || (v.big('hostCr4') & 0x20n) !== 0n),
+  rule('64-bit host: RIP is canonical', ['hostRip', 'exitControls'], (v) => !host64(v) || isCanonical(v.big('hostRip'))),
 ];

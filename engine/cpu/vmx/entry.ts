@@ -1,24 +1,27 @@
 /** VMLAUNCH and VMRESUME (SDM vol. 3, chapter 26). */
 import type { SlowContext } from '../context.ts';
 import { FLAG, readFlags, writeFlags } from '../flags.ts';
+import { offsetOf } from '../state.ts';
 import type { EventKind } from '../system/delivery.ts';
 import { deliverEvent } from '../system/events.ts';
 import { ACTIVITY } from '../system/idle.ts';
-import { EFER, isLongActive } from '../system/registers.ts';
-import { inPae, readPdptes, setPdptes } from '../system/roots.ts';
+import { CR0, EFER, isLongActive } from '../system/registers.ts';
+import { inPae, readPdptes, reservedPdpte, setPdptes } from '../system/roots.ts';
 import { PREEMPTION_SHIFT } from './capabilities.ts';
-import { CONTROL_RULES } from './checks-controls.ts';
-import { GUEST_RULES } from './checks-guest.ts';
-import { HOST_RULES } from './checks-host.ts';
 import { failedEntry } from './exit.ts';
-import { ENTRY_CONTROL, PIN, PROC, PROC2 } from './fields.ts';
+import { ENTRY_CONTROL, PIN, PROC, PROC2, wordOf } from './fields.ts';
 import { ERROR, fail, STATUS } from './instructions.ts';
 import { loadMsrs } from './msr-lists.ts';
 import { get, get32, LAUNCH_STATE, launchState, NO_REGION, setLaunchState } from './region.ts';
-import { EntryView, firstFailure } from './rule.ts';
-import { loadSegments } from './segments.ts';
+import { EntryView, type Rule } from './rule.ts';
+import { ALWAYS_DUE, FIRST_GUEST_RULE, FIRST_HOST_RULE, RULES } from './rule-index.ts';
+import { loadCr0, loadRegisters } from './transfer.ts';
 
 const MOV_SS_SHADOW = 2;
+/** `guestActivity`. */
+const HLT = 1;
+const DR7_BITS = 0xffff23ff;
+const EFER_BITS = 0xd01;
 const REASON = { guestState: 33, msrLoading: 34 } as const;
 const STATUS_FLAGS = FLAG.C | FLAG.P | FLAG.A | FLAG.Z | FLAG.S | FLAG.O;
 
@@ -27,46 +30,69 @@ function failed(c: SlowContext, status: bigint): void {
   writeFlags(c.s, flags | (status === STATUS.failInvalid ? FLAG.C : FLAG.Z));
 }
 
+const WORD = {
+  pin: wordOf('pinControls'),
+  proc: wordOf('procControls'),
+  proc2: wordOf('proc2Controls'),
+  exceptions: wordOf('exceptionBitmap'),
+  vpid: wordOf('vpid'),
+  eptPointer: wordOf('eptPointer'),
+  tscOffset: wordOf('tscOffset'),
+  entry: wordOf('entryControls'),
+  cr0: wordOf('guestCr0'),
+  dr7: wordOf('guestDr7'),
+  efer: wordOf('guestEfer'),
+  rflags: wordOf('guestRflags'),
+  interruptibility: wordOf('guestInterruptibility'),
+  activity: wordOf('guestActivity'),
+  debug: wordOf('guestPendingDebug'),
+} as const;
+const EFER_AT = offsetOf('efer') >>> 2;
+const RFLAGS = 0x3f7fd7;
+
+const wide = (c: SlowContext, word: number): bigint => {
+  const at = c.vmcs.locate() + word;
+  return (BigInt(c.vmcs.words[at + 1] as number) << 32n) | BigInt(c.vmcs.words[at] as number);
+};
+
 /** The controls that are asked often, out of memory into the state block. */
 export function cacheControls(c: SlowContext): void {
   const { s } = c;
-  s.pinControls = get32(c, 'pinControls');
-  s.procControls = get32(c, 'procControls');
-  s.proc2Controls = (s.procControls & PROC.secondary) !== 0 ? get32(c, 'proc2Controls') : 0;
-  s.exceptionBitmap = get32(c, 'exceptionBitmap');
-  s.vpid = (s.proc2Controls & PROC2.vpid) !== 0 ? get32(c, 'vpid') : 0;
-  s.eptPointer = (s.proc2Controls & PROC2.ept) !== 0 ? get(c, 'eptPointer') : 0n;
+  const at = c.vmcs.locate();
+  const { words } = c.vmcs;
+  s.pinControls = words[at + WORD.pin] as number;
+  s.procControls = words[at + WORD.proc] as number;
+  s.proc2Controls = (s.procControls & PROC.secondary) !== 0 ? (words[at + WORD.proc2] as number) : 0;
+  s.exceptionBitmap = words[at + WORD.exceptions] as number;
+  s.vpid = (s.proc2Controls & PROC2.vpid) !== 0 ? (words[at + WORD.vpid] as number) & 0xffff : 0;
+  s.eptPointer = (s.proc2Controls & PROC2.ept) !== 0 ? wide(c, WORD.eptPointer) : 0n;
   s.interruptExits = (s.pinControls & PIN.externalInterrupt) !== 0 ? 1 : 0;
-  s.guestTscOffset = (s.procControls & PROC.tscOffset) !== 0 ? get(c, 'tscOffset') : 0n;
+  s.guestTscOffset = (s.procControls & PROC.tscOffset) !== 0 ? wide(c, WORD.tscOffset) : 0n;
 }
 
 function loadGuest(c: SlowContext): void {
   const { s } = c;
-  const controls = get32(c, 'entryControls');
-  const cr0 = get(c, 'guestCr0');
-  // CD, NW and ET are not loaded.
-  s.cr0 = (cr0 & ~0x60000010n) | (s.cr0 & 0x60000010n);
-  s.cr4 = get(c, 'guestCr4');
-  s.cr3 = get(c, 'guestCr3');
-  if ((controls & ENTRY_CONTROL.loadDebug) !== 0) s.dr7 = get(c, 'guestDr7') | 0x400n;
-  s.sysenterCs = get(c, 'guestSysenterCs');
-  s.sysenterEsp = get(c, 'guestSysenterEsp');
-  s.sysenterEip = get(c, 'guestSysenterEip');
-  if ((controls & ENTRY_CONTROL.loadEfer) !== 0) s.efer = get(c, 'guestEfer');
-  else {
-    const long = (controls & ENTRY_CONTROL.ia32e) !== 0;
-    const bits = BigInt(EFER.LMA | ((cr0 & 0x80000000n) !== 0n ? EFER.LME : 0));
-    s.efer = long ? s.efer | BigInt(EFER.LMA | EFER.LME) : s.efer & ~bits;
-  }
+  const at = c.vmcs.locate();
+  const { words } = c.vmcs;
+  const { u32 } = s.views;
+  const controls = words[at + WORD.entry] as number;
+  const cr0 = words[at + WORD.cr0] as number;
+  loadCr0(s, cr0);
+  if ((controls & ENTRY_CONTROL.loadDebug) !== 0)
+    s.dr7 = BigInt(((words[at + WORD.dr7] as number) & DR7_BITS) | 0x400) & 0xffffffffn;
+  const eferAt = (s.base >>> 2) + EFER_AT;
+  const efer = u32[eferAt] as number;
+  if ((controls & ENTRY_CONTROL.loadEfer) !== 0) u32[eferAt] = (words[at + WORD.efer] as number) & EFER_BITS;
+  else if ((controls & ENTRY_CONTROL.ia32e) !== 0) u32[eferAt] = efer | EFER.LMA | EFER.LME;
+  else u32[eferAt] = efer & ~(EFER.LMA | ((cr0 & CR0.PG) !== 0 ? EFER.LME : 0));
   if ((controls & ENTRY_CONTROL.loadPat) !== 0) s.pat = get(c, 'guestPat');
-  loadSegments(c);
-  s.gpr[4] = get(c, 'guestRsp');
-  writeFlags(s, Number(get(c, 'guestRflags')));
-  const interruptibility = get32(c, 'guestInterruptibility');
-  s.shadow = interruptibility & 3;
+  loadRegisters(c);
+  writeFlags(s, (words[at + WORD.rflags] as number) & RFLAGS);
+  const interruptibility = words[at + WORD.interruptibility] as number;
+  s.shadow = Math.min(interruptibility & 3, MOV_SS_SHADOW);
   s.nmiBlocked = (interruptibility >>> 3) & 1;
-  s.activity = get32(c, 'guestActivity') === 1 ? ACTIVITY.halted : ACTIVITY.running;
-  s.debugTraps = get32(c, 'guestPendingDebug') & 0x400f;
+  s.activity = words[at + WORD.activity] === HLT ? ACTIVITY.halted : ACTIVITY.running;
+  s.debugTraps = (words[at + WORD.debug] as number) & 0x400f;
 }
 
 /** PDPTEs of a PAE guest: from the VMCS under EPT, from memory otherwise. False when they are not valid. */
@@ -74,11 +100,33 @@ function loadPdptes(c: SlowContext): boolean {
   if (!inPae(c)) return true;
   if (c.s.eptPointer !== 0n) {
     setPdptes(c, [get(c, 'guestPdpte0'), get(c, 'guestPdpte1'), get(c, 'guestPdpte2'), get(c, 'guestPdpte3')]);
-    return c.s.pdpte.every((entry) => (entry & 1n) === 0n || (entry & 0x1e6n) === 0n);
+    return c.s.pdpte.every((entry) => (entry & 1n) === 0n || (entry & reservedPdpte(c)) === 0n);
   }
   const entries = readPdptes(c, c.s.cr3);
   if (entries !== undefined) setPdptes(c, entries);
   return entries !== undefined;
+}
+
+/**
+ * Number of the first rule that does not hold, -1 when all do. A rule whose fields no VMWRITE changed since it last held need not be
+ * looked at: what VM exits save passes.
+ */
+export function firstBroken(c: SlowContext): number {
+  const { due } = c.vmcs;
+  const view = new EntryView(c);
+  for (let word = 0; word < due.length; word++) {
+    let bits = (due[word] as number) | (ALWAYS_DUE[word] as number);
+    while (bits !== 0) {
+      const bit = 31 - Math.clz32(bits & -bits);
+      const number = word * 32 + bit;
+      if (number >= RULES.length) break;
+      if (!(RULES[number] as Rule).ok(view)) return number;
+      bits &= bits - 1;
+      due[word] = (due[word] as number) & ~(1 << bit);
+    }
+    due[word] = 0;
+  }
+  return -1;
 }
 
 export function enter(c: SlowContext, resume: boolean): void {
@@ -87,26 +135,19 @@ export function enter(c: SlowContext, resume: boolean): void {
   if (s.shadow === MOV_SS_SHADOW) return failed(c, fail(c, ERROR.entryUnderMovSs));
   const launched = launchState(c) === LAUNCH_STATE.launched;
   if (launched !== resume) return failed(c, fail(c, resume ? ERROR.resumeNotLaunched : ERROR.launchNotClear));
-  const view = new EntryView(c);
-  const note = (rule: string): void => c.host.signal?.(c.index, `VM entry: ${rule}`);
-  const control = firstFailure(CONTROL_RULES, view);
-  const host = control === undefined ? firstFailure(HOST_RULES, view) : undefined;
-  const early = control ?? host;
-  if (early !== undefined) {
-    note(early.name);
-    return failed(c, fail(c, control === undefined ? ERROR.host : ERROR.controls));
-  }
-  const guest = firstFailure(GUEST_RULES, view);
-  if (guest !== undefined) {
-    note(guest.name);
-    return failedEntry(c, REASON.guestState, BigInt(guest.qualification ?? 0));
+  const broken = firstBroken(c);
+  if (broken >= 0) {
+    const { name, qualification } = RULES[broken] as Rule;
+    c.host.signal?.(c.index, `VM entry: ${name}`);
+    if (broken < FIRST_GUEST_RULE) return failed(c, fail(c, broken < FIRST_HOST_RULE ? ERROR.controls : ERROR.host));
+    return failedEntry(c, REASON.guestState, BigInt(qualification));
   }
   const nmiBlocked = s.nmiBlocked;
   cacheControls(c);
   loadGuest(c);
   s.nonRoot = 1;
   if (!loadPdptes(c)) {
-    note('PDPTEs');
+    c.host.signal?.(c.index, 'VM entry: PDPTEs');
     return failedEntry(c, REASON.guestState, 2n);
   }
   const wrong = loadMsrs(c, { address: 'entryMsrLoadAddress', count: 'entryMsrLoadCount' });

@@ -1,15 +1,16 @@
 /** VM exits (SDM vol. 3, chapter 27): record why, save the guest, load the host. */
 import type { SlowContext, VmExit } from '../context.ts';
 import { FLAG, readFlags, writeFlags } from '../flags.ts';
+import { offsetOf } from '../state.ts';
 import type { CpuEvent } from '../system/delivery.ts';
 import { ACTIVITY } from '../system/idle.ts';
-import { CS, EFER, nullSegment, setSegment } from '../system/registers.ts';
+import { EFER, efer } from '../system/registers.ts';
 import { inPae, readPdptes, setPdptes } from '../system/roots.ts';
 import { PREEMPTION_SHIFT } from './capabilities.ts';
-import { ENTRY_CONTROL, EXIT_CONTROL, PIN } from './fields.ts';
+import { ENTRY_CONTROL, EXIT_CONTROL, PIN, wordOf } from './fields.ts';
 import { loadMsrs, storeMsrs } from './msr-lists.ts';
-import { get, get32, NO_REGION, set, setAbort } from './region.ts';
-import { saveSegments } from './segments.ts';
+import { get, NO_REGION, set, setAbort } from './region.ts';
+import { loadCr0, loadHostRegisters, saveRegisters } from './transfer.ts';
 
 const VALID = 0x80000000;
 const ENTRY_FAILURE = 0x80000000;
@@ -25,37 +26,79 @@ export function informationOf(event: CpuEvent): number {
   return (VALID | (event.errorCode === undefined ? 0 : 0x800) | (type << 8) | event.vector) >>> 0;
 }
 
+const WORD = {
+  reason: wordOf('exitReason'),
+  qualification: wordOf('exitQualification'),
+  linear: wordOf('guestLinearAddress'),
+  gpa: wordOf('guestPhysicalAddress'),
+  interruption: wordOf('exitInterruptionInfo'),
+  interruptionError: wordOf('exitInterruptionError'),
+  vectoring: wordOf('vectoringInfo'),
+  vectoringError: wordOf('vectoringError'),
+  length: wordOf('exitInstructionLength'),
+  info: wordOf('exitInstructionInfo'),
+  injection: wordOf('entryInterruptionInfo'),
+  exit: wordOf('exitControls'),
+  entry: wordOf('entryControls'),
+  cr0: wordOf('guestCr0'),
+  dr7: wordOf('guestDr7'),
+  debugctl: wordOf('guestDebugctl'),
+  rip: wordOf('guestRip'),
+  rflags: wordOf('guestRflags'),
+  interruptibility: wordOf('guestInterruptibility'),
+  activity: wordOf('guestActivity'),
+  debug: wordOf('guestPendingDebug'),
+  hostCr0: wordOf('hostCr0'),
+  hostCr4: wordOf('hostCr4'),
+  hostEfer: wordOf('hostEfer'),
+} as const;
+const CR0_AT = offsetOf('cr0') >>> 2;
+const CR4_AT = offsetOf('cr4') >>> 2;
+const DR7_AT = offsetOf('dr7') >>> 2;
+const EFER_AT = offsetOf('efer') >>> 2;
+const EFER_BITS = 0xd01;
+const CR4_PAE = 0x20;
+/** `guestActivity`. */
+const HLT = 1;
+const PDPTES = ['guestPdpte0', 'guestPdpte1', 'guestPdpte2', 'guestPdpte3'] as const;
+
+/** A field of 64 bits or of natural width; nearly all are 0. */
+function put(c: SlowContext, at: number, value: bigint): void {
+  const { words } = c.vmcs;
+  words[at] = value === 0n ? 0 : Number(BigInt.asUintN(32, value));
+  words[at + 1] = value === 0n ? 0 : Number(BigInt.asUintN(64, value) >> 32n);
+}
+
 function saveGuest(c: SlowContext, exit: VmExit): void {
   const { s } = c;
-  const controls = get32(c, 'exitControls');
-  set(c, 'guestCr0', s.cr0);
-  set(c, 'guestCr3', s.cr3);
-  set(c, 'guestCr4', s.cr4);
+  const at = c.vmcs.locateToWrite();
+  const { words } = c.vmcs;
+  const { u32 } = s.views;
+  const state = s.base >>> 2;
+  const controls = words[at + WORD.exit] as number;
+  words[at + WORD.cr0] = u32[state + CR0_AT] as number;
   if ((controls & EXIT_CONTROL.saveDebug) !== 0) {
-    set(c, 'guestDr7', s.dr7);
-    set(c, 'guestDebugctl', 0n);
+    words[at + WORD.dr7] = u32[state + DR7_AT] as number;
+    words[at + WORD.debugctl] = 0;
+    words[at + WORD.debugctl + 1] = 0;
   }
-  set(c, 'guestSysenterCs', s.sysenterCs);
-  set(c, 'guestSysenterEsp', s.sysenterEsp);
-  set(c, 'guestSysenterEip', s.sysenterEip);
-  saveSegments(c);
-  set(c, 'guestRip', exit.rip ?? s.rip);
-  set(c, 'guestRsp', s.gpr[4] as bigint);
-  set(c, 'guestRflags', readFlags(s) | (exit.resume ? FLAG.R : 0));
-  const blocked = s.nmiBlocked !== 0 ? 8 : 0;
-  set(c, 'guestInterruptibility', s.shadow | blocked);
-  set(c, 'guestActivity', s.activity === ACTIVITY.halted ? 1 : 0);
-  const enabled = (s.debugTraps & 0xf) !== 0 ? 0x1000 : 0;
-  set(c, 'guestPendingDebug', s.debugTraps | enabled);
+  saveRegisters(c);
+  put(c, at + WORD.rip, exit.rip ?? s.rip);
+  words[at + WORD.rflags] = readFlags(s) | (exit.resume ? FLAG.R : 0);
+  words[at + WORD.interruptibility] = s.shadow | (s.nmiBlocked !== 0 ? 8 : 0);
+  words[at + WORD.activity] = s.activity === ACTIVITY.halted ? HLT : 0;
+  words[at + WORD.debug] = s.debugTraps | ((s.debugTraps & 0xf) !== 0 ? 0x1000 : 0);
   if ((controls & EXIT_CONTROL.savePat) !== 0) set(c, 'guestPat', s.pat);
   if ((controls & EXIT_CONTROL.saveEfer) !== 0) set(c, 'guestEfer', s.efer);
   if ((controls & EXIT_CONTROL.savePreemptionTimer) !== 0) set(c, 'preemptionTimer', preemptionLeft(c));
-  const entry = get32(c, 'entryControls') & ~ENTRY_CONTROL.ia32e;
-  set(c, 'entryControls', (s.efer & BigInt(EFER.LMA)) !== 0n ? entry | ENTRY_CONTROL.ia32e : entry);
-  if (s.eptPointer !== 0n && inPae(c)) {
-    (['guestPdpte0', 'guestPdpte1', 'guestPdpte2', 'guestPdpte3'] as const).forEach((name, i) => {
-      set(c, name, s.pdpte[i] as bigint);
-    });
+  const entry = words[at + WORD.entry] as number;
+  const long = (efer(s) & EFER.LMA) !== 0;
+  if (((entry & ENTRY_CONTROL.ia32e) !== 0) !== long) {
+    words[at + WORD.entry] = entry ^ ENTRY_CONTROL.ia32e;
+    c.vmcs.changed(WORD.entry);
+  }
+  if (!long && s.eptPointer !== 0n && inPae(c)) {
+    for (const [i, name] of PDPTES.entries()) set(c, name, s.pdpte[i] as bigint);
   }
 }
 
@@ -71,17 +114,13 @@ function abort(c: SlowContext, code: number): void {
   c.leave('shutdown');
 }
 
-const DATA = [
-  [0, 'hostEsSelector'],
-  [2, 'hostSsSelector'],
-  [3, 'hostDsSelector'],
-  [4, 'hostFsSelector'],
-  [5, 'hostGsSelector'],
-] as const;
-
 function loadHost(c: SlowContext): void {
   const { s } = c;
-  const controls = get32(c, 'exitControls');
+  const at = c.vmcs.locate();
+  const { words } = c.vmcs;
+  const { u32 } = s.views;
+  const state = s.base >>> 2;
+  const controls = words[at + WORD.exit] as number;
   const long = (controls & EXIT_CONTROL.host64) !== 0;
   const hadVpid = s.vpid !== 0;
   s.nonRoot = 0;
@@ -90,39 +129,15 @@ function loadHost(c: SlowContext): void {
   s.interruptExits = 0;
   s.guestTscOffset = 0n;
   s.injecting = 0;
-  s.cr0 = (get(c, 'hostCr0') & ~0x60000010n) | (s.cr0 & 0x60000010n);
-  s.cr3 = get(c, 'hostCr3');
-  s.cr4 = get(c, 'hostCr4') | (long ? 0x20n : 0n);
+  loadCr0(s, words[at + WORD.hostCr0] as number);
+  u32[state + CR4_AT] = (words[at + WORD.hostCr4] as number) | (long ? CR4_PAE : 0);
   s.dr7 = 0x400n;
-  s.sysenterCs = get(c, 'hostSysenterCs');
-  s.sysenterEsp = get(c, 'hostSysenterEsp');
-  s.sysenterEip = get(c, 'hostSysenterEip');
-  const mode = BigInt(EFER.LMA | EFER.LME);
-  if ((controls & EXIT_CONTROL.loadEfer) !== 0) s.efer = get(c, 'hostEfer');
-  else s.efer = long ? s.efer | mode : s.efer & ~mode;
+  const mode = EFER.LMA | EFER.LME;
+  const efer = u32[state + EFER_AT] as number;
+  if ((controls & EXIT_CONTROL.loadEfer) !== 0) u32[state + EFER_AT] = (words[at + WORD.hostEfer] as number) & EFER_BITS;
+  else u32[state + EFER_AT] = long ? efer | mode : efer & ~mode;
   if ((controls & EXIT_CONTROL.loadPat) !== 0) s.pat = get(c, 'hostPat');
-  setSegment(s, CS, { selector: get32(c, 'hostCsSelector'), base: 0n, limit: 0xffffffff, attr: long ? 0xa09b : 0xc09b });
-  for (const [segment, field] of DATA) {
-    const selector = get32(c, field);
-    const value = { selector, base: 0n, limit: 0xffffffff, attr: 0xc093 };
-    setSegment(s, segment, selector === 0 ? nullSegment(0, 0) : value);
-  }
-  s.fsBase = get(c, 'hostFsBase');
-  s.gsBase = get(c, 'hostGsBase');
-  s.cpl = 0;
-  s.ldtrSelector = 0;
-  s.ldtrBase = 0n;
-  s.ldtrLimit = 0;
-  s.ldtrAttr = 0x10000;
-  s.trSelector = get32(c, 'hostTrSelector');
-  s.trBase = get(c, 'hostTrBase');
-  s.trLimit = 0x67;
-  s.trAttr = 0x8b;
-  s.gdtrBase = get(c, 'hostGdtrBase');
-  s.gdtrLimit = 0xffff;
-  s.idtrBase = get(c, 'hostIdtrBase');
-  s.idtrLimit = 0xffff;
-  s.gpr[4] = get(c, 'hostRsp');
+  loadHostRegisters(c, long);
   writeFlags(s, 2);
   s.activity = ACTIVITY.running;
   s.shadow = 0;
@@ -151,17 +166,19 @@ export function failedEntry(c: SlowContext, reason: number, qualification: bigin
 /** Leave non-root operation. `vectoring`: the event during whose delivery the exit happens. */
 export function exitGuest(c: SlowContext, exit: VmExit, vectoring?: CpuEvent): void {
   const { s } = c;
-  set(c, 'exitReason', exit.reason);
-  set(c, 'exitQualification', exit.qualification);
-  set(c, 'guestLinearAddress', exit.linear);
-  set(c, 'guestPhysicalAddress', exit.gpa);
-  set(c, 'exitInterruptionInfo', exit.interruption);
-  set(c, 'exitInterruptionError', exit.error);
-  set(c, 'vectoringInfo', vectoring === undefined ? 0 : informationOf(vectoring));
-  set(c, 'vectoringError', vectoring?.errorCode ?? 0);
-  set(c, 'exitInstructionLength', exit.length || (vectoring?.length ?? 0));
-  set(c, 'exitInstructionInfo', exit.info);
-  set(c, 'entryInterruptionInfo', get32(c, 'entryInterruptionInfo') & 0x7fffffff);
+  const at = c.vmcs.locateToWrite();
+  const { words } = c.vmcs;
+  words[at + WORD.reason] = exit.reason;
+  put(c, at + WORD.qualification, exit.qualification);
+  put(c, at + WORD.linear, exit.linear);
+  put(c, at + WORD.gpa, exit.gpa);
+  words[at + WORD.interruption] = exit.interruption;
+  words[at + WORD.interruptionError] = exit.error;
+  words[at + WORD.vectoring] = vectoring === undefined ? 0 : informationOf(vectoring);
+  words[at + WORD.vectoringError] = vectoring?.errorCode ?? 0;
+  words[at + WORD.length] = exit.length || (vectoring?.length ?? 0);
+  words[at + WORD.info] = exit.info;
+  words[at + WORD.injection] = (words[at + WORD.injection] as number) & 0x7fffffff;
   saveGuest(c, exit);
   const isNmi = (exit.interruption & 0x80000700) >>> 0 === 0x80000200;
   const virtual = (s.pinControls & PIN.virtualNmi) !== 0;

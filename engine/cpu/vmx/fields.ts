@@ -11,7 +11,7 @@ export interface VmcsField {
   readonly encoding: number;
   readonly width: FieldWidth;
   readonly area: FieldArea;
-  /** Byte offset in our VMCS region; every field takes eight bytes. */
+  /** Byte offset in our VMCS region; every field takes eight bytes, whose upper part is 0 where the field has fewer. */
   readonly offset: number;
   /** Names of its bits, where it has some. */
   readonly bits?: Readonly<Record<number, string>>;
@@ -187,30 +187,39 @@ const BITS: Partial<Record<VmcsFieldName, Readonly<Record<number, string>>>> = {
 
 const WIDTHS: readonly FieldWidth[] = [16, 64, 32, 'natural'];
 const AREAS: readonly FieldArea[] = ['control', 'read-only', 'guest', 'host'];
-/** Where fields begin in a region: after revision, abort indicator and launch state. */
+/** Where fields begin in a region: after revision, abort indicator and launch state. Width, area and index of the encoding give the place. */
 const FIRST_OFFSET = 16;
+const PER_AREA = 32;
+const slotOf = (encoding: number): number =>
+  PER_AREA * (4 * ((encoding >>> 13) & 3) + ((encoding >>> 10) & 3)) + ((encoding >>> 1) & (PER_AREA - 1));
 
-const VMCS_FIELDS: readonly VmcsField[] = (Object.entries(ENCODINGS) as [VmcsFieldName, number][]).map(([name, encoding], i) => ({
-  name,
-  encoding,
-  width: WIDTHS[(encoding >>> 13) & 3] as FieldWidth,
-  area: AREAS[(encoding >>> 10) & 3] as FieldArea,
-  offset: FIRST_OFFSET + 8 * i,
-  ...(BITS[name] === undefined ? {} : { bits: BITS[name] }),
-}));
+export const VMCS_FIELDS: readonly VmcsField[] = (Object.entries(ENCODINGS) as [VmcsFieldName, number][]).map(
+  ([name, encoding]) => ({
+    name,
+    encoding,
+    width: WIDTHS[(encoding >>> 13) & 3] as FieldWidth,
+    area: AREAS[(encoding >>> 10) & 3] as FieldArea,
+    offset: FIRST_OFFSET + 8 * slotOf(encoding),
+    ...(BITS[name] === undefined ? {} : { bits: BITS[name] }),
+  }),
+);
 
 /** By name. */
 export const VMCS = Object.fromEntries(VMCS_FIELDS.map((field) => [field.name, field])) as Record<VmcsFieldName, VmcsField>;
 
-const byEncoding = new Map(VMCS_FIELDS.map((field) => [field.encoding, field]));
+/** Index of a field's first 32-bit word in a region, for code that is entered with every transition. */
+export const wordOf = (name: VmcsFieldName): number => VMCS[name].offset >>> 2;
+
+const bySlot: (VmcsField | undefined)[] = new Array(16 * PER_AREA).fill(undefined);
+for (const field of VMCS_FIELDS) bySlot[slotOf(field.encoding)] = field;
 
 /** The field VMREAD and VMWRITE mean by an encoding; `high`: its upper half (bit 0 of a 64-bit field's encoding). */
 export function fieldByEncoding(encoding: bigint): { readonly field: VmcsField; readonly high: boolean } | undefined {
   if (encoding > 0xffffn) return undefined;
   const number = Number(encoding);
-  const field = byEncoding.get(number & ~1);
+  const field = bySlot[slotOf(number)];
   const high = (number & 1) !== 0;
-  return field === undefined || (high && field.width !== 64) ? undefined : { field, high };
+  return field === undefined || field.encoding !== (number & ~1) || (high && field.width !== 64) ? undefined : { field, high };
 }
 
 /** Highest index in the encodings, as IA32_VMX_VMCS_ENUM has it (bits 9:1). */

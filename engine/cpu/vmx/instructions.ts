@@ -91,6 +91,7 @@ export function vmptrld(c: SlowContext, pointer: bigint): bigint {
   if (pointer === c.s.vmxonPointer) return fail(c, ERROR.loadVmxon);
   if (revisionAt(c, pointer) !== VMCS_REVISION) return fail(c, ERROR.loadRevision);
   c.s.vmcsPointer = pointer;
+  c.vmcs.forget();
   return STATUS.succeed;
 }
 

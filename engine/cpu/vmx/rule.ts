@@ -1,7 +1,7 @@
 /** One rule of VM entry: a name, the fields it compares, and whether they pass. */
 import type { SlowContext } from '../context.ts';
 import type { VmcsFieldName } from './fields.ts';
-import { get, get32 } from './region.ts';
+import { get, get32, RFLAGS_VM } from './region.ts';
 
 /** The current VMCS as rules read it. */
 export class EntryView {
@@ -16,19 +16,24 @@ export class EntryView {
     return get(this.c, name);
   }
 
-  /** A field of at most 32 bits. */
+  /** A field of at most 32 bits, or the low half of a longer one. */
   number(name: VmcsFieldName): number {
     return get32(this.c, name);
   }
 
-  /** Are all these bits set? */
+  /** Is one of these bits set? */
   has(name: VmcsFieldName, bits: number): boolean {
     return (this.number(name) & bits) !== 0;
   }
 
-  /** Secondary controls act only where the primary ones activate them. */
+  /** Secondary controls act only where the primary ones activate them; a change of that bit makes all rules due. */
   secondary(bit: number): boolean {
-    return (this.number('procControls') & 0x80000000) !== 0 && this.has('proc2Controls', bit);
+    return this.has('proc2Controls', bit) && this.has('procControls', 0x80000000);
+  }
+
+  /** A guest in virtual-8086 mode, whose segments have rules of their own: a change of the bit makes all rules due. */
+  get vm86(): boolean {
+    return (this.number('guestRflags') & RFLAGS_VM) !== 0;
   }
 
   /** No bit beyond the physical-address width, and the low bits of `mask` clear. */
@@ -40,18 +45,19 @@ export class EntryView {
 
 export interface Rule {
   readonly name: string;
+  /** Every field it reads. */
   readonly fields: readonly VmcsFieldName[];
   readonly ok: (v: EntryView) => boolean;
   /** Exit qualification of a failed guest-state rule (SDM vol. 3, 26.7). */
-  readonly qualification?: number;
+  readonly qualification: number;
+  /** It looks at memory or at the processor too. */
+  readonly beyondFields: boolean;
 }
 
-export const rule = (name: string, fields: readonly VmcsFieldName[], ok: (v: EntryView) => boolean, qualification = 0): Rule => ({
+export const rule = (name: string, fields: readonly VmcsFieldName[], ok: (v: EntryView) => boolean): Rule => ({
   name,
   fields,
   ok,
-  qualification,
+  qualification: 0,
+  beyondFields: false,
 });
-
-/** The first rule of the list that does not hold. */
-export const firstFailure = (rules: readonly Rule[], v: EntryView): Rule | undefined => rules.find((r) => !r.ok(v));

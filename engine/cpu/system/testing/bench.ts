@@ -16,6 +16,8 @@ import { readFlags, writeFlags } from '../../flags.ts';
 import type { CpuModel } from '../../model/model.ts';
 import { cpuModel } from '../../model/models.ts';
 import { vcpuState } from '../../state.ts';
+import { CurrentVmcs } from '../../vmx/current-vmcs.ts';
+import { RULE_INDEX } from '../../vmx/rule-index.ts';
 import { deliverEvent, faultEvent } from '../events.ts';
 import { resetVcpu } from '../reset.ts';
 
@@ -113,6 +115,7 @@ export class Bench implements SlowContext {
   readonly features: CpuModel;
   readonly index = 0;
   readonly vcpus = 2;
+  readonly vmcs: CurrentVmcs;
   readonly left: LeaveReason[] = [];
   readonly flushes: string[] = [];
   readonly ports: [port: number, size: number, value: number][] = [];
@@ -133,6 +136,7 @@ export class Bench implements SlowContext {
     this.memory.absent.clear();
     this.features = cpuModel(model, CLOCKS) as CpuModel;
     resetVcpu(this.s, this.features, 0);
+    this.vmcs = new CurrentVmcs(this.s, RULE_INDEX);
     this.host = {
       mmioRead: () => 0xffffffff,
       mmioWrite: () => {},

@@ -8,8 +8,9 @@ import { TestHost, testMachine } from '../../testing/machine.ts';
 import { AT, type RegisterValues, SEL, Stage } from '../../testing/stage.ts';
 import { interpreterImage, type TierCpu } from '../../testing/tiers.ts';
 import { VMCS_REVISION } from '../capabilities.ts';
+import { firstBroken } from '../entry.ts';
 import { VMCS, type VmcsFieldName } from '../fields.ts';
-import { EntryView, firstFailure, type Rule } from '../rule.ts';
+import { RULES } from '../rule-index.ts';
 
 const REGION = { vmxon: 0x40000, vmcs: 0x41000 } as const;
 const GUEST_CODE = 0x50000;
@@ -65,6 +66,11 @@ export class VmxStage {
     };
   }
 
+  /** The processor as routines see it. */
+  get context(): SlowContext {
+    return this.#core;
+  }
+
   field(name: VmcsFieldName): bigint {
     return this.stage.read(REGION.vmcs + VMCS[name].offset, 64);
   }
@@ -117,10 +123,11 @@ export class VmxStage {
     }
   }
 
-  /** Name of the first rule of a list that these fields break. */
-  failure(rules: readonly Rule[], fields: Fields): string | undefined {
+  /** Name of the first rule that these fields break. */
+  failure(fields: Fields): string | undefined {
     this.#fill(fields);
-    return firstFailure(rules, new EntryView(this.#core))?.name;
+    this.#core.vmcs.forget();
+    return RULES[firstBroken(this.#core)]?.name;
   }
 
   /** Enter a guest that runs `text`, with these fields changed, until the host runs again. */
