@@ -20,6 +20,7 @@ interface RunOptions {
   readonly cpu: string;
   readonly accel: string;
   readonly threads: string;
+  readonly jit: string;
   readonly serial: string;
   readonly name?: string;
   readonly reboot: boolean;
@@ -93,6 +94,7 @@ function machineOptions(command: Command, serial: string): Command {
     .option('--cpu <model>', 'processor model: x86-64-v2, qemu64 or x86-64-v2-vmx', 'x86-64-v2')
     .option('--accel <name>', 'what runs the guest; see `rootmode capabilities`', 'bare')
     .option('--threads <mode>', 'per-vcpu, or round-robin on one thread', 'per-vcpu')
+    .option('--jit <setting>', 'generate code for hot parts of the guest: on, off, or force for tests', 'off')
     .option('--serial <where>', 'stdio, file:PATH, console (for those who connect) or none', serial)
     .option('--no-reboot', 'end instead of resetting; after a triple fault with status 1 and a report')
     .addOption(new Option('--debug-exit', 'a debug exit port at 0xf4: writing V ends with status (V << 1) | 1'));

@@ -43,6 +43,8 @@ export const MachineSettings = z.strictObject({
   accel: z.enum(accelerators).default('bare'),
   /** One thread for each vCPU, or all of them round-robin on one. */
   threads: z.enum(['per-vcpu', 'round-robin']).default('per-vcpu'),
+  /** Hot code becomes WebAssembly (`on`), everything does at once (`force`, for tests), or nothing does. */
+  jit: z.enum(['off', 'on', 'force']).default('off'),
   serial: SerialTarget.default('stdio'),
   noReboot: z.boolean().default(false),
   debugExit: z.boolean().default(false),

@@ -5,6 +5,7 @@ import { FIXED, type MachineMemory } from '../memory/index.ts';
 import type { CpuHost, VcpuState } from './context.ts';
 import { decodeModeOf, flatSegmentsOf } from './derived.ts';
 import { type CodeAddress, CodeCache } from './interpreter/code-cache.ts';
+import { HEAT, Jit, type JitSetting, type RegionTable } from './jit/jit.ts';
 import type { ProcessorExports } from './linear-memory.ts';
 import { CPU_JUMPS, JUMP_ENTRIES, JUMP_ENTRY, JUMP_ENTRY_BYTES } from './regions.ts';
 import { ACCESS, TRANSLATED } from './routines/paging.ts';
@@ -32,6 +33,8 @@ export interface CodeLookupOptions {
   readonly exports: () => ProcessorExports;
   /** The host page begins to hold code: no other vCPU may keep a write entry for it. */
   readonly shootdown: () => void;
+  readonly jit: JitSetting;
+  readonly regions: RegionTable;
 }
 
 export class CodeLookup {
@@ -39,6 +42,7 @@ export class CodeLookup {
   readonly #tlb: Tlb;
   readonly #modes = new Map<number, DecodeMode>();
   readonly cache: CodeCache;
+  readonly jit: Jit | undefined;
 
   constructor(options: CodeLookupOptions) {
     this.#o = options;
@@ -50,12 +54,27 @@ export class CodeLookup {
       decode: options.decode,
       handlerOf: options.handlerOf,
       ends: options.ends,
+      heat: options.jit === 'off' ? 0 : HEAT[options.jit],
+      forgotten: (page) => (page === 'all' ? this.jit?.reset() : this.jit?.invalidate(page)),
       nextPage: () => this.#hostOfCode((BigInt.asUintN(64, s.rip + s.fetchBase) & ~0xfffn) + 0x1000n),
       protect: (page) => {
         this.#tlb.dropWrites(page);
         options.shootdown();
       },
     });
+    this.jit =
+      options.jit === 'off'
+        ? undefined
+        : new Jit({
+            s,
+            machine,
+            setting: options.jit,
+            decode: options.decode,
+            modeOf: (modeKey) => ({ mode: this.#modeOf(modeKey), flat: flatSegmentsOf(modeKey) }),
+            regions: options.regions,
+            mark: (host, bytes) => this.cache.mark(host, bytes),
+            isCopy: (page) => page === arena.base >>> 12,
+          });
   }
 
   /** Block at RIP, entered in the jump cache; 0 when there is none (a fault is queued) or the arena began anew. */
@@ -89,12 +108,16 @@ export class CodeLookup {
   }
 
   #codeAddress(host: number, modeKey: number, withinLimit: number): CodeAddress {
+    return { host, modeKey, mode: this.#modeOf(modeKey), flat: flatSegmentsOf(modeKey), withinLimit };
+  }
+
+  #modeOf(modeKey: number): DecodeMode {
     let mode = this.#modes.get(modeKey);
     if (mode === undefined) {
       mode = decodeModeOf(modeKey, this.#o.decodeFeatures);
       this.#modes.set(modeKey, mode);
     }
-    return { host, modeKey, mode, flat: flatSegmentsOf(modeKey), withinLimit };
+    return mode;
   }
 
   /** Host address of the code at a linear address, from the table of code pages or by a walk; -1 with the fault queued. */

@@ -1,5 +1,6 @@
 export { type CpuHost, GuestFault, type SlowContext, type VcpuState } from './context.ts';
 export { FLAG, readFlags, writeFlags } from './flags.ts';
+export type { JitSetting } from './jit/jit.ts';
 export { CPU_MODEL_NAMES, cpuModel } from './model/models.ts';
 export { createProcessor, type InterpreterImage, type Processor } from './processor.ts';
 export { GENERAL_REGISTERS, vcpuState } from './state.ts';

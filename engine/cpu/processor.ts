@@ -10,6 +10,8 @@ import type { CpuHost, SlowRoutineBody, VcpuState } from './context.ts';
 import { floatRoutines } from './fpu/routines.ts';
 import type { ExclusiveSection } from './instruction-context.ts';
 import { findHandler, type HandlerTree } from './interpreter/tracked-facts.ts';
+import type { JitSetting } from './jit/jit.ts';
+import { createRegionTable } from './jit/table.ts';
 import type { ProcessorExports } from './linear-memory.ts';
 import type { CpuModel } from './model/model.ts';
 import { CPU_REGION_BYTES } from './regions.ts';
@@ -39,6 +41,8 @@ export interface ProcessorOptions {
   readonly shootdown?: (vcpu: number) => void;
   /** Absent: there is no other thread. */
   readonly exclusive?: ExclusiveSection;
+  /** `force` makes regions of everything at once, for tests. */
+  readonly jit?: JitSetting;
 }
 
 export interface Processor {
@@ -75,6 +79,7 @@ export function createProcessor(options: ProcessorOptions): Processor {
   };
   const bases = Array.from({ length: vcpus }, (_, i) => machine.arena.take(`vcpu${i}`, CPU_REGION_BYTES, 4096));
   const arenas = Array.from({ length: vcpus }, (_, i) => machine.arena.take(`code${i}`, CODE_ARENA_BYTES, 4096));
+  const regions = createRegionTable();
   const cores = bases.map((base, index) => {
     return new VcpuCore({
       s: vcpuState.bind(machine.memory, base),
@@ -89,12 +94,15 @@ export function createProcessor(options: ProcessorOptions): Processor {
       ends: interpreter.ends,
       stack: interpreter.stack,
       arena: { base: arenas[index] as number, bytes: CODE_ARENA_BYTES },
+      jit: options.jit ?? 'off',
+      regions,
       shootdown: options.shootdown ?? (() => undefined),
       exclusive: options.exclusive ?? { begin: () => undefined, end: () => undefined },
     });
   });
   const coreAt = new Map(cores.map((core) => [core.s.base, core]));
-  const exports = instantiate(options, (cpu) => coreAt.get(cpu) as VcpuCore);
+  const exports = instantiate(options, regions.table, (cpu) => coreAt.get(cpu) as VcpuCore);
+  regions.connect(exports as unknown as WebAssembly.Exports);
   for (const core of cores) core.attach(exports);
   return {
     vcpu: (index) => cores[index] as VcpuCore,
@@ -109,13 +117,15 @@ export function createProcessor(options: ProcessorOptions): Processor {
   };
 }
 
-function instantiate(options: ProcessorOptions, core: (cpu: number) => VcpuCore): ProcessorExports {
+function instantiate(options: ProcessorOptions, table: WebAssembly.Table, core: (cpu: number) => VcpuCore): ProcessorExports {
   const { host, machine, interpreter } = options;
   const physical = (low: number, high: number): number => (low >>> 0) + (high >>> 0) * 2 ** 32;
   const env = {
     memory: machine.memory,
     slow: (cpu: number, record: number, id: number) => core(cpu).slow(record, id),
+    regions: table,
     lookup: (cpu: number) => core(cpu).lookup(),
+    hot: (cpu: number, block: number) => core(cpu).hot(block),
     mmioRead: (cpu: number, low: number, high: number, size: 1 | 2 | 4) =>
       host.mmioRead(core(cpu).index, physical(low, high), size),
     mmioWrite: (cpu: number, low: number, high: number, size: 1 | 2 | 4, value: number) => {

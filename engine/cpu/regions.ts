@@ -52,6 +52,8 @@ export const BLOCK = {
   generation2: 12, // u32
   first: 16, // u32 offset of the first instruction from the start of its page
   crossing: 20, // u32 1 when the block touches two pages
+  region: 24, // u32 slot of the region that begins here in the table of regions, 0 when there is none
+  heat: 28, // u32 entries left until the JIT is told of the block
 } as const;
 
 /** What a handler tells the dispatch loop. */

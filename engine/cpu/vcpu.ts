@@ -8,6 +8,7 @@ import { derivePollMask } from './derived.ts';
 import { EventContext } from './event-context.ts';
 import { FLAG } from './flags.ts';
 import type { InstructionContextOptions } from './instruction-context.ts';
+import type { JitSetting, RegionTable } from './jit/jit.ts';
 import { type ProcessorExports, WalkedMemory } from './linear-memory.ts';
 import { EXIT } from './regions.ts';
 import { stackFault } from './stack-fault.ts';
@@ -33,6 +34,8 @@ export interface VcpuOptions extends InstructionContextOptions {
   readonly arena: { readonly base: number; readonly bytes: number };
   /** Make every other vCPU drop its write entries and wait until it has. */
   readonly shootdown: (vcpu: number) => void;
+  readonly jit: JitSetting;
+  readonly regions: RegionTable;
 }
 
 const NO_SHADOW = 0xffffffff;
@@ -199,6 +202,12 @@ export class VcpuCore extends EventContext {
   /** Block at RIP; 0 when there is none (a fault is queued) or the arena began anew. */
   lookup(): number {
     return this.#code.lookup();
+  }
+
+  /** A block was entered often enough to deserve a region. */
+  hot(block: number): number {
+    this.#code.jit?.hot(block >>> 0);
+    return 0;
   }
 
   /** Decoded bytes were overwritten by this vCPU. */

@@ -50,14 +50,14 @@ interface Parts {
 }
 
 function build({ settings, memory: shared, interpreter, role }: ThreadPlan, ports: ThreadPorts): Parts {
-  const { memoryKiB, cpus, cpu, threads, debugExit } = settings;
+  const { memoryKiB, cpus, cpu, threads, debugExit, jit } = settings;
   const memory = createMachineMemory({ ramBytes: memoryKiB * 1024, vcpus: cpus, memory: shared, hostNow: ports.hostNow });
   const gate = new Gate(memory);
   const observation = createObservation(memory);
   const rings = takeSerialRings(memory);
   const line = createSerialLine(rings);
   const keeperPlace = memory.arena.take('deadline-keeper', 8, 64);
-  const machine = createBareMachine({ memory, model: cpu, interpreter, observation });
+  const machine = createBareMachine({ memory, model: cpu, interpreter, observation, jit });
   const keeper = createDeadlineKeeper({
     memory,
     place: keeperPlace,

@@ -16,6 +16,7 @@ export interface RunWords {
   readonly cpu: string;
   readonly accel: string;
   readonly threads: string;
+  readonly jit: string;
   readonly serial: string;
   readonly name?: string | undefined;
   /** False after `--no-reboot`. */
@@ -40,6 +41,7 @@ export function runSettings(words: RunWords): MachineSettings {
     cpu: oneOf('--cpu', words.cpu, cpuModels),
     accel: oneOf('--accel', words.accel, accelerators, '; `rootmode capabilities` shows why no other'),
     threads: oneOf('--threads', words.threads, ['per-vcpu', 'round-robin']),
+    jit: oneOf('--jit', words.jit, ['off', 'on', 'force']),
     serial: words.serial as MachineSettingsInput['serial'],
     noReboot: !words.reboot,
     debugExit: words.debugExit ?? false,

@@ -30,6 +30,7 @@ export class Code {
   readonly #locals: ValueType[] = [];
   readonly #parameters: number;
   #depth = 0;
+  readonly #hints: { readonly at: number; readonly likely: boolean }[] = [];
 
   constructor(parameters: number) {
     this.#parameters = parameters;
@@ -149,10 +150,16 @@ export class Code {
     this.#sink.u32(functionIndex);
   }
 
-  callIndirect(typeIndex: number): void {
+  callIndirect(typeIndex: number, table = 0): void {
     this.#sink.byte(OP.call_indirect);
     this.#sink.u32(typeIndex);
-    this.#sink.u32(0);
+    this.#sink.u32(table);
+  }
+
+  returnCallIndirect(typeIndex: number, table = 0): void {
+    this.#sink.byte(OP.return_call_indirect);
+    this.#sink.u32(typeIndex);
+    this.#sink.u32(table);
   }
 
   memoryCopy(): void {
@@ -171,7 +178,9 @@ export class Code {
     return this.#open(OP.loop, type);
   }
 
-  if(type?: ValueType): Label {
+  /** `likely`: a hint for the compiler where the condition is nearly always, or nearly never, true. */
+  if(type?: ValueType, likely?: boolean): Label {
+    this.#hint(likely);
     return this.#open(OP.if, type);
   }
 
@@ -189,7 +198,8 @@ export class Code {
     this.#sink.u32(this.#depth - label.depth);
   }
 
-  brIf(label: Label): void {
+  brIf(label: Label, likely?: boolean): void {
+    this.#hint(likely);
     this.#sink.byte(OP.br_if);
     this.#sink.u32(this.#depth - label.depth);
   }
@@ -212,23 +222,39 @@ export class Code {
   /** The function as the code section wants it: size, local declarations, instructions, end. */
   finish(): Uint8Array {
     const body = new ByteSink();
-    const runs: [number, ValueType][] = [];
-    for (const type of this.#locals) {
-      const last = runs.at(-1);
-      if (last && last[1] === type) last[0]++;
-      else runs.push([1, type]);
-    }
-    body.u32(runs.length);
-    for (const [count, type] of runs) {
-      body.u32(count);
-      body.byte(VALUE_TYPE[type]);
-    }
+    this.#writeLocals(body);
     body.raw(this.#sink.view());
     body.byte(OP.end);
     const sized = new ByteSink();
     sized.u32(body.length);
     sized.raw(body.view());
     return sized.view().slice();
+  }
+
+  /** Branch hints by offset in the body (WebAssembly branch hinting, custom section `metadata.code.branch_hint`). */
+  get hints(): readonly { readonly at: number; readonly likely: boolean }[] {
+    if (this.#hints.length === 0) return [];
+    const locals = new ByteSink();
+    this.#writeLocals(locals);
+    return this.#hints.map(({ at, likely }) => ({ at: at + locals.length, likely }));
+  }
+
+  #hint(likely: boolean | undefined): void {
+    if (likely !== undefined) this.#hints.push({ at: this.#sink.length, likely });
+  }
+
+  #writeLocals(out: ByteSink): void {
+    const runs: [number, ValueType][] = [];
+    for (const type of this.#locals) {
+      const last = runs.at(-1);
+      if (last && last[1] === type) last[0]++;
+      else runs.push([1, type]);
+    }
+    out.u32(runs.length);
+    for (const [count, type] of runs) {
+      out.u32(count);
+      out.byte(VALUE_TYPE[type]);
+    }
   }
 
   #open(opcode: number, type?: ValueType): Label {

@@ -21,10 +21,11 @@ export class ModuleBuilder {
   readonly #types: Signature[] = [];
   readonly #typeIndex = new Map<string, number>();
   readonly #imports: Import[] = [];
-  readonly #functions: { type: number; body: Uint8Array | undefined; name: string }[] = [];
+  readonly #functions: { type: number; body: Uint8Array | undefined; name: string; hints: Code['hints'] }[] = [];
   readonly #exports: { name: string; index: number }[] = [];
   #memory: { pages: number } | undefined;
   #table: { elements: readonly number[] } | undefined;
+  #importedTable: { module: string; name: string; least: number } | undefined;
 
   type(signature: Signature): number {
     const key = `${signature.parameters.join()}>${signature.results.join()}`;
@@ -47,13 +48,18 @@ export class ModuleBuilder {
     this.#memory = { pages };
   }
 
+  /** Import a table of functions, of at least `least` slots: it is table 0, the module's own becomes table 1. */
+  importTable(module: string, name: string, least: number): void {
+    this.#importedTable = { module, name, least };
+  }
+
   /** A table of the module's own, holding these functions from slot 0 on. */
   table(elements: readonly number[]): void {
     this.#table = { elements };
   }
 
   declare(name: string, signature: Signature): number {
-    this.#functions.push({ type: this.type(signature), body: undefined, name });
+    this.#functions.push({ type: this.type(signature), body: undefined, name, hints: [] });
     return this.#imports.length + this.#functions.length - 1;
   }
 
@@ -61,6 +67,7 @@ export class ModuleBuilder {
     const entry = this.#functions[index - this.#imports.length];
     if (!entry || entry.body) throw new RangeError(`function ${index} is not there to define`);
     entry.body = code.finish();
+    entry.hints = code.hints;
   }
 
   /** Bytes of a defined function, for size budgets. */
@@ -93,7 +100,16 @@ export class ModuleBuilder {
       }
     });
     section(2, (s) => {
-      s.u32(this.#imports.length + (this.#memory ? 1 : 0));
+      const shared = this.#importedTable;
+      s.u32(this.#imports.length + (this.#memory ? 1 : 0) + (shared ? 1 : 0));
+      if (shared) {
+        s.name(shared.module);
+        s.name(shared.name);
+        s.byte(0x01);
+        s.byte(0x70);
+        s.byte(0x00); // no maximum
+        s.u32(shared.least);
+      }
       if (this.#memory) {
         s.name('env');
         s.name('memory');
@@ -132,13 +148,34 @@ export class ModuleBuilder {
     });
     if (table) {
       section(9, (s) => {
+        const number = this.#importedTable ? 1 : 0;
         s.u32(1);
-        s.u32(0);
+        s.u32(number === 0 ? 0 : 2);
+        if (number !== 0) s.u32(number);
         s.byte(0x41);
         s.s32(0);
         s.byte(0x0b);
+        if (number !== 0) s.byte(0x00); // functions
         s.u32(table.elements.length);
         for (const index of table.elements) s.u32(index);
+      });
+    }
+    const hinted = this.#functions.flatMap((f, i) =>
+      f.hints.length === 0 ? [] : [{ index: this.#imports.length + i, hints: f.hints }],
+    );
+    if (hinted.length > 0) {
+      section(0, (s) => {
+        s.name('metadata.code.branch_hint');
+        s.u32(hinted.length);
+        for (const { index, hints } of hinted) {
+          s.u32(index);
+          s.u32(hints.length);
+          for (const { at, likely } of hints) {
+            s.u32(at);
+            s.u32(1);
+            s.byte(likely ? 1 : 0);
+          }
+        }
       });
     }
     section(10, (s) => {

@@ -34,6 +34,10 @@ export interface CodeCacheOptions {
   readonly decode: Decode;
   readonly handlerOf: (variant: Variant) => number;
   readonly ends: readonly boolean[];
+  /** Entries after which a block is hot; 0: never. */
+  readonly heat: number;
+  /** Blocks of a host page, or all, are no longer valid. */
+  readonly forgotten: (hostPage: number | 'all') => void;
   /** Host address of the page after the one that holds this byte, or -1 when it cannot be fetched (the fault is queued). */
   readonly nextPage: () => number;
   /** The page begins to hold code: no vCPU may keep a write entry for it. */
@@ -77,12 +81,14 @@ export class CodeCache {
   reset(): void {
     for (const page of this.#pages.values()) for (const block of page.values()) this.#stop(block);
     this.#pages.clear();
+    this.#o.forgotten('all');
     this.#next = this.#o.arena.base;
     this.resets++;
   }
 
   /** Bytes in a host page were overwritten: its blocks of this vCPU end at the next instruction. */
   invalidate(hostPage: number): void {
+    this.#o.forgotten(hostPage);
     const blocks = this.#pages.get(hostPage);
     if (!blocks) return;
     for (const block of blocks.values()) this.#stop(block);
@@ -114,7 +120,7 @@ export class CodeCache {
       const copy = u8.slice(host, host + Math.min(inPage, MAX_RECORDS * LONGEST));
       const block = this.#decodeCopy(address, copy);
       if (block === undefined) return this.#crossing(address, page, key);
-      this.#mark(host, block.bytes);
+      this.mark(host, block.bytes);
       if (!sameBytes(copy, u8, host, block.bytes)) continue;
       this.#header(host, host);
       return this.#remember({ page, key, records: block.records });
@@ -157,8 +163,8 @@ export class CodeCache {
     const second = this.#o.nextPage();
     if (second < 0) return 0;
     this.#beginProtection(second);
-    this.#mark(host, have);
-    this.#mark(second, LONGEST);
+    this.mark(host, have);
+    this.mark(second, LONGEST);
     const bytes = new Uint8Array(2 * LONGEST);
     bytes.set(u8.subarray(host, host + have));
     bytes.set(u8.subarray(second, second + LONGEST), have);
@@ -212,6 +218,8 @@ export class CodeCache {
     u32[word + (BLOCK.generation2 >>> 2)] = u32[generationAt(second) >>> 2] as number;
     u32[word + (BLOCK.first >>> 2)] = first & 0xfff;
     u32[word + (BLOCK.crossing >>> 2)] = first >>> 12 === second >>> 12 ? 0 : 1;
+    u32[word + (BLOCK.region >>> 2)] = 0;
+    u32[word + (BLOCK.heat >>> 2)] = this.#o.heat;
   }
 
   #remember(block: { page: number; key: number; records: number }): number {
@@ -228,11 +236,12 @@ export class CodeCache {
     const { i32 } = this.#o.machine;
     const info = (FIXED.pageInfo + (host >>> 12) * 16) >>> 2;
     if (i32[info] !== 0 || i32[info + 1] !== 0) return;
-    this.#mark(host, 1);
+    this.mark(host, 1);
     this.#o.protect(host >>> 12);
   }
 
-  #mark(host: number, bytes: number): void {
+  /** Bytes of a page that holds code are decoded: a write to them is one to code. */
+  mark(host: number, bytes: number): void {
     const { i32 } = this.#o.machine;
     const info = (FIXED.pageInfo + (host >>> 12) * 16) >>> 2;
     const last = Math.min((host & 0xfff) + bytes, PAGE) - 1;

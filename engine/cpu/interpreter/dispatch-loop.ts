@@ -21,6 +21,7 @@ import {
 } from '../regions.ts';
 import { offsetOf, type VcpuFieldName } from '../state.ts';
 import { CaseFrame, LocalPool, type LoopLabels } from './frames.ts';
+import { RegionEntry } from './region-entry.ts';
 
 export interface LoopOptions {
   /** IR of the handlers that stand in the loop, in order of their numbers. */
@@ -28,6 +29,8 @@ export interface LoopOptions {
   readonly functionIndex: (name: string) => number;
   /** Type (i32 cpu, i32 record) → i32 of handler functions. */
   readonly handlerType: number;
+  /** Type (i32 cpu) → i32 of regions, which stand in table 0; handlers stand in table 1. */
+  readonly regionType: number;
   /** Host address of an array of u32: executions by handler number are counted there. For profiles only. */
   readonly profileAt?: number;
 }
@@ -51,6 +54,7 @@ class LoopWriter {
   readonly #entry: number;
   readonly #rip: number;
   readonly #linear: number;
+  readonly #region: RegionEntry;
 
   constructor(code: Code, options: LoopOptions) {
     this.#code = code;
@@ -63,6 +67,11 @@ class LoopWriter {
     this.#entry = code.local('i32');
     this.#rip = code.local('i64');
     this.#linear = code.local('i64');
+    this.#region = new RegionEntry(code, {
+      functionIndex: options.functionIndex,
+      regionType: options.regionType,
+      locals: { rip: this.#rip, budget: this.#budget, record: this.#record, status: this.#status },
+    });
   }
 
   write(): void {
@@ -98,12 +107,12 @@ class LoopWriter {
     code.end(); // status
     this.#serveStatus({ next, branch, takeRel });
     code.end(); // takeRel
-    this.#takeRelative(next, lookup);
+    this.#takeRelative(next, lookup, outer);
     code.end(); // branch
     code.br(lookup);
     code.end(); // next
     code.end(); // lookup
-    this.#lookUp();
+    this.#lookUp(outer);
     code.br(outer);
     code.end();
     code.i32(EXIT.limit);
@@ -152,7 +161,7 @@ class LoopWriter {
     code.memory('i32.load16_u', REC.op);
     code.i32(count);
     code.op('i32.sub');
-    code.callIndirect(handlerType);
+    code.callIndirect(handlerType, 1);
     code.tee(this.#status);
     code.brIf(labels.status);
     code.get(this.#record);
@@ -277,7 +286,7 @@ class LoopWriter {
   }
 
   /** Taken direct branch: within the page by the record's link, else through the lookup. */
-  #takeRelative(next: Label, lookup: Label): void {
+  #takeRelative(next: Label, lookup: Label, outer: Label): void {
     const code = this.#code;
     const searchAndLink = (): void => {
       code.i32(STATUS.takeRel);
@@ -331,6 +340,7 @@ class LoopWriter {
     code.if();
     searchAndLink();
     code.end();
+    this.#region.enter(this.#found, outer);
     code.get(this.#found);
     code.tee(this.#block);
     code.i32(BLOCK_BYTES);
@@ -340,7 +350,7 @@ class LoopWriter {
   }
 
   /** RIP is set; find its block, or leave. */
-  #lookUp(): void {
+  #lookUp(outer: Label): void {
     const code = this.#code;
     this.#pollAt(() => undefined);
     code.get(this.#budget);
@@ -399,6 +409,7 @@ class LoopWriter {
     code.end();
     code.end();
     this.#link();
+    this.#region.enter(this.#found, outer);
     code.get(this.#found);
     code.tee(this.#block);
     code.i32(BLOCK_BYTES);

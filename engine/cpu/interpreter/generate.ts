@@ -38,6 +38,7 @@ export interface Interpreter {
 const IMPORTS: Record<string, Signature> = {
   slow: { parameters: ['i32', 'i32', 'i32'], results: ['i32'] },
   lookup: { parameters: ['i32'], results: ['i32'] },
+  hot: { parameters: ['i32', 'i32'], results: ['i32'] },
   mmioRead: { parameters: ['i32', 'i32', 'i32', 'i32'], results: ['i32'] },
   mmioWrite: { parameters: ['i32', 'i32', 'i32', 'i32', 'i32'], results: ['i32'] },
   codeWritten: { parameters: ['i32', 'i32', 'i32'], results: ['i32'] },
@@ -53,6 +54,7 @@ interface Handler {
 }
 
 const HANDLER: Signature = { parameters: ['i32', 'i32'], results: ['i32'] };
+const REGION: Signature = { parameters: ['i32'], results: ['i32'] };
 
 /** Every distinct handler of the definitions, and the trees that lead to them (numbers are indexes into `handlers`). */
 function collectHandlers(definitions: readonly Definition[]): { handlers: Handler[]; trees: (HandlerTree | undefined)[][] } {
@@ -110,6 +112,7 @@ export function generateInterpreter(
     return found;
   };
   module.importSharedMemory(1);
+  module.importTable('env', 'regions', 1);
   for (const [name, signature] of Object.entries(IMPORTS)) index.set(name, module.importFunction('env', name, signature));
   for (const r of ROUTINES) index.set(r.name, module.declare(r.name, { parameters: r.parameters, results: [r.result] }));
   for (const r of ROUTINES) module.define(functionIndex(r.name), buildRoutine(r, functionIndex));
@@ -140,11 +143,17 @@ export function generateInterpreter(
     inline: inline.map((entry) => buildHandler(entry.handler).statements),
     functionIndex,
     handlerType: module.type(HANDLER),
+    regionType: module.type(REGION),
     ...options,
   });
   if (loop.size > LIMITS.loopBytes)
     throw new RangeError(`the dispatch loop has ${loop.size} bytes, more than ${LIMITS.loopBytes}`);
   module.define(run, loop);
+  const noRegion = module.declare('noRegion', REGION);
+  const nothing = new Code(1);
+  nothing.i32(0);
+  module.define(noRegion, nothing);
+  module.export('noRegion', noRegion);
   module.export('run', run);
   for (const r of ROUTINES) module.export(r.name, functionIndex(r.name));
 

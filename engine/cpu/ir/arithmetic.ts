@@ -15,7 +15,11 @@ const cell = (value: Var): VarCell => value as unknown as VarCell;
 const maskOf = (width: number): bigint => (1n << BigInt(width)) - 1n;
 
 export class IrArithmetic {
-  readonly ir = new IrBuilder();
+  readonly ir: IrBuilder;
+
+  constructor(ir = new IrBuilder()) {
+    this.ir = ir;
+  }
 
   const(value: number | bigint): Int {
     return int(this.ir.const64(BigInt(value)));

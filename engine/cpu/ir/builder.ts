@@ -6,32 +6,32 @@ import type { Exit, Node, NodeOp, Statement, VarCell } from './node.ts';
 
 export class IrBuilder {
   readonly root: Statement[] = [];
-  #block: Statement[] = this.root;
-  #epoch = 0;
-  #loopDepth = 0;
-  #dead = false;
+  protected current: Statement[] = this.root;
+  protected epoch = 0;
+  protected loopDepth = 0;
+  protected isDead = false;
 
   /** True after an exit on this path: nothing after it is reachable. */
   get dead(): boolean {
-    return this.#dead;
+    return this.isDead;
   }
 
   // ---- values ----
 
   const64(value: bigint): Node {
-    return this.#node({ op: 'const64', value: BigInt.asUintN(64, value) }, 'i64', [], 'pure');
+    return this.node({ op: 'const64', value: BigInt.asUintN(64, value) }, 'i64', [], 'pure');
   }
 
   const32(value: number): Node {
-    return this.#node({ op: 'const32', value: value | 0 }, 'i32', [], 'pure');
+    return this.node({ op: 'const32', value: value | 0 }, 'i32', [], 'pure');
   }
 
   constV(low: bigint, high: bigint): Node {
-    return this.#node({ op: 'constV', low, high }, 'v128', [], 'pure');
+    return this.node({ op: 'constV', low, high }, 'v128', [], 'pure');
   }
 
   param(local: number, type: ValueType): Node {
-    return this.#node({ op: 'param', local }, type, [], 'pure');
+    return this.node({ op: 'param', local }, type, [], 'pure');
   }
 
   numeric(name: NumericOp, ...args: Node[]): Node {
@@ -40,68 +40,68 @@ export class IrBuilder {
       if ('node' in folded) return folded.node;
       return folded.type === 'i64' ? this.const64(folded.value as bigint) : this.const32(folded.value as number);
     }
-    return this.#node({ op: 'numeric', name }, resultType(name), args, 'pure');
+    return this.node({ op: 'numeric', name }, resultType(name), args, 'pure');
   }
 
   /** An operator that traps on some operands: evaluated exactly where it stands. */
   trapping(name: NumericOp, a: Node, b: Node): Node {
-    return this.#define(this.#node({ op: 'numeric', name }, 'i64', [a, b], 'effect'));
+    return this.define(this.node({ op: 'numeric', name }, 'i64', [a, b], 'effect'));
   }
 
   saturating(name: SaturatingOp, arg: Node): Node {
-    return this.#node({ op: 'saturating', name }, 'i64', [arg], 'pure');
+    return this.node({ op: 'saturating', name }, 'i64', [arg], 'pure');
   }
 
   simd(name: SimdOp, type: ValueType, ...args: Node[]): Node {
-    return this.#node({ op: 'simd', name }, type, args, 'pure');
+    return this.node({ op: 'simd', name }, type, args, 'pure');
   }
 
   lane(name: SimdLaneOp, lane: number, type: ValueType, ...args: Node[]): Node {
-    return this.#node({ op: 'lane', name, lane }, type, args, 'pure');
+    return this.node({ op: 'lane', name, lane }, type, args, 'pure');
   }
 
   shuffle(lanes: readonly number[], a: Node, b: Node): Node {
-    return this.#node({ op: 'shuffle', lanes }, 'v128', [a, b], 'pure');
+    return this.node({ op: 'shuffle', lanes }, 'v128', [a, b], 'pure');
   }
 
   select(condition: Node, a: Node, b: Node): Node {
     if (condition.what.op === 'const32') return condition.what.value !== 0 ? a : b;
-    return this.#node({ op: 'select' }, a.type, [a, b, condition], 'pure');
+    return this.node({ op: 'select' }, a.type, [a, b, condition], 'pure');
   }
 
   /** Read host memory that statements may change. */
   load(name: MemoryOp, address: Node, offset = 0): Node {
-    return this.#define(this.#node({ op: 'load', name, offset }, name.startsWith('i32') ? 'i32' : 'i64', [address], 'read'));
+    return this.define(this.node({ op: 'load', name, offset }, name.startsWith('i32') ? 'i32' : 'i64', [address], 'read'));
   }
 
   loadV(address: Node, offset = 0): Node {
-    return this.#define(this.#node({ op: 'loadV', offset }, 'v128', [address], 'read'));
+    return this.define(this.node({ op: 'loadV', offset }, 'v128', [address], 'read'));
   }
 
   atomic(name: AtomicOp, offset: number, type: ValueType, ...args: Node[]): Node {
-    this.#epoch++;
-    const node = this.#define(this.#node({ op: 'atomic', name, offset }, type, args, 'effect'));
-    this.#epoch++;
+    this.epoch++;
+    const node = this.define(this.node({ op: 'atomic', name, offset }, type, args, 'effect'));
+    this.epoch++;
     return node;
   }
 
   guestLoad(bits: 8 | 16 | 32 | 64 | 128, linear: Node): Node {
-    return this.#define(this.#node({ op: 'guestLoad', bits }, bits === 128 ? 'v128' : 'i64', [linear], 'effect'));
+    return this.define(this.node({ op: 'guestLoad', bits }, bits === 128 ? 'v128' : 'i64', [linear], 'effect'));
   }
 
   guestRef(bits: 8 | 16 | 32 | 64, linear: Node): Node {
-    this.#epoch++;
-    const node = this.#define(this.#node({ op: 'guestRef', bits }, 'i32', [linear], 'effect'));
-    this.#epoch++;
+    this.epoch++;
+    const node = this.define(this.node({ op: 'guestRef', bits }, 'i32', [linear], 'effect'));
+    this.epoch++;
     return node;
   }
 
   /** Call a function of the module by name; `changesState` false for functions that only compute. */
   call(callee: string, type: ValueType, args: readonly Node[], changesState: boolean): Node {
-    if (!changesState) return this.#define(this.#node({ op: 'call', callee }, type, args, 'effect'));
-    this.#epoch++;
-    const node = this.#define(this.#node({ op: 'call', callee }, type, args, 'effect'));
-    this.#epoch++;
+    if (!changesState) return this.define(this.node({ op: 'call', callee }, type, args, 'effect'));
+    this.epoch++;
+    const node = this.define(this.node({ op: 'call', callee }, type, args, 'effect'));
+    this.epoch++;
     return node;
   }
 
@@ -114,42 +114,42 @@ export class IrBuilder {
   }
 
   valueOf(variable: VarCell): Node {
-    return this.#define(this.#node({ op: 'variable', variable }, variable.type, [], 'read'));
+    return this.define(this.node({ op: 'variable', variable }, variable.type, [], 'read'));
   }
 
   assign(variable: VarCell, value: Node): void {
-    this.#state({ s: 'assign', variable, value: use(value), epoch: this.#epoch });
+    this.state({ s: 'assign', variable, value: use(value), epoch: this.epoch });
   }
 
   // ---- statements ----
 
   store(name: MemoryOp, address: Node, value: Node, offset = 0): void {
-    this.#state({ s: 'store', name, offset, address: use(address), value: use(value), epoch: this.#epoch });
+    this.state({ s: 'store', name, offset, address: use(address), value: use(value), epoch: this.epoch });
   }
 
   storeV(address: Node, value: Node, offset = 0): void {
-    this.#state({ s: 'storeV', offset, address: use(address), value: use(value), epoch: this.#epoch });
+    this.state({ s: 'storeV', offset, address: use(address), value: use(value), epoch: this.epoch });
   }
 
   /** Guest stores do not change processor state, so reads may move over them; stores to memory that may be code leave that to the callee. */
   guestStore(bits: 8 | 16 | 32 | 64 | 128, linear: Node, value: Node): void {
-    this.#push({ s: 'guestStore', bits, linear: use(linear), value: use(value), epoch: this.#epoch });
+    this.push({ s: 'guestStore', bits, linear: use(linear), value: use(value), epoch: this.epoch });
   }
 
   copy(to: Node, from: Node, bytes: Node): void {
-    this.#state({ s: 'copy', to: use(to), from: use(from), bytes: use(bytes), epoch: this.#epoch });
+    this.state({ s: 'copy', to: use(to), from: use(from), bytes: use(bytes), epoch: this.epoch });
   }
 
   fill(to: Node, value: Node, bytes: Node): void {
-    this.#state({ s: 'fill', to: use(to), value: use(value), bytes: use(bytes), epoch: this.#epoch });
+    this.state({ s: 'fill', to: use(to), value: use(value), bytes: use(bytes), epoch: this.epoch });
   }
 
   exit(exit: Exit): void {
     if (exit.exit === 'branch') use(exit.target);
     if (exit.exit === 'status') use(exit.status);
     if (exit.exit === 'return' && exit.value) use(exit.value);
-    this.#push({ s: 'exit', exit, epoch: this.#epoch });
-    this.#dead = true;
+    this.push({ s: 'exit', exit, epoch: this.epoch });
+    this.isDead = true;
   }
 
   if(condition: Node, then: () => void, otherwise?: () => void): void {
@@ -158,77 +158,77 @@ export class IrBuilder {
       else otherwise?.();
       return;
     }
-    const outer = this.#block;
+    const outer = this.current;
     const statement = {
       s: 'if' as const,
       condition: use(condition),
       // biome-ignore lint/suspicious/noThenProperty: a branch of the IR, which nothing awaits
       then: [] as Statement[],
       otherwise: [] as Statement[],
-      epoch: this.#epoch,
+      epoch: this.epoch,
     };
-    this.#push(statement);
-    const thenDead = this.#inside(statement.then, then);
-    const otherwiseDead = otherwise ? this.#inside(statement.otherwise, otherwise) : false;
-    this.#block = outer;
-    this.#dead = thenDead && otherwiseDead;
-    this.#epoch++;
+    this.push(statement);
+    const thenDead = this.inside(statement.then, then);
+    const otherwiseDead = otherwise ? this.inside(statement.otherwise, otherwise) : false;
+    this.current = outer;
+    this.isDead = thenDead && otherwiseDead;
+    this.epoch++;
   }
 
   while(condition: () => Node, body: () => void): void {
-    const outer = this.#block;
+    const outer = this.current;
     const before: Statement[] = [];
     const inside: Statement[] = [];
-    this.#epoch++;
-    this.#loopDepth++;
-    this.#block = before;
+    this.epoch++;
+    this.loopDepth++;
+    this.current = before;
     const value = use(condition());
-    outer.push({ s: 'while', before, condition: value, body: inside, epoch: this.#epoch });
-    this.#inside(inside, body);
-    this.#loopDepth--;
-    this.#block = outer;
-    this.#dead = false;
-    this.#epoch++;
+    outer.push({ s: 'while', before, condition: value, body: inside, epoch: this.epoch });
+    this.inside(inside, body);
+    this.loopDepth--;
+    this.current = outer;
+    this.isDead = false;
+    this.epoch++;
   }
 
-  #inside(block: Statement[], body: () => void): boolean {
-    this.#block = block;
-    this.#dead = false;
-    this.#epoch++;
+  protected inside(block: Statement[], body: () => void): boolean {
+    this.current = block;
+    this.isDead = false;
+    this.epoch++;
     body();
-    const dead = this.#dead;
-    this.#dead = false;
+    const dead = this.isDead;
+    this.isDead = false;
     return dead;
   }
 
-  #state(statement: Statement): void {
-    this.#push(statement);
-    this.#epoch++;
+  protected state(statement: Statement): void {
+    this.push(statement);
+    this.epoch++;
   }
 
-  #push(statement: Statement): void {
-    if (!this.#dead) this.#block.push(statement);
+  protected push(statement: Statement): void {
+    if (!this.isDead) this.current.push(statement);
   }
 
-  #node(what: NodeOp, type: ValueType, args: readonly Node[], kind: Node['kind']): Node {
+  protected node(what: NodeOp, type: ValueType, args: readonly Node[], kind: Node['kind']): Node {
     const node: Node = {
       what,
       type,
       args,
       kind,
-      epoch: this.#epoch,
-      loopDepth: this.#loopDepth,
+      epoch: this.epoch,
+      loopDepth: this.loopDepth,
       uses: 0,
       inline: false,
       local: -1,
     };
     for (const arg of args) use(arg);
-    if (kind === 'pure' && args.length > 0) this.#define(node);
+    if (kind === 'pure' && args.length > 0) this.define(node);
     return node;
   }
 
-  #define(node: Node): Node {
-    this.#push({ s: 'def', node });
+  protected define(node: Node): Node {
+    this.push({ s: 'def', node });
     return node;
   }
 }

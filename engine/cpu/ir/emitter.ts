@@ -17,6 +17,7 @@ import { type Field, SLOW, type SlowName } from '../../isa/fields.ts';
 import type { MemoryOp } from '../../wasm/opcodes.ts';
 import { offsetOf, type VcpuFieldName, vcpuState } from '../state.ts';
 import { bool, int, node, vec } from './arithmetic.ts';
+import { IrBuilder } from './builder.ts';
 import { IrFlags } from './flags.ts';
 import type { Node } from './node.ts';
 
@@ -63,8 +64,8 @@ export class IrEmitter extends IrFlags implements Emitter {
   usesStack = false;
   #ending: 'finish' | 'fall' | 'shadow' = 'finish';
 
-  constructor(facts: Facts, bind: (emitter: IrEmitter) => Binding) {
-    super();
+  constructor(facts: Facts, bind: (emitter: IrEmitter) => Binding, ir = new IrBuilder()) {
+    super(ir);
     this.cpu = this.ir.param(0, 'i32');
     this.#facts = facts;
     this.#binding = bind(this);

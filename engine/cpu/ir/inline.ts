@@ -19,7 +19,7 @@ export function chooseInline(block: readonly Statement[], loopDepth = 0): void {
       const { node } = statement;
       if (!node.inline && (node.uses > 0 || node.kind === 'effect')) markOperands(node.args, node.epoch, node.loopDepth);
       if (!node.inline && node.uses === 0 && node.kind !== 'effect') release(node);
-    } else {
+    } else if ('epoch' in statement) {
       markOperands(operandsOf(statement), statement.epoch, loopDepth);
     }
   }

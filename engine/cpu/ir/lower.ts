@@ -1,7 +1,7 @@
 /** Turns IR into wasm instructions inside a frame, which says how guest memory is reached and how control leaves. */
-import type { Code, ValueType } from '../../wasm/code.ts';
+import type { Code, Label, ValueType } from '../../wasm/code.ts';
 import { chooseInline } from './inline.ts';
-import type { Exit, Node, Statement, VarCell } from './node.ts';
+import type { Exit, LabelCell, LeavePoint, Node, Statement, VarCell } from './node.ts';
 
 /** Where lowered code stands: a handler function, a case of the dispatch loop, or a routine. */
 export interface Frame {
@@ -10,11 +10,11 @@ export interface Frame {
   local(type: ValueType): number;
   functionIndex(name: string): number;
   /** Linear address in the local `linear`; leaves the value on the wasm stack, or leaves the frame when the access faults. */
-  guestLoad(bits: 8 | 16 | 32 | 64 | 128, linear: number): void;
+  guestLoad(bits: 8 | 16 | 32 | 64 | 128, linear: number, point?: LeavePoint): void;
   /** Value is in the local `value`. */
-  guestStore(bits: 8 | 16 | 32 | 64 | 128, linear: number, value: number): void;
+  guestStore(bits: 8 | 16 | 32 | 64 | 128, linear: number, value: number, point?: LeavePoint): void;
   /** Leaves an i32 host address. */
-  guestRef(bits: 8 | 16 | 32 | 64, linear: number): void;
+  guestRef(bits: 8 | 16 | 32 | 64, linear: number, point?: LeavePoint): void;
   /** The exit's operand, if any, is on the wasm stack. */
   exit(exit: Exit): void;
 }
@@ -24,46 +24,47 @@ export function lower(statements: readonly Statement[], frame: Frame): void {
   new Lowering(frame).block(statements);
 }
 
-class Lowering {
-  readonly #frame: Frame;
+export class Lowering {
+  protected readonly frame: Frame;
+  readonly #labels = new Map<LabelCell, Label>();
 
   constructor(frame: Frame) {
-    this.#frame = frame;
+    this.frame = frame;
   }
 
   block(statements: readonly Statement[]): void {
-    for (const statement of statements) this.#statement(statement);
+    for (const statement of statements) this.statement(statement);
   }
 
-  #statement(statement: Statement): void {
-    const { code } = this.#frame;
+  protected statement(statement: Statement): void {
+    const { code } = this.frame;
     switch (statement.s) {
       case 'def':
-        return this.#define(statement.node);
+        return this.define(statement.node);
       case 'store':
-        this.#value(statement.address);
-        this.#value(statement.value);
+        this.value(statement.address);
+        this.value(statement.value);
         return code.memory(statement.name, statement.offset);
       case 'storeV':
-        this.#value(statement.address);
-        this.#value(statement.value);
+        this.value(statement.address);
+        this.value(statement.value);
         return code.v128Store(statement.offset);
       case 'guestStore': {
-        const linear = this.#asLocal(statement.linear);
-        const value = this.#asLocal(statement.value);
-        return this.#frame.guestStore(statement.bits, linear, value);
+        const linear = this.asLocal(statement.linear);
+        const value = this.asLocal(statement.value);
+        return this.frame.guestStore(statement.bits, linear, value, statement.point);
       }
       case 'assign':
-        this.#value(statement.value);
-        return code.set(this.#cell(statement.variable));
+        this.value(statement.value);
+        return code.set(this.cell(statement.variable));
       case 'copy':
-        for (const node of [statement.to, statement.from, statement.bytes]) this.#value(node);
+        for (const node of [statement.to, statement.from, statement.bytes]) this.value(node);
         return code.memoryCopy();
       case 'fill':
-        for (const node of [statement.to, statement.value, statement.bytes]) this.#value(node);
+        for (const node of [statement.to, statement.value, statement.bytes]) this.value(node);
         return code.memoryFill();
       case 'if':
-        this.#value(statement.condition);
+        this.value(statement.condition);
         code.if();
         this.block(statement.then);
         if (statement.otherwise.length > 0) {
@@ -75,7 +76,7 @@ class Lowering {
         const done = code.block();
         const again = code.loop();
         this.block(statement.before);
-        this.#value(statement.condition);
+        this.value(statement.condition);
         code.op('i32.eqz');
         code.brIf(done);
         this.block(statement.body);
@@ -83,26 +84,46 @@ class Lowering {
         code.end();
         return code.end();
       }
+      case 'block':
+        this.#labels.set(statement.label, code.block());
+        this.block(statement.body);
+        return code.end();
+      case 'loop':
+        this.#labels.set(statement.label, code.loop());
+        this.block(statement.body);
+        return code.end();
+      case 'br': {
+        const label = this.#labels.get(statement.label);
+        if (label === undefined) throw new RangeError('a branch out of nothing');
+        return code.br(label);
+      }
+      case 'leave':
+        return this.leave(statement.point);
       case 'exit':
-        if (statement.exit.exit === 'branch') this.#value(statement.exit.target);
-        if (statement.exit.exit === 'status') this.#value(statement.exit.status);
-        if (statement.exit.exit === 'return' && statement.exit.value) this.#value(statement.exit.value);
-        return this.#frame.exit(statement.exit);
+        if (statement.exit.exit === 'branch') this.value(statement.exit.target);
+        if (statement.exit.exit === 'status') this.value(statement.exit.status);
+        if (statement.exit.exit === 'return' && statement.exit.value) this.value(statement.exit.value);
+        return this.frame.exit(statement.exit);
     }
   }
 
-  #define(node: Node): void {
+  /** Only regions of the JIT have points to leave at. */
+  protected leave(_point: LeavePoint): void {
+    throw new TypeError('a handler has no point to leave at');
+  }
+
+  protected define(node: Node): void {
     if (node.inline) return;
     if (node.uses === 0 && node.kind !== 'effect') return;
-    this.#compute(node);
-    if (node.uses === 0) return this.#frame.code.drop();
-    node.local = this.#frame.local(node.type);
-    this.#frame.code.set(node.local);
+    this.compute(node);
+    if (node.uses === 0) return this.frame.code.drop();
+    node.local = this.frame.local(node.type);
+    this.frame.code.set(node.local);
   }
 
   /** Leave the node's value on the wasm stack. */
-  #value(node: Node): void {
-    const { code } = this.#frame;
+  protected value(node: Node): void {
+    const { code } = this.frame;
     switch (node.what.op) {
       case 'const64':
         return code.i64(node.what.value);
@@ -114,26 +135,33 @@ class Lowering {
         return code.get(node.what.local);
       default:
         if (node.local >= 0) return code.get(node.local);
-        return this.#compute(node);
+        return this.compute(node);
     }
   }
 
-  #asLocal(node: Node): number {
+  protected asLocal(node: Node): number {
     if (node.what.op === 'param') return node.what.local;
     if (node.local >= 0) return node.local;
-    this.#value(node);
-    const local = this.#frame.local(node.type);
-    this.#frame.code.set(local);
+    this.value(node);
+    const local = this.frame.local(node.type);
+    this.frame.code.set(local);
     return local;
   }
 
-  #compute(node: Node): void {
-    const frame = this.#frame;
+  protected compute(node: Node): void {
+    const { frame } = this;
+    const { what } = node;
+    if (what.op === 'guestLoad') return frame.guestLoad(what.bits, this.asLocal(node.args[0] as Node), what.point);
+    if (what.op === 'guestRef') return frame.guestRef(what.bits, this.asLocal(node.args[0] as Node), what.point);
+    for (const arg of node.args) this.value(arg);
+    this.operator(node);
+  }
+
+  /** The operation of a node whose operands are on the stack. */
+  protected operator(node: Node): void {
+    const { frame } = this;
     const { code } = frame;
     const { what } = node;
-    if (what.op === 'guestLoad') return frame.guestLoad(what.bits, this.#asLocal(node.args[0] as Node));
-    if (what.op === 'guestRef') return frame.guestRef(what.bits, this.#asLocal(node.args[0] as Node));
-    for (const arg of node.args) this.#value(arg);
     switch (what.op) {
       case 'numeric':
         return code.op(what.name);
@@ -154,7 +182,7 @@ class Lowering {
       case 'atomic':
         return code.atomic(what.name, what.offset);
       case 'variable':
-        return code.get(this.#cell(what.variable));
+        return code.get(this.cell(what.variable));
       case 'call':
         return code.call(frame.functionIndex(what.callee));
       default:
@@ -162,8 +190,8 @@ class Lowering {
     }
   }
 
-  #cell(variable: VarCell): number {
-    if (variable.local < 0) variable.local = this.#frame.local(variable.type);
+  protected cell(variable: VarCell): number {
+    if (variable.local < 0) variable.local = this.frame.local(variable.type);
     return variable.local;
   }
 }

@@ -25,9 +25,9 @@ export type NodeOp =
   | { readonly op: 'variable'; readonly variable: VarCell }
   | { readonly op: 'call'; readonly callee: string }
   /** Guest memory at a linear address; leaves the handler when it faults. */
-  | { readonly op: 'guestLoad'; readonly bits: 8 | 16 | 32 | 64 | 128 }
+  | { readonly op: 'guestLoad'; readonly bits: 8 | 16 | 32 | 64 | 128; readonly point?: LeavePoint }
   /** Host address of bytes that may be written, or the staging area; leaves on a fault. */
-  | { readonly op: 'guestRef'; readonly bits: 8 | 16 | 32 | 64 };
+  | { readonly op: 'guestRef'; readonly bits: 8 | 16 | 32 | 64; readonly point?: LeavePoint };
 
 /**
  * One value. `pure` depends on its operands only, `read` on state that statements may change, `effect` must be evaluated where it stands.
@@ -41,6 +41,10 @@ export interface Node {
   readonly epoch: number;
   readonly loopDepth: number;
   uses: number;
+  /** Needed where a region is left: kept if it cannot be computed again there. */
+  kept?: boolean;
+  /** Places where regions are left that need it. */
+  coldUses?: number;
   inline: boolean;
   local: number;
 }
@@ -48,6 +52,32 @@ export interface Node {
 export interface VarCell {
   readonly type: ValueType;
   local: number;
+}
+
+/** Names a block or loop of a region. */
+export interface LabelCell {
+  readonly name: string;
+}
+
+/**
+ * A place where a region hands over to the interpreter: what has to be in the state block then. `skip`: the interpreter executes what
+ * stands at RIP itself before it enters a region again; `chain`: another region may follow at once.
+ */
+export interface LeavePoint {
+  readonly how: 'again' | 'skip' | 'chain';
+  readonly rip: Node;
+  /** Instructions retired since the budget was last brought up to date. */
+  readonly retired: number;
+  /** Values of state slots by byte offset, complete once the region has been built; a cell stands for its present value. */
+  readonly spills: () => readonly Spill[];
+  /** An exception was queued that the interpreter will meet again. */
+  readonly faulted: boolean;
+}
+
+export interface Spill {
+  readonly offset: number;
+  readonly type: ValueType;
+  readonly value: Node | VarCell;
 }
 
 /** How control leaves a handler. */
@@ -86,6 +116,7 @@ export type Statement =
       readonly linear: Node;
       readonly value: Node;
       readonly epoch: number;
+      readonly point?: LeavePoint;
     }
   | { readonly s: 'assign'; readonly variable: VarCell; readonly value: Node; readonly epoch: number }
   | { readonly s: 'copy'; readonly to: Node; readonly from: Node; readonly bytes: Node; readonly epoch: number }
@@ -104,7 +135,12 @@ export type Statement =
       readonly body: Statement[];
       readonly epoch: number;
     }
-  | { readonly s: 'exit'; readonly exit: Exit; readonly epoch: number };
+  | { readonly s: 'exit'; readonly exit: Exit; readonly epoch: number }
+  /** Regions of the JIT: a construct that `br` leaves (block) or begins again (loop). */
+  | { readonly s: 'block'; readonly label: LabelCell; readonly body: Statement[] }
+  | { readonly s: 'loop'; readonly label: LabelCell; readonly body: Statement[] }
+  | { readonly s: 'br'; readonly label: LabelCell }
+  | { readonly s: 'leave'; readonly point: LeavePoint };
 
 /** The nodes a statement evaluates itself, in order. */
 export function operandsOf(statement: Statement): readonly Node[] {
@@ -127,6 +163,11 @@ export function operandsOf(statement: Statement): readonly Node[] {
       return [statement.condition];
     case 'exit':
       return exitOperands(statement.exit);
+    case 'block':
+    case 'loop':
+    case 'br':
+    case 'leave':
+      return [];
   }
 }
 

@@ -4,6 +4,7 @@ import { floatRoutines } from './float.ts';
 import { lockRoutines } from './locks.ts';
 import { memoryRoutines } from './memory.ts';
 import { pagingRoutines } from './paging.ts';
+import { regionRoutines } from './regions.ts';
 import type { RoutineDefinition } from './routine.ts';
 import { stringRoutines } from './strings.ts';
 import { systemRoutines } from './system.ts';
@@ -20,4 +21,5 @@ export const ROUTINES: readonly RoutineDefinition[] = [
   ...floatRoutines,
   ...vectorFloatRoutines,
   ...lockRoutines,
+  ...regionRoutines,
 ];

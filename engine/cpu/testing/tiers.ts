@@ -28,7 +28,7 @@ export interface TierCpu {
 }
 
 export interface Tier {
-  readonly name: 'oracle' | 'interpreter';
+  readonly name: 'oracle' | 'interpreter' | 'jit';
   /** A processor after power-up. */
   create(): TierCpu;
 }
@@ -65,12 +65,19 @@ export function interpreterImage(): InterpreterImage {
   return image;
 }
 
-const interpreter: Tier = {
-  name: 'interpreter',
+const generated = (name: 'interpreter' | 'jit'): Tier => ({
+  name,
   create() {
     const { machine, model } = testMachine();
     const host = new TestHost();
-    const processor = createProcessor({ machine, vcpus: 1, model, host, interpreter: interpreterImage() });
+    const processor = createProcessor({
+      machine,
+      vcpus: 1,
+      model,
+      host,
+      interpreter: interpreterImage(),
+      jit: name === 'jit' ? 'force' : 'off',
+    });
     processor.reset();
     const cpu = processor.vcpu(0);
     return {
@@ -86,6 +93,6 @@ const interpreter: Tier = {
       run: (limit) => cpu.run(limit),
     };
   },
-};
+});
 
-export const tiers: readonly Tier[] = [oracle, interpreter];
+export const tiers: readonly Tier[] = [oracle, generated('interpreter'), generated('jit')];

@@ -7,6 +7,7 @@ import {
   createProcessor,
   entryChecks,
   type InterpreterImage,
+  type JitSetting,
   type Processor,
 } from '../../cpu/index.ts';
 import { FIXED, type MachineMemory, RAM_BYTES, SLOTS } from '../../memory/index.ts';
@@ -58,6 +59,7 @@ export function bareCapabilities(): Capabilities {
 
 export interface BareOptions extends MachineOptions {
   readonly interpreter: InterpreterImage;
+  readonly jit?: JitSetting;
 }
 
 /** Make this thread's view of a machine. The first thread then calls `reset` once. Refuses a model or a number of vCPUs it does not offer. */
@@ -79,6 +81,7 @@ export function createBareMachine(options: BareOptions): Machine {
     model,
     host: host.cpuHost,
     interpreter: options.interpreter,
+    jit: options.jit ?? 'off',
     shootdown: (vcpu) => {
       counters.add(vcpu, COUNTER['remote-tlb-flush']);
       host.requests.synchronize(-1, REQUEST.flushTlb, vcpu);

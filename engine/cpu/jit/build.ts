@@ -1,0 +1,215 @@
+/** Turns a plan into the structured IR of one function: loops, blocks and branches around the instructions of its blocks. */
+import { node } from '../ir/arithmetic.ts';
+import type { LabelCell, Node, Statement, VarCell } from '../ir/node.ts';
+import { offsetOf } from '../state.ts';
+import { Refused, RegionBuilder } from './builder.ts';
+import { type Place, targetOffset } from './early-binding.ts';
+import { RegionEmitter } from './emitter.ts';
+import type { RegionBlock, RegionInstruction, RegionPlan } from './form.ts';
+import { Dirty } from './state.ts';
+import { analyse, edgeKey, type Structure } from './structure.ts';
+
+const PAGE = 4096;
+
+export interface RegionMode {
+  readonly long: boolean;
+  readonly flat: number;
+}
+
+export interface BuiltRegion {
+  readonly body: readonly Statement[];
+  readonly budget: VarCell;
+  readonly context: VarCell;
+}
+
+/** An instruction could not be built: plan again without it. */
+export class Unbuildable extends Error {
+  readonly at: number;
+  constructor(at: number, reason: string) {
+    super(reason);
+    this.at = at;
+  }
+}
+
+export function buildRegion(plan: RegionPlan, mode: RegionMode): BuiltRegion {
+  return new TreeBuilder(plan, mode).build();
+}
+
+class TreeBuilder {
+  readonly #plan: RegionPlan;
+  readonly #mode: RegionMode;
+  readonly #ir: RegionBuilder;
+  readonly #structure: Structure;
+  readonly #labels = new Map<number, { label: LabelCell; dirty: Dirty }>();
+  readonly #loops = new Map<number, { label: LabelCell; dirty: Dirty }>();
+  readonly #ripBase: Node;
+  /** The instruction being built and its block. */
+  #block!: RegionBlock;
+  #instruction!: RegionInstruction;
+  #emitter!: RegionEmitter;
+
+  constructor(plan: RegionPlan, mode: RegionMode) {
+    this.#plan = plan;
+    this.#mode = mode;
+    this.#structure = analyse(plan, (at) => this.#successors(at));
+    const constants = new Map<number, bigint>([
+      [offsetOf('longMode'), mode.long ? 1n : 0n],
+      [offsetOf('exclusive'), 0n],
+    ]);
+    this.#ir = new RegionBuilder({
+      next: () => this.#goOn(),
+      taken: () => this.#take(),
+      branch: (target) => this.#branch(target),
+      constants,
+    });
+    this.#ripBase = this.#ir.valueOf(this.#ir.page);
+  }
+
+  build(): BuiltRegion {
+    const { entry, instructions } = this.#plan;
+    this.#tree(entry);
+    const body = [...this.#ir.prologue({ entry, instructions }), ...this.#ir.root];
+    return { body, budget: this.#ir.budget, context: this.#ir.context };
+  }
+
+  #successors(at: number): readonly number[] {
+    const block = this.#plan.blocks.get(at) as RegionBlock;
+    const last = block.instructions.at(-1);
+    const returns = last?.decoded.definition.name === 'ret' ? this.#plan.returns : [];
+    return [block.next, block.taken, ...returns].filter((to): to is number => to !== undefined);
+  }
+
+  // ---- structure ----
+
+  #tree(at: number): void {
+    const { heads, joins, children } = this.#structure;
+    const within = (children.get(at) ?? []).filter((child) => joins.has(child));
+    if (!heads.has(at)) {
+      this.#within(at, within);
+      return;
+    }
+    const loop = { label: { name: `loop ${at}` }, dirty: new Dirty() };
+    this.#ir.settle(loop.dirty);
+    this.#ir.construct('loop', loop.label, () => {
+      this.#loops.set(at, loop);
+      this.#ir.join(loop.dirty);
+      this.#ir.begin(this.#rip(at));
+      this.#ir.poll(this.#plan.instructions);
+      this.#within(at, within);
+      this.#loops.delete(at);
+    });
+  }
+
+  #within(at: number, joins: readonly number[]): void {
+    const [outermost, ...rest] = joins;
+    if (outermost === undefined) {
+      this.#blockCode(this.#plan.blocks.get(at) as RegionBlock);
+      return;
+    }
+    const join = { label: { name: `join ${outermost}` }, dirty: new Dirty() };
+    this.#labels.set(outermost, join);
+    this.#ir.construct('block', join.label, () => this.#within(at, rest));
+    this.#labels.delete(outermost);
+    this.#ir.join(join.dirty);
+    this.#tree(outermost);
+  }
+
+  /** Control goes to a block of the region, or leaves it. */
+  #edge(to: number): void {
+    const from = this.#block.at;
+    const loop = this.#loops.get(to);
+    const isBack = (this.#structure.order.get(to) as number) <= (this.#structure.order.get(from) as number);
+    if (this.#structure.refused.has(edgeKey(from, to)) || (isBack && loop === undefined))
+      return this.#ir.leave('chain', this.#rip(to));
+    const target = isBack ? loop : this.#labels.get(to);
+    if (target !== undefined) {
+      this.#ir.settle(target.dirty);
+      this.#ir.branchTo(target.label);
+      return;
+    }
+    const [block, instruction, emitter] = [this.#block, this.#instruction, this.#emitter];
+    this.#ir.path(() => this.#tree(to));
+    [this.#block, this.#instruction, this.#emitter] = [block, instruction, emitter];
+  }
+
+  // ---- instructions ----
+
+  #rip(offset: number): Node {
+    return this.#ir.numeric('i64.add', this.#ripBase, this.#ir.const64(BigInt(offset)));
+  }
+
+  #blockCode(block: RegionBlock): void {
+    for (const instruction of block.instructions) {
+      if (this.#ir.dead) return;
+      this.#block = block;
+      this.#instruction = instruction;
+      this.#ir.begin(this.#rip(instruction.at));
+      this.#one(instruction);
+    }
+    if (!this.#ir.dead) this.#follow(block);
+  }
+
+  #one(instruction: RegionInstruction): void {
+    const { decoded, at } = instruction;
+    const { long, flat } = this.#mode;
+    const place: Place = { ripBase: this.#ripBase, next: at + decoded.length, long, flat };
+    this.#emitter = new RegionEmitter(this.#ir, decoded, place);
+    const emitter = this.#emitter;
+    try {
+      decoded.definition.run(emitter, decoded.facts);
+    } catch (thrown) {
+      if (thrown instanceof Refused) throw new Unbuildable(at, thrown.message);
+      throw thrown;
+    }
+    if (this.#ir.dead) return;
+    this.#ir.slots.retired++;
+    if (emitter.endsBlock) this.#ir.leave('again', this.#rip(at + decoded.length));
+  }
+
+  #isLast(): boolean {
+    return this.#block.instructions.at(-1) === this.#instruction;
+  }
+
+  /** An instruction has ended inside one of its branches. */
+  #goOn(): void {
+    throw new Refused('an end inside a branch');
+  }
+
+  /** The block's last instruction has ended and control goes on after it. */
+  #follow(block: RegionBlock): void {
+    if (block.next !== undefined) this.#edge(block.next);
+    else this.#ir.leave('chain', this.#rip(block.end));
+  }
+
+  #take(): void {
+    const { decoded, at } = this.#instruction;
+    const { taken } = this.#block;
+    const next = at + decoded.length;
+    if (!this.#isLast()) throw new Refused('a branch in the middle of a block');
+    const target = targetOffset(decoded, next);
+    const emitter = this.#emitter;
+    const operand = decoded.variant.operands.find((o) => o.kind === 'rel');
+    if (operand === undefined) throw new Refused('a branch without a target');
+    const away = emitter.relTarget(operand);
+    if (taken === undefined && (!this.#mode.long || target < 0 || target >= PAGE)) emitter.checkAnyTarget(away);
+    else if (!this.#mode.long) emitter.checkAnyTarget(away);
+    if (this.#ir.dead) return;
+    this.#ir.slots.retired++;
+    if (taken !== undefined) this.#edge(taken);
+    else this.#ir.leave('chain', node(away));
+  }
+
+  /** Computed targets stay inside where they are the places behind the region's own calls. */
+  #branch(target: Node): void {
+    this.#ir.slots.retired++;
+    const ir = this.#ir;
+    if (this.#instruction.decoded.definition.name === 'ret') {
+      for (const offset of this.#plan.returns) {
+        const from = this.#block.at;
+        if (this.#structure.refused.has(edgeKey(from, offset))) continue;
+        ir.if(ir.numeric('i64.eq', target, this.#rip(offset)), () => this.#edge(offset));
+      }
+    }
+    ir.leave('chain', target);
+  }
+}

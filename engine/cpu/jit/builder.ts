@@ -1,0 +1,458 @@
+/**
+ * Builds the IR of a region. State slots are values in single assignment: a write only replaces what later reads see, and cells (wasm
+ * locals) are assigned where paths join. Equal pure values are one node. Where the region may be left, the state at the beginning of the
+ * instruction is what the interpreter finds.
+ */
+import type { ValueType } from '../../wasm/code.ts';
+import type { MemoryOp, NumericOp } from '../../wasm/opcodes.ts';
+import { IrBuilder } from '../ir/builder.ts';
+import type { Exit, LabelCell, LeavePoint, Node, NodeOp, Statement, VarCell } from '../ir/node.ts';
+import { offsetOf } from '../state.ts';
+import { SLOTS, slotAt } from './slots.ts';
+import { Dirty, SlotState } from './state.ts';
+
+const MASKS: Partial<Record<MemoryOp, readonly [bits: number, signed: boolean]>> = {
+  'i64.load8_u': [8, false],
+  'i64.load16_u': [16, false],
+  'i64.load32_u': [32, false],
+  'i64.load8_s': [8, true],
+  'i64.load16_s': [16, true],
+  'i64.load32_s': [32, true],
+  'i64.load': [64, false],
+};
+const STORED: Partial<Record<MemoryOp, number>> = { 'i64.store8': 8, 'i64.store16': 16, 'i64.store32': 32, 'i64.store': 64 };
+/** Routines after which something else than the region has to go on, or that need all registers in memory. */
+const REFUSED = new Set(['exclusiveBegin', 'stageAlone', 'lockPair', 'bulkMovs', 'bulkStos', 'slow']);
+const CONTEXT = offsetOf('context');
+const STABLE = new Set((['cr0', 'cr4', 'shared', 'fsBase', 'gsBase', 'cpl'] as const).map(offsetOf));
+
+/** What a region returns: the interpreter executes what stands at RIP before it enters a region again. */
+export const SKIP = 1;
+
+/** An instruction that a region cannot hold: it ends before it. */
+export class Refused extends Error {}
+
+interface Scope {
+  readonly known: Map<string, Node>;
+  /** Conditions that are false wherever this scope reaches: the path on which they hold has left. */
+  readonly impossible: Set<Node>;
+  readonly outer: Scope | undefined;
+}
+
+/** What the builder asks of the region it builds. */
+export interface RegionHooks {
+  /** The end of the instruction on this path. */
+  readonly next: () => void;
+  /** The direct branch of the instruction is taken. */
+  readonly taken: () => void;
+  readonly branch: (target: Node) => void;
+  /** Members of the state block that are constant in the region's mode. */
+  readonly constants: ReadonlyMap<number, bigint>;
+}
+
+export class RegionBuilder extends IrBuilder {
+  readonly cpu: Node;
+  readonly budget: VarCell;
+  readonly context: VarCell;
+  /** RIP at the start of the region's page. */
+  readonly page: VarCell;
+  readonly #cells: (VarCell | undefined)[] = [];
+  readonly #hooks: RegionHooks;
+  readonly #ids = new WeakMap<Node, number>();
+  readonly #points: LeavePoint[] = [];
+  #nextId = 1;
+  #scope: Scope = { known: new Map(), impossible: new Set(), outer: undefined };
+  #start: SlotState;
+  #startRip: Node;
+  slots: SlotState;
+
+  constructor(hooks: RegionHooks) {
+    super();
+    this.#hooks = hooks;
+    this.cpu = this.param(0, 'i32');
+    this.slots = new SlotState(new Dirty());
+    this.#start = this.slots;
+    this.#startRip = this.const64(0n);
+    this.budget = { type: 'i32', local: -1 };
+    this.context = { type: 'i64', local: -1 };
+    this.page = { type: 'i64', local: -1 };
+  }
+
+  // ---- slots ----
+
+  cell(slot: number): VarCell {
+    let cell = this.#cells[slot];
+    if (cell === undefined) {
+      cell = { type: (SLOTS[slot] as (typeof SLOTS)[number]).type, local: -1 };
+      this.#cells[slot] = cell;
+    }
+    return cell;
+  }
+
+  /** What the region's function does first: refuse where the budget may not last, load what is kept in locals. */
+  prologue(region: { readonly entry: number; readonly instructions: number }): readonly Statement[] {
+    for (const point of this.#points) point.spills();
+    const ir = new IrBuilder();
+    const budget = ir.load('i32.load', this.cpu, offsetOf('budget'));
+    ir.assign(this.budget, budget);
+    ir.if(ir.numeric('i32.lt_u', ir.valueOf(this.budget), ir.const32(region.instructions)), () =>
+      ir.exit({ exit: 'return', value: ir.const32(SKIP) }),
+    );
+    const rip = ir.load('i64.load', this.cpu, offsetOf('rip'));
+    ir.assign(this.page, ir.numeric('i64.sub', rip, ir.const64(BigInt(region.entry))));
+    ir.assign(this.context, ir.load('i64.load', this.cpu, CONTEXT));
+    for (const [slot, cell] of this.#cells.entries()) {
+      if (cell === undefined) continue;
+      const { offset, type } = SLOTS[slot] as (typeof SLOTS)[number];
+      ir.assign(cell, type === 'v128' ? ir.loadV(this.cpu, offset) : ir.load('i64.load', this.cpu, offset));
+    }
+    return ir.root;
+  }
+
+  /** At the head of a loop: go on only while the budget lasts for all of the region and nobody asks for anything. */
+  poll(instructions: number): void {
+    const short = this.numeric('i32.lt_u', this.valueOf(this.budget), this.const32(instructions));
+    const request = super.load('i32.load', this.cpu, offsetOf('request'));
+    const asked = this.numeric('i32.and', request, super.load('i32.load', this.cpu, offsetOf('pollMask')));
+    this.if(this.numeric('i32.or', short, asked), () => this.leave('skip', this.#startRip));
+  }
+
+  #slotValue(slot: number): Node {
+    let value = this.slots.values[slot];
+    if (value === undefined) {
+      value = this.valueOf(this.cell(slot));
+      this.slots.values[slot] = value;
+    }
+    return value;
+  }
+
+  override load(name: MemoryOp, address: Node, offset = 0): Node {
+    if (isCpu(address)) {
+      const constant = this.#hooks.constants.get(offset);
+      if (constant !== undefined) return name.startsWith('i32') ? this.const32(Number(constant)) : this.const64(constant);
+      if (offset === CONTEXT) return this.valueOf(this.context);
+      const at = slotAt(offset);
+      if (at) return this.#loadSlot(name, at.slot.index, at.byte);
+      if (STABLE.has(offset)) return this.#loadStable(name, offset);
+    }
+    return super.load(name, address, offset);
+  }
+
+  /** Changes only where the region is left, or by a store in it. */
+  #loadStable(name: MemoryOp, offset: number): Node {
+    const key = `stable ${name} ${offset}`;
+    for (let scope: Scope | undefined = this.#scope; scope; scope = scope.outer) {
+      const known = scope.known.get(key);
+      if (known) return known;
+    }
+    const node = super.load(name, this.cpu, offset);
+    if (!this.dead) this.#scope.known.set(key, node);
+    return node;
+  }
+
+  #loadSlot(name: MemoryOp, slot: number, byte: number): Node {
+    const shape = MASKS[name];
+    if (shape === undefined) throw new Refused(`${name} of a slot`);
+    const [bits, signed] = shape;
+    const whole = this.#slotValue(slot);
+    let value = whole;
+    if (whole.type === 'v128') {
+      value = this.lane('i64x2.extract_lane', byte >> 3, 'i64', whole);
+      byte &= 7;
+    }
+    if (byte !== 0) value = this.numeric('i64.shr_u', value, this.const64(BigInt(8 * byte)));
+    if (bits === 64) return value;
+    if (signed) return this.numeric(`i64.extend${bits as 8 | 16 | 32}_s`, value);
+    return this.numeric('i64.and', value, this.const64((1n << BigInt(bits)) - 1n));
+  }
+
+  override loadV(address: Node, offset = 0): Node {
+    if (isCpu(address)) {
+      const at = slotAt(offset);
+      if (at) return this.#slotValue(at.slot.index);
+    }
+    return super.loadV(address, offset);
+  }
+
+  override store(name: MemoryOp, address: Node, value: Node, offset = 0): void {
+    if (isCpu(address)) {
+      const at = slotAt(offset);
+      if (at) return this.#storeSlot(name, at.slot.index, at.byte, value);
+      if (STABLE.has(offset)) throw new Refused('a store to what is taken to stay');
+    }
+    super.store(name, address, value, offset);
+  }
+
+  #storeSlot(name: MemoryOp, slot: number, byte: number, value: Node): void {
+    if (this.dead) return;
+    const bits = STORED[name];
+    if (bits === undefined) throw new Refused(`${name} of a slot`);
+    const isVector = (SLOTS[slot] as (typeof SLOTS)[number]).type === 'v128';
+    if (bits === 64 && !isVector) {
+      this.slots.set(slot, value);
+      return;
+    }
+    const old = this.#slotValue(slot);
+    if (isVector) {
+      const lane = byte >> 3;
+      const half = bits === 64 ? value : this.#insert(this.lane('i64x2.extract_lane', lane, 'i64', old), value, bits, byte & 7);
+      this.slots.set(slot, this.lane('i64x2.replace_lane', lane, 'v128', old, half));
+      return;
+    }
+    this.slots.set(slot, this.#insert(old, value, bits, byte));
+  }
+
+  #insert(old: Node, value: Node, bits: number, byte: number): Node {
+    const mask = (1n << BigInt(bits)) - 1n;
+    const shift = BigInt(8 * byte);
+    const low = this.numeric('i64.and', value, this.const64(mask));
+    const placed = byte === 0 ? low : this.numeric('i64.shl', low, this.const64(shift));
+    return this.numeric('i64.or', this.numeric('i64.and', old, this.const64(~(mask << shift))), placed);
+  }
+
+  override storeV(address: Node, value: Node, offset = 0): void {
+    if (isCpu(address)) {
+      const at = slotAt(offset);
+      if (at) {
+        if (!this.dead) this.slots.set(at.slot.index, value);
+        return;
+      }
+    }
+    super.storeV(address, value, offset);
+  }
+
+  // ---- equal values are one ----
+
+  protected override node(what: NodeOp, type: ValueType, args: readonly Node[], kind: Node['kind']): Node {
+    if (kind !== 'pure') return super.node(what, type, args, kind);
+    const key = `${JSON.stringify(what, (_k, v) => (typeof v === 'bigint' ? v.toString() : v))}|${args.map((a) => this.#idOf(a)).join()}`;
+    for (let scope: Scope | undefined = this.#scope; scope; scope = scope.outer) {
+      const known = scope.known.get(key);
+      if (known) return known;
+    }
+    const node = super.node(what, type, args, kind);
+    if (!this.dead) this.#scope.known.set(key, node);
+    return node;
+  }
+
+  #idOf(node: Node): number {
+    let id = this.#ids.get(node);
+    if (id === undefined) {
+      id = this.#nextId++;
+      this.#ids.set(node, id);
+    }
+    return id;
+  }
+
+  override numeric(name: NumericOp, ...args: Node[]): Node {
+    // Nothing is staged: what cannot be reached in place is left to the interpreter.
+    if (name === 'i32.eq' && args.some((arg) => arg.what.op === 'guestRef')) return this.const32(0);
+    return super.numeric(name, ...args);
+  }
+
+  // ---- paths ----
+
+  /** An instruction begins here: what faults in it happens in this state. */
+  begin(rip: Node): void {
+    this.#start = this.slots.copy();
+    this.#startRip = rip;
+  }
+
+  /** The interpreter executes the instruction that has begun. */
+  interpret(): LeavePoint {
+    return this.#point(this.#start, { how: 'skip', rip: this.#startRip, faulted: false });
+  }
+
+  #point(state: SlotState, to: Pick<LeavePoint, 'how' | 'rip' | 'faulted'>): LeavePoint {
+    const kept = state.copy();
+    let spills: ReturnType<SlotState['spills']> | undefined;
+    const point = {
+      ...to,
+      retired: kept.retired,
+      spills: () => {
+        spills ??= kept.spills((slot) => this.cell(slot));
+        return spills;
+      },
+    };
+    this.#points.push(point);
+    return point;
+  }
+
+  leave(how: LeavePoint['how'], rip: Node): void {
+    this.#leaveAt(this.#point(this.slots, { how, rip, faulted: false }));
+  }
+
+  #leaveAt(point: LeavePoint): void {
+    this.push({ s: 'leave', point });
+    this.isDead = true;
+  }
+
+  override exit(exit: Exit): void {
+    if (this.dead) return;
+    switch (exit.exit) {
+      case 'finish':
+        this.#hooks.next();
+        break;
+      case 'takeRel':
+        this.#hooks.taken();
+        break;
+      case 'branch':
+        this.#hooks.branch(exit.target);
+        break;
+      case 'fault':
+        this.#leaveAt({ ...this.interpret(), faulted: true });
+        break;
+      default:
+        throw new Refused(`an exit by ${exit.exit}`);
+    }
+    this.isDead = true;
+  }
+
+  /** Values at the end of both branches meet in cells of their own. */
+  override if(condition: Node, then: () => void, otherwise?: () => void): void {
+    if (this.dead) return;
+    if (condition.what.op === 'const32') return super.if(condition, then, otherwise);
+    for (let scope: Scope | undefined = this.#scope; scope; scope = scope.outer) {
+      if (scope.impossible.has(condition)) {
+        otherwise?.();
+        return;
+      }
+    }
+    const before = this.slots;
+    const ends: { state: SlotState; block: Statement[]; dead: boolean }[] = [];
+    const branch = (body: (() => void) | undefined) => (): void => {
+      this.slots = before.copy();
+      const outer = this.#scope;
+      this.#scope = { known: new Map(), impossible: new Set(), outer };
+      body?.();
+      this.#scope = outer;
+      ends.push({ state: this.slots, block: this.current, dead: this.dead });
+    };
+    super.if(condition, branch(then), branch(otherwise));
+    const alive = ends.filter((end) => !end.dead);
+    this.slots = before;
+    if (alive.length === 0) return;
+    if (alive.length === 1 && (ends[0]?.dead ?? false)) this.#scope.impossible.add(condition);
+    const [first] = alive as [(typeof alive)[number]];
+    if (alive.some((end) => end.state.retired !== first.state.retired)) throw new Refused('branches of unlike length');
+    before.retired = first.state.retired;
+    for (const { index, type } of SLOTS) {
+      const wrote = alive.some(({ state }) => state.hasChanged(index) && state.values[index] !== before.values[index]);
+      if (!wrote) continue;
+      const phi: VarCell = { type, local: -1 };
+      for (const end of alive)
+        end.block.push(this.#assignment(phi, end.state.values[index] ?? this.#cellReadIn(end.block, index)));
+      before.set(index, this.valueOf(phi));
+    }
+  }
+
+  /** What stays true while an instruction repeats: its body must not change slots. */
+  override while(condition: () => Node, body: () => void): void {
+    if (this.dead) return;
+    const before = this.slots;
+    this.slots = before.copy();
+    const outer = this.#scope;
+    this.#scope = { known: new Map(), impossible: new Set(), outer };
+    super.while(condition, body);
+    this.#scope = outer;
+    if (SLOTS.some(({ index }) => this.slots.hasChanged(index) && this.slots.values[index] !== before.values[index]))
+      throw new Refused('a loop that changes registers');
+    this.slots = before;
+  }
+
+  /** A place where paths join: slots are what their cells hold. Nothing made before is known to be reachable. */
+  join(base: Dirty): void {
+    this.slots = new SlotState(base);
+    this.#scope = { known: new Map(), impossible: new Set(), outer: undefined };
+    this.isDead = false;
+    this.epoch++;
+  }
+
+  /** Bring cells and budget to the present state, for a branch to where paths join. */
+  settle(base: Dirty): void {
+    const { slots } = this;
+    base.join(slots.base, slots.changed);
+    for (const { index } of SLOTS) {
+      if (slots.hasChanged(index)) this.push(this.#assignment(this.cell(index), slots.values[index] as Node));
+    }
+    if (slots.retired > 0) {
+      const left = this.numeric('i32.sub', this.valueOf(this.budget), this.const32(slots.retired));
+      this.push(this.#assignment(this.budget, left));
+    }
+  }
+
+  branchTo(label: LabelCell): void {
+    this.push({ s: 'br', label });
+    this.isDead = true;
+  }
+
+  /** A block or loop around what `body` builds. */
+  construct(kind: 'block' | 'loop', label: LabelCell, body: () => void): void {
+    const inside: Statement[] = [];
+    const outer = this.current;
+    if (!this.dead) outer.push({ s: kind, label, body: inside });
+    this.current = inside;
+    body();
+    this.current = outer;
+    this.epoch++;
+  }
+
+  /** Run `body` as the end of the present path: state and scope are as before afterwards, the path is over. */
+  path(body: () => void): void {
+    const { slots } = this;
+    const scope = this.#scope;
+    const start = this.#start;
+    const startRip = this.#startRip;
+    this.slots = slots.copy();
+    this.#scope = { known: new Map(), impossible: new Set(), outer: scope };
+    body();
+    this.slots = slots;
+    this.#scope = scope;
+    this.#start = start;
+    this.#startRip = startRip;
+    this.isDead = true;
+    this.epoch++;
+  }
+
+  // ---- guest memory ----
+
+  override guestLoad(bits: 8 | 16 | 32 | 64 | 128, linear: Node): Node {
+    const what: NodeOp = { op: 'guestLoad', bits, point: this.interpret() };
+    return this.define(this.node(what, bits === 128 ? 'v128' : 'i64', [linear], 'effect'));
+  }
+
+  override guestRef(bits: 8 | 16 | 32 | 64, linear: Node): Node {
+    this.epoch++;
+    const node = this.define(this.node({ op: 'guestRef', bits, point: this.interpret() }, 'i32', [linear], 'effect'));
+    this.epoch++;
+    return node;
+  }
+
+  override guestStore(bits: 8 | 16 | 32 | 64 | 128, linear: Node, value: Node): void {
+    this.push({ s: 'guestStore', bits, linear, value, epoch: this.epoch, point: this.interpret() });
+  }
+
+  override call(callee: string, type: ValueType, args: readonly Node[], changesState: boolean): Node {
+    if (REFUSED.has(callee)) {
+      this.#leaveAt(this.interpret());
+      return type === 'i32' ? this.const32(0) : type === 'i64' ? this.const64(0n) : this.constV(0n, 0n);
+    }
+    const result = super.call(callee, type, args, changesState);
+    if (callee === 'setSystemFlags') this.push(this.#assignment(this.context, super.load('i64.load', this.cpu, CONTEXT)));
+    return result;
+  }
+
+  #cellReadIn(block: Statement[], slot: number): Node {
+    const outer = this.current;
+    this.current = block;
+    const node = this.valueOf(this.cell(slot));
+    this.current = outer;
+    return node;
+  }
+
+  #assignment(variable: VarCell, value: Node): Statement {
+    return { s: 'assign', variable, value, epoch: this.epoch++ };
+  }
+}
+
+const isCpu = (address: Node): boolean => address.what.op === 'param' && address.what.local === 0;

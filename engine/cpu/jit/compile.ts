@@ -1,0 +1,60 @@
+/** Regions to one wasm module, and the module to functions in the table of regions. */
+import type { MachineMemory } from '../../memory/index.ts';
+import { Code } from '../../wasm/code.ts';
+import { ModuleBuilder, type Signature } from '../../wasm/module.ts';
+import { ROUTINES } from '../routines/all.ts';
+import { type BuiltRegion, buildRegion, type RegionMode } from './build.ts';
+import type { RegionPlan } from './form.ts';
+import { lowerRegion } from './lower.ts';
+import { place } from './placement.ts';
+
+const REGION: Signature = { parameters: ['i32'], results: ['i32'] };
+const SIGNATURES = new Map<string, Signature>(ROUTINES.map((r) => [r.name, { parameters: r.parameters, results: [r.result] }]));
+
+/** IR of a region after all passes. */
+export function makeRegion(plan: RegionPlan, mode: RegionMode): BuiltRegion {
+  const built = buildRegion(plan, mode);
+  place(built.body);
+  return built;
+}
+
+/** The module of some regions; function i of it is exported as `ri`. */
+export function encodeRegions(regions: readonly BuiltRegion[]): Uint8Array<ArrayBuffer> {
+  const module = new ModuleBuilder();
+  module.importSharedMemory(1);
+  module.importTable('env', 'regions', 1);
+  const imports = new Map<string, number>();
+  const functionIndex = (name: string): number => {
+    const known = imports.get(name);
+    if (known !== undefined) return known;
+    const signature = SIGNATURES.get(name);
+    if (signature === undefined) throw new RangeError(`regions cannot call ${name}`);
+    const index = module.importFunction('env', name, signature);
+    imports.set(name, index);
+    return index;
+  };
+  const regionType = module.type(REGION);
+  const codes = regions.map((region) => {
+    const code = new Code(1);
+    lowerRegion(region.body, { code, functionIndex, regionType, budget: region.budget, context: region.context });
+    return code;
+  });
+  for (const [i, code] of codes.entries()) {
+    const index = module.declare(`r${i}`, REGION);
+    module.define(index, code);
+    module.export(`r${i}`, index);
+  }
+  return module.finish();
+}
+
+export type RegionFunction = (cpu: number) => number;
+
+export function instantiateRegions(
+  bytes: Uint8Array<ArrayBuffer>,
+  into: { readonly machine: MachineMemory; readonly table: WebAssembly.Table; readonly routines: Record<string, unknown> },
+): RegionFunction[] {
+  const module = new WebAssembly.Module(bytes);
+  const env = { ...into.routines, memory: into.machine.memory, regions: into.table };
+  const { exports } = new WebAssembly.Instance(module, { env });
+  return Object.values(exports) as unknown as RegionFunction[];
+}

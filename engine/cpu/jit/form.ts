@@ -1,0 +1,126 @@
+/** Chooses the code of a region: basic blocks of one page that are reached from a hot entry by direct branches, calls and falls. */
+import type { Decoded } from '../../isa/decoded.ts';
+import type { Variant } from '../../isa/variants.ts';
+import { targetOffset } from './early-binding.ts';
+
+const PAGE = 4096;
+const NAMES_THAT_END = /^(ret|jmp|call|iret|int|int3|int1|into|hlt|syscall|sysret|sysenter|sysexit|jmp far|call far|ret far)$/;
+
+export interface RegionInstruction {
+  /** Offset from the start of the page. */
+  readonly at: number;
+  readonly decoded: Decoded;
+}
+
+/** How a block goes on. `rel`: the target of its direct branch, also when that lies elsewhere; `next`: what follows it. */
+export interface RegionBlock {
+  readonly at: number;
+  readonly instructions: readonly RegionInstruction[];
+  /** Blocks of the region by how control reaches them. */
+  readonly taken: number | undefined;
+  readonly next: number | undefined;
+  /** Offset after the last instruction. */
+  readonly end: number;
+}
+
+export interface RegionPlan {
+  readonly entry: number;
+  readonly blocks: ReadonlyMap<number, RegionBlock>;
+  /** Bytes of the page that were decoded, as pairs of offsets. */
+  readonly ranges: readonly (readonly [from: number, to: number])[];
+  readonly instructions: number;
+  /** Offsets after calls inside the region: where its returns may go. */
+  readonly returns: readonly number[];
+}
+
+export interface RegionSource {
+  readonly entry: number;
+  /** Decode the instruction at an offset; undefined where the page (or the segment) ends or nothing decodes. */
+  readonly decode: (offset: number) => Decoded | undefined;
+  /** A variant or place that no region can hold. */
+  readonly refused: (variant: Variant, offset: number) => boolean;
+  readonly most: { readonly instructions: number; readonly blocks: number };
+}
+
+type Kind = 'plain' | 'conditional' | 'jump' | 'call' | 'ends';
+
+const isRelative = (decoded: Decoded): boolean => decoded.variant.operands.some((o) => o.kind === 'rel');
+
+function kindOf(decoded: Decoded): Kind {
+  const { name } = decoded.definition;
+  if (isRelative(decoded)) return name === 'jmp' ? 'jump' : name === 'call' ? 'call' : 'conditional';
+  return NAMES_THAT_END.test(name) ? 'ends' : 'plain';
+}
+
+export function planRegion(source: RegionSource): RegionPlan | undefined {
+  const { entry, decode, refused, most } = source;
+  const code = new Map<number, Decoded>();
+  const leaders = new Set<number>([entry]);
+  const queue = [entry];
+  const returns: number[] = [];
+  while (queue.length > 0 && leaders.size <= most.blocks) {
+    let at = queue.shift() as number;
+    while (!code.has(at) && code.size < most.instructions) {
+      const decoded = decode(at);
+      if (decoded === undefined || refused(decoded.variant, at)) break;
+      code.set(at, decoded);
+      const next = at + decoded.length;
+      const kind = kindOf(decoded);
+      if (kind === 'ends') break;
+      if (kind !== 'plain') {
+        const target = targetOffset(decoded, next);
+        if (target >= 0 && target < PAGE && decoded.facts.width !== 16) {
+          leaders.add(target);
+          queue.push(target);
+        }
+        if (kind === 'jump') break;
+        leaders.add(next);
+        if (kind === 'call') returns.push(next);
+        // What follows a call is reached by the return; it is part of the region, but not by falling.
+        if (next < PAGE) queue.push(next);
+        break;
+      }
+      at = next;
+    }
+  }
+  return assemble(source, code, leaders, returns);
+}
+
+function assemble(
+  source: RegionSource,
+  code: ReadonlyMap<number, Decoded>,
+  leaders: ReadonlySet<number>,
+  returns: readonly number[],
+): RegionPlan | undefined {
+  if (!code.has(source.entry)) return undefined;
+  const has = (offset: number): number | undefined => (code.has(offset) && leaders.has(offset) ? offset : undefined);
+  const blocks = new Map<number, RegionBlock>();
+  const ranges: [number, number][] = [];
+  for (const at of leaders) {
+    if (!code.has(at)) continue;
+    const instructions: RegionInstruction[] = [];
+    let offset = at;
+    let kind: Kind = 'plain';
+    let taken: number | undefined;
+    for (;;) {
+      const decoded = code.get(offset);
+      if (decoded === undefined || (offset !== at && leaders.has(offset))) break;
+      instructions.push({ at: offset, decoded });
+      offset += decoded.length;
+      kind = kindOf(decoded);
+      if (kind === 'plain') continue;
+      if (kind !== 'ends' && decoded.facts.width !== 16) taken = has(targetOffset(decoded, offset));
+      break;
+    }
+    const falls = kind === 'plain' || kind === 'conditional';
+    blocks.set(at, { at, instructions, taken, next: falls ? has(offset) : undefined, end: offset });
+    ranges.push([at, offset]);
+  }
+  return {
+    entry: source.entry,
+    blocks,
+    ranges,
+    instructions: code.size,
+    returns: returns.filter((offset) => has(offset) !== undefined),
+  };
+}

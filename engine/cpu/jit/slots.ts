@@ -1,0 +1,32 @@
+/** Members of the state block that a region keeps in wasm locals: general registers, the two flag words, XMM registers. */
+import type { ValueType } from '../../wasm/code.ts';
+import { offsetOf } from '../state.ts';
+
+export interface Slot {
+  readonly index: number;
+  readonly offset: number;
+  readonly type: ValueType;
+}
+
+const GPR = offsetOf('gpr');
+const XMM = offsetOf('xmm');
+const XMM_FROM = 18;
+
+export const SLOTS: readonly Slot[] = [
+  ...Array.from({ length: 16 }, (_, i): Slot => ({ index: i, offset: GPR + 8 * i, type: 'i64' })),
+  { index: 16, offset: offsetOf('flagResult'), type: 'i64' },
+  { index: 17, offset: offsetOf('flagAux'), type: 'i64' },
+  ...Array.from({ length: 16 }, (_, i): Slot => ({ index: XMM_FROM + i, offset: XMM + 16 * i, type: 'v128' })),
+];
+
+/** The slot that a byte of the state block belongs to, and the byte's place in it. */
+export function slotAt(offset: number): { readonly slot: Slot; readonly byte: number } | undefined {
+  if (offset >= GPR && offset < GPR + 128) return { slot: SLOTS[(offset - GPR) >> 3] as Slot, byte: (offset - GPR) & 7 };
+  if (offset >= XMM && offset < XMM + 256)
+    return { slot: SLOTS[XMM_FROM + ((offset - XMM) >> 4)] as Slot, byte: (offset - XMM) & 15 };
+  for (const index of [16, 17]) {
+    const slot = SLOTS[index] as Slot;
+    if (offset >= slot.offset && offset < slot.offset + 8) return { slot, byte: offset - slot.offset };
+  }
+  return undefined;
+}

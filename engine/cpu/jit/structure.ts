@@ -1,0 +1,91 @@
+/** Shape of a region's flow graph: order, dominators, loops, joins (after Ramsey, "Beyond Relooper", ICFP 2022). */
+import type { RegionPlan } from './form.ts';
+
+export interface Structure {
+  /** Position in reverse postorder; blocks that are not reached have none. */
+  readonly order: ReadonlyMap<number, number>;
+  /** Blocks reached from several places by forward branches. */
+  readonly joins: ReadonlySet<number>;
+  /** Heads of loops. */
+  readonly heads: ReadonlySet<number>;
+  /** Blocks that a block dominates directly, last in order first. */
+  readonly children: ReadonlyMap<number, readonly number[]>;
+  /** Edges, by `edgeKey`, that a structured program cannot have: they leave the region. */
+  readonly refused: ReadonlySet<string>;
+}
+
+export const edgeKey = (from: number, to: number): string => `${from}>${to}`;
+
+export function analyse(plan: RegionPlan, successorsOf: (at: number) => readonly number[]): Structure {
+  const postorder: number[] = [];
+  const seen = new Set<number>();
+  const visit = (at: number): void => {
+    seen.add(at);
+    for (const to of successorsOf(at)) if (!seen.has(to)) visit(to);
+    postorder.push(at);
+  };
+  visit(plan.entry);
+  const sequence = postorder.reverse();
+  const order = new Map(sequence.map((at, i) => [at, i]));
+  const edges = sequence.flatMap((from) => [...new Set(successorsOf(from))].map((to) => ({ from, to })));
+  const idom = dominators(plan.entry, sequence, order, edges);
+  const dominates = (a: number, b: number): boolean => {
+    let at: number | undefined = b;
+    while (at !== undefined && (order.get(at) as number) > (order.get(a) as number)) at = idom.get(at);
+    return at === a;
+  };
+  const refused = new Set<string>();
+  const heads = new Set<number>();
+  const forward = new Map<number, number>();
+  for (const { from, to } of edges) {
+    const isForward = (order.get(from) as number) < (order.get(to) as number);
+    if (isForward) forward.set(to, (forward.get(to) ?? 0) + 1);
+    else if (dominates(to, from)) heads.add(to);
+    else refused.add(edgeKey(from, to));
+  }
+  const children = new Map<number, number[]>(sequence.map((at) => [at, []]));
+  for (const at of sequence) {
+    const parent = idom.get(at);
+    if (parent !== undefined) children.get(parent)?.push(at);
+  }
+  for (const list of children.values()) list.sort((a, b) => (order.get(b) as number) - (order.get(a) as number));
+  return { order, joins: new Set([...forward].filter(([, n]) => n > 1).map(([at]) => at)), heads, children, refused };
+}
+
+function dominators(
+  entry: number,
+  sequence: readonly number[],
+  order: ReadonlyMap<number, number>,
+  edges: readonly { from: number; to: number }[],
+): Map<number, number> {
+  const predecessors = new Map<number, number[]>();
+  for (const { from, to } of edges) predecessors.set(to, [...(predecessors.get(to) ?? []), from]);
+  const idom = new Map<number, number>([[entry, entry]]);
+  const position = (at: number): number => order.get(at) as number;
+  for (let changed = true; changed; ) {
+    changed = false;
+    for (const at of sequence) {
+      if (at === entry) continue;
+      let best: number | undefined;
+      for (const from of predecessors.get(at) ?? []) {
+        if (!idom.has(from)) continue;
+        if (best === undefined) {
+          best = from;
+          continue;
+        }
+        let [a, b] = [best, from];
+        while (a !== b) {
+          if (position(a) > position(b)) a = idom.get(a) as number;
+          else b = idom.get(b) as number;
+        }
+        best = a;
+      }
+      if (best !== undefined && idom.get(at) !== best) {
+        idom.set(at, best);
+        changed = true;
+      }
+    }
+  }
+  idom.delete(entry);
+  return idom;
+}

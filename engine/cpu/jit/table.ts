@@ -1,0 +1,28 @@
+/** The table of regions of one thread. Slot 0, and every slot without a region, holds a function that returns to the interpreter. */
+import type { RegionTable } from './jit.ts';
+
+const SLOTS = 16384;
+
+export function createRegionTable(): RegionTable & { connect(exports: WebAssembly.Exports): void } {
+  const table = new WebAssembly.Table({ element: 'anyfunc', initial: SLOTS });
+  const free: number[] = [];
+  let next = 1;
+  let exports: WebAssembly.Exports = {};
+  return {
+    table,
+    routines: () => exports as Record<string, unknown>,
+    empty: () => exports['noRegion'],
+    take() {
+      const slot = free.pop() ?? (next < SLOTS ? next++ : 0);
+      return slot;
+    },
+    release(slot) {
+      table.set(slot, exports['noRegion']);
+      free.push(slot);
+    },
+    connect(of) {
+      exports = of;
+      for (let slot = 0; slot < SLOTS; slot++) table.set(slot, of['noRegion']);
+    },
+  };
+}

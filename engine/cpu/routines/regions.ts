@@ -1,0 +1,92 @@
+/** What regions of the JIT call: guest addresses their inline probe did not find, and the region at RIP. */
+import type { Int } from '../../isa/emitter.ts';
+import { FIXED } from '../../memory/index.ts';
+import { BLOCK, CPU_JUMPS, JUMP_ENTRIES, JUMP_ENTRY } from '../regions.ts';
+import { offsetOf } from '../state.ts';
+import { ACCESS, TRANSLATED } from './physical.ts';
+import type { Routine, RoutineDefinition } from './routine.ts';
+
+const PAGE = 4096;
+
+/** Translate for a probe: nothing is queued. Returns 0 from the routine when memory does not answer directly. */
+function reach(r: Routine, linear: Int, write: boolean): Int {
+  const user = r.eq(r.state('cpl'), r.const(3));
+  const bits = (write ? ACCESS.write : 0) | ACCESS.probe;
+  const at = r.callInt('translate', r.cpu, linear, r.select(user, r.const(bits | ACCESS.user), r.const(bits)));
+  r.if(r.any(at, TRANSLATED.fault | TRANSLATED.bus), () => r.returns(r.i32(0)));
+  return at;
+}
+
+/**
+ * (cpu, linear, bytes) → host address of bytes that may be read, or 0: the interpreter has to do it. Bytes on two pages are joined in the
+ * staging area.
+ */
+const touchRead: RoutineDefinition = {
+  name: 'touchRead',
+  parameters: ['i32', 'i64', 'i64'],
+  result: 'i32',
+  build(r) {
+    const [linear, bytes] = [r.parameterInt(1), r.parameterInt(2)];
+    r.if(r.ne(r.state('slowData'), r.const(0)), () => r.returns(r.i32(0)));
+    const first = reach(r, linear, false);
+    const left = r.sub(64, r.const(PAGE), r.and(linear, r.const(PAGE - 1)));
+    r.if(r.ltU(left, bytes), () => {
+      const second = reach(r, r.add(64, linear, left), false);
+      const stage = r.plus(r.cpu, offsetOf('stage'));
+      r.ir.copy(stage, r.wrap(first), r.wrap(left));
+      r.ir.copy(r.plus(stage, r.wrap(left)), r.wrap(second), r.wrap(r.sub(64, bytes, left)));
+      r.returns(stage);
+    });
+    r.returns(r.wrap(first));
+  },
+};
+
+/** (cpu, linear, bytes) → host address of bytes that may be written, or 0. Bytes that are decoded code are for the interpreter. */
+const touchWrite: RoutineDefinition = {
+  name: 'touchWrite',
+  parameters: ['i32', 'i64', 'i64'],
+  result: 'i32',
+  build(r) {
+    const [linear, bytes] = [r.parameterInt(1), r.parameterInt(2)];
+    const inside = r.and(linear, r.const(PAGE - 1));
+    const last = r.sub(64, r.add(64, inside, bytes), r.const(1));
+    r.if(r.orB(r.ne(r.state('slowData'), r.const(0)), r.leU(r.const(PAGE), last)), () => r.returns(r.i32(0)));
+    const at = reach(r, linear, true);
+    const info = r.wrap(r.shl(64, r.shr(64, at, r.const(12)), r.const(4)));
+    const granules = r.hostLoad(64, info, FIXED.pageInfo);
+    const touched = r.and(
+      r.shl(64, r.const(-1n), r.shr(64, inside, r.const(6))),
+      r.shr(64, r.const(-1n), r.sub(64, r.const(63), r.shr(64, last, r.const(6)))),
+    );
+    r.if(r.ne(r.and(granules, touched), r.const(0)), () => r.returns(r.i32(0)));
+    r.returns(r.wrap(at));
+  },
+};
+
+/** (cpu) → table slot of the region at RIP, 0 when there is none or something is to be done first. */
+const findRegion: RoutineDefinition = {
+  name: 'findRegion',
+  parameters: ['i32'],
+  result: 'i32',
+  build(r) {
+    r.if(r.ne(r.and(r.state('request'), r.state('pollMask')), r.const(0)), () => r.returns(r.i32(0)));
+    const linear = r.add(64, r.state('rip'), r.state('fetchBase'));
+    const mixed = r.xor(linear, r.shr(64, linear, r.const(12)));
+    const entry = r.plus(r.cpu, r.wrap(r.shl(64, r.and(mixed, r.const(JUMP_ENTRIES - 1)), r.const(4))));
+    const hit = r.andB(
+      r.eq(r.hostLoad(64, entry, CPU_JUMPS + JUMP_ENTRY.linear), linear),
+      r.eq(r.hostLoad(32, entry, CPU_JUMPS + JUMP_ENTRY.key), r.state('jumpKey')),
+    );
+    r.if(hit, () => {
+      const block = r.ir.load('i32.load', entry, CPU_JUMPS + JUMP_ENTRY.block);
+      const fits = (at: number, generation: number) =>
+        r.eq(r.hostLoad(32, r.ir.load('i32.load', block, at)), r.hostLoad(32, block, generation));
+      r.if(r.andB(fits(BLOCK.generationAt, BLOCK.generation), fits(BLOCK.generationAt2, BLOCK.generation2)), () =>
+        r.returns(r.ir.load('i32.load', block, BLOCK.region)),
+      );
+    });
+    r.returns(r.i32(0));
+  },
+};
+
+export const regionRoutines: readonly RoutineDefinition[] = [touchRead, touchWrite, findRegion];
