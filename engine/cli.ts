@@ -22,6 +22,9 @@ interface RunOptions {
   readonly threads: string;
   readonly jit: string;
   readonly serial: string;
+  readonly disk?: readonly string[];
+  readonly cdrom?: readonly string[];
+  readonly floppy?: readonly string[];
   readonly name?: string;
   readonly reboot: boolean;
   readonly debugExit?: boolean;
@@ -96,8 +99,16 @@ function machineOptions(command: Command, serial: string): Command {
     .option('--threads <mode>', 'per-vcpu, or round-robin on one thread', 'per-vcpu')
     .option('--jit <setting>', 'generate code for hot parts of the guest: on, off, or force for tests', 'off')
     .option('--serial <where>', 'stdio, file:PATH, console (for those who connect) or none', serial)
+    .option('--disk <file[,option...]>', 'disk image; options: format=raw|qcow2, bus=ide, readonly, snapshot', collect)
+    .option('--cdrom <file>', 'CD or DVD image; `none` for an empty drive', collect)
+    .option('--floppy <file[,readonly]>', 'floppy image; `none` for an empty drive', collect)
     .option('--no-reboot', 'end instead of resetting; after a triple fault with status 1 and a report')
     .addOption(new Option('--debug-exit', 'a debug exit port at 0xf4: writing V ends with status (V << 1) | 1'));
+}
+
+/** An option that can come several times. */
+function collect(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
 }
 
 /** Verbs for machines that are kept, carried out in library-verbs.ts. */

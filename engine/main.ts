@@ -9,7 +9,7 @@ import { EngineError } from './base/index.ts';
 import type { MachineSettings } from './contract/settings.ts';
 import { monotonicOrigin, monotonicSince, wallClockMilliseconds } from './host/clock.ts';
 import { readRegularFile } from './host/files.ts';
-import { onSignals, setProcessTitle } from './host/process.ts';
+import { onSignals, setProcessTitle, turn } from './host/process.ts';
 import { openOutputFile, openStandardInput, openStandardOutput } from './host/streams.ts';
 import { parent, startThread, threadData } from './host/threads.ts';
 import { buildIoMachine, buildMachineControl, buildVcpuThread } from './machine/build.ts';
@@ -17,6 +17,7 @@ import { Coordinator, type MachineEnd } from './machine/coordinator.ts';
 import { runIoThread } from './machine/io-thread.ts';
 import type { FromIo, FromVcpus, ThreadPlan, ToIo } from './machine/messages.ts';
 import { runVcpuThread } from './machine/vcpu-thread.ts';
+import { openMedium } from './media.ts';
 import { serveCommandSocket } from './servers/command-socket.ts';
 import { createEngineDispatcher } from './servers/engine-commands.ts';
 import { createMonitorConsole } from './servers/monitor-console.ts';
@@ -79,6 +80,7 @@ export async function runMachine(settings: MachineSettings): Promise<number> {
       },
       onSerial: (bytes) => serial.feed(bytes),
       onMonitor: (bytes, entered) => monitor.feed(bytes, entered),
+      onNotice: ({ message }) => process.stderr.write(`\nrootmode: ${settings.name}: ${message}\n`),
     });
     await machine.start();
     return exitStatus(await machine.ended, settings);
@@ -168,7 +170,7 @@ async function runThread(plan: ThreadPlan): Promise<void> {
   }
   const channel = parent<FromIo, ToIo>();
   const machine = buildIoMachine(plan, { hostNow, calendar, onEvent: (event) => channel.post({ kind: 'event', event }) });
-  const host = { readFile: readRegularFile, openStandardOutput, openOutputFile, openStandardInput };
+  const host = { readFile: readRegularFile, openStandardOutput, openOutputFile, openStandardInput, openImage: openMedium, turn };
   await runIoThread({ plan, machine, host, channel });
   channel.close();
 }

@@ -54,6 +54,33 @@ const sentences = {
   'thread-failed': (d: { thread: string; reason: string }) =>
     `The ${d.thread} thread failed (${d.reason}), so the machine was stopped; please report this.`,
 
+  // Disk images.
+  'image-io': (d: { path: string; reason: string }) =>
+    `The image ${d.path} failed (${d.reason}); check the disk it is on, then \`rootmode image check\` it.`,
+  'disk-full': (d: { path: string }) =>
+    `There is no room left on the disk for ${d.path}; make room, then go on with \`continue\` (nothing is lost).`,
+  'image-disguise': (d: { path: string }) =>
+    `The guest wrote the header of another image format into ${d.path}, whose format was guessed; name it with format=raw to allow that.`,
+  'image-format': (d: { path: string; reason: string }) =>
+    `${d.path} is no image that can be used (${d.reason}); \`rootmode image info\` shows what it is, \`rootmode image convert\` makes another of it.`,
+  'image-damaged': (d: { path: string; reason: string }) =>
+    `The image ${d.path} is damaged (${d.reason}); try \`rootmode image check --repair\` on a copy of it.`,
+  'image-encrypted': (d: { path: string }) =>
+    `The image ${d.path} is encrypted, which is not supported; convert it with the program that made it.`,
+  'image-backing': (d: { path: string; backing: string; reason: string }) =>
+    `The image ${d.path} needs the backing file ${d.backing}, but ${d.reason}; put it in place, or name another with \`rootmode image rebase\`.`,
+  'image-locked': (d: { path: string; holder: string }) =>
+    `The image ${d.path} is in use by ${d.holder}; end that first, or open the image readonly where nobody writes.`,
+  'image-readonly': (d: { path: string }) =>
+    `The image ${d.path} is open for reading only; open it without readonly to change it.`,
+  'image-size': (d: { bytes: number; reason: string }) => `An image cannot have ${d.bytes} bytes: ${d.reason}.`,
+  'image-snapshot': (d: { path: string; name: string; reason: string }) =>
+    `The snapshot ${d.name} of ${d.path} ${d.reason}; \`rootmode image snapshot --list ${d.path}\` shows those there are.`,
+  'drive-unknown': (d: { drive: string; drives: readonly string[] }) =>
+    `This machine has no drive ${d.drive}; ${d.drives.length === 0 ? 'start it with --cdrom or --floppy' : `name one of ${d.drives.join(', ')}`}.`,
+  'drive-locked': (d: { drive: string }) =>
+    `The guest has locked the tray of ${d.drive}; eject it in the guest, or take the medium out with --force.`,
+
   // Running machines, and the sockets they are reached through.
   'runtime-directory': (d: { path: string; reason: string }) =>
     `The runtime directory ${d.path} ${d.reason}; set XDG_RUNTIME_DIR to a short path to a folder that only you can enter.`,

@@ -99,7 +99,7 @@ describe('hardware after a direct boot', () => {
   it('has RAM below 640 KiB, in the shadowed segments and from 1 MiB, and nothing at the screen', () => {
     const m = machine();
     m.start();
-    for (const pa of [0, 0x9f000, 0xc0000, 0xff000, 0x100000, RAM - 4096])
+    for (const pa of [0, 0x9f000, 0xc1000, 0xff000, 0x100000, RAM - 4096])
       expect(m.entry(pa) & 0x3f, pa.toString(16)).toBe(PHYS.RAM);
     for (const pa of [0xa0000, 0xbf000, RAM, 0xfee00000]) expect(m.entry(pa), pa.toString(16)).toBe(0);
   });
@@ -130,7 +130,7 @@ describe('hardware after a direct boot', () => {
     const memoryBar = (m.config(4, 0, 0x10) & ~15) >>> 0;
     const ioBar = m.config(4, 0, 0x14) & ~3;
     m.memory.bus.mmioWrite(0, memoryBar, 1, 1);
-    expect([m.memory.bus.mmioRead(0, memoryBar + 1, 1), ioBar]).toEqual([1, 0xc000]);
+    expect([m.memory.bus.mmioRead(0, memoryBar + 1, 1), ioBar]).toEqual([1, 0xc100]);
     m.outb(ioBar, 2);
     expect(m.inb(ioBar + 16)).toBe('p'.charCodeAt(0));
     m.setConfig(4, 0, 0x10, 0xf0000000);

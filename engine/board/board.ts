@@ -31,8 +31,10 @@ import type { Irqchip } from '../hypervisor/index.ts';
 import type { MachineMemory } from '../memory/index.ts';
 import type { InspectedMember, SavedState } from '../state/index.ts';
 import { attachDisplay, type Display } from './display.ts';
+import { createDriveBay, type DriveBay, type DriveSpec } from './drives/queue.ts';
 import { addShadowWindow, mapRam, mapShadow } from './guest-memory.ts';
 import { initializeHardware } from './power-on.ts';
+import { attachStorage } from './storage.ts';
 
 /** Where serial ports stand on every PC. */
 const SERIAL = [
@@ -55,6 +57,8 @@ export interface BoardConfig {
   readonly uuid?: Uint8Array;
   /** The display adapter; `none` when absent. */
   readonly vga?: 'std' | 'none';
+  /** By place: 0 to 3 at the IDE channels, 4 and 5 at the floppy controller. */
+  readonly drives?: readonly (DriveSpec | undefined)[];
 }
 
 /** What the board is connected to. */
@@ -86,6 +90,9 @@ export type SavedBoard = Readonly<Record<string, SavedState>>;
 /** One thread's view of the board. Everything here runs under the machine lock. */
 export interface Board {
   readonly platform: Platform;
+  readonly bay: DriveBay;
+  /** Whether the guest holds the tray of a CD drive; it is then asked to let go. */
+  askForTray(drive: number): 'free' | 'locked';
   /** Power-on of memory map and devices. vCPUs are stopped; the interrupt controllers are reset before. */
   reset(): void;
   /** After `reset`: bring the hardware into the state firmware leaves and load a kernel. Throws what `bootDirectly` throws. */
@@ -102,6 +109,8 @@ export interface Board {
 }
 
 interface Attached {
+  readonly bay: DriveBay;
+  askForTray: Board['askForTray'];
   readonly devices: readonly Pick<Device, 'name' | 'type' | 'reset' | 'save' | 'restore' | 'inspect'>[];
   readonly display: Display | undefined;
   pressPowerButton(): void;
@@ -130,6 +139,8 @@ function attachDevices({ memory, irqchip, config, ports }: BoardParts): Attached
   bus.plug(0, 0, hostBridge.api.config);
   bus.plug(1, 0, isaBridge.api.config);
   bus.plug(1, 3, power.api.config);
+  const bay = createDriveBay(memory, config.drives ?? []);
+  const storage = attachStorage({ memory, irqchip, bus, bay });
 
   const clock = mc146818.attach(memory, { name: 'rtc', at: { regs: 0x70 }, irqs: { intr: line(RTC_IRQ) }, needs: { calendar } });
   const keyboard = i8042.attach(memory, {
@@ -177,6 +188,7 @@ function attachDevices({ memory, irqchip, config, ports }: BoardParts): Attached
       isaBridge,
       hostBridge,
       power,
+      ...storage.devices,
       clock,
       keyboard,
       dma,
@@ -188,6 +200,8 @@ function attachDevices({ memory, irqchip, config, ports }: BoardParts): Attached
       ...(config.testDevices ? testDevices() : []),
     ],
     display,
+    bay,
+    askForTray: storage.askForTray,
     pressPowerButton: () => power.api.pressPowerButton(),
     key: (bytes) => keyboard.api.key(bytes),
   };
@@ -204,13 +218,15 @@ export function createBoard(parts: BoardParts): Board {
     display: config.vga === 'std',
     ...(config.uuid && { uuid: config.uuid }),
   });
-  const { devices, display, pressPowerButton, key } = attachDevices(parts);
+  const { devices, display, bay, askForTray, pressPowerButton, key } = attachDevices(parts);
   const save = (): SavedBoard => Object.fromEntries(devices.map((device) => [device.name, device.save()]));
   const restoreAll = (saved: SavedBoard) => {
     for (const device of devices) device.restore(saved[device.name] ?? []);
   };
   return {
     platform,
+    bay,
+    askForTray,
     reset: () => {
       mapRam(memory);
       for (const device of devices) device.reset();

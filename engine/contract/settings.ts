@@ -3,6 +3,7 @@
  */
 import { z } from 'zod';
 import { maximumRamBytes } from './errors.ts';
+import { storageSettings } from './storage-settings.ts';
 
 /** A name that is safe as a file name, a process title and a word of a command line: 1 to 48 characters, no leading dot or dash. */
 export const MachineName = z
@@ -12,8 +13,8 @@ export const MachineName = z
     'must be 1 to 48 letters, digits, dots, dashes or underscores, and begin with none of . and -',
   );
 
-/** `starting` until the first instruction; `stopping` once an end is decided. */
-export const MachineStatus = z.enum(['starting', 'running', 'stopping']);
+/** `starting` until the first instruction; `paused` between two instructions; `stopping` once an end is decided. */
+export const MachineStatus = z.enum(['starting', 'running', 'paused', 'stopping']);
 export type MachineStatus = z.infer<typeof MachineStatus>;
 
 /** Guest memory in KiB: 1 MiB to 3.5 GiB. */
@@ -46,6 +47,7 @@ export const MachineSettings = z.strictObject({
   /** Hot code becomes WebAssembly (`on`), everything does at once (`force`, for tests), or nothing does. */
   jit: z.enum(['off', 'on', 'force']).default('off'),
   serial: SerialTarget.default('stdio'),
+  ...storageSettings,
   noReboot: z.boolean().default(false),
   debugExit: z.boolean().default(false),
 });

@@ -75,3 +75,8 @@ export function processStart(pid: number): string | undefined {
     return '';
   }
 }
+
+/** Resolves when the event loop of this thread has looked at everything else. */
+export function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

@@ -4,7 +4,9 @@
  */
 import { type HostNow, REQUEST } from '../base/index.ts';
 import { type Board, createBoard } from '../board/board.ts';
+import { createDriveServer } from '../board/drives/server.ts';
 import type { MachineSettings } from '../contract/settings.ts';
+import { drivePlan } from '../contract/storage-settings.ts';
 import { bareCapabilities, createBareMachine } from '../hypervisor/bare/index.ts';
 import { type Capabilities, createObservation, type Machine, type Observation } from '../hypervisor/index.ts';
 import { createMachineMemory, type MachineMemory } from '../memory/index.ts';
@@ -74,7 +76,7 @@ function build({ settings, memory: shared, interpreter, role }: ThreadPlan, port
   const board = createBoard({
     memory,
     irqchip: machine.irqchip,
-    config: { cpus, testDevices: debugExit },
+    config: { cpus, testDevices: debugExit, drives: driveSpecs(settings) },
     ports: {
       serial: [line, { send: () => undefined, onByte: () => undefined, ready: () => undefined }],
       calendar: ports.calendar,
@@ -88,6 +90,11 @@ function build({ settings, memory: shared, interpreter, role }: ThreadPlan, port
   return { memory, gate, rings, keeper, machine, line, board };
 }
 
+/** Drives as the board wants them: what they are, not what is in them. */
+function driveSpecs(settings: MachineSettings) {
+  return drivePlan(settings).map((drive, d) => drive && { kind: drive.kind, serial: `RM-${String(d).padStart(8, '0')}` });
+}
+
 /** The I/O thread's machine. */
 export function buildIoMachine(plan: ThreadPlan, ports: ThreadPorts): IoMachine {
   const { memory, rings, keeper, machine, line, board } = build(plan, ports);
@@ -98,6 +105,8 @@ export function buildIoMachine(plan: ThreadPlan, ports: ThreadPorts): IoMachine 
   return {
     rings,
     requestWords: machine.requests.requestWords(),
+    serveDrives: (events) => createDriveServer({ memory, bay: board.bay, work: deviceWork, ...events }),
+    askForTray: (drive) => memory.lock.run(() => board.askForTray(drive)),
     boot: (readFile) => {
       const files = readBootFiles(plan.settings, readFile);
       memory.lock.run(() => powerOn({ machine, board, files }));

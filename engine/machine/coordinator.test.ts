@@ -27,6 +27,7 @@ function make(given: Partial<MachineSettingsInput> = {}) {
   const vcpus: { plan: ThreadPlan['role']; events: ThreadEvents<FromVcpus> }[] = [];
   let io: ThreadEvents<FromIo> | undefined;
   const monitor: string[] = [];
+  const notices: string[] = [];
   const machine = new Coordinator({
     settings,
     control: { memory, gate, observation: createObservation(memory), capabilities: bareCapabilities() },
@@ -43,6 +44,7 @@ function make(given: Partial<MachineSettingsInput> = {}) {
       return () => timers.delete(callback);
     },
     onSerial: () => undefined,
+    onNotice: (notice) => notices.push(notice.code),
     onMonitor: (bytes) => monitor.push(Buffer.from(bytes).toString()),
   });
   const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 1));
@@ -66,6 +68,7 @@ function make(given: Partial<MachineSettingsInput> = {}) {
     terminated,
     vcpus,
     monitor,
+    notices,
     turn,
     fromIo,
     fromVcpus,

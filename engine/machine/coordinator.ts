@@ -7,6 +7,7 @@ import { EngineError, REQUEST, Requests } from '../base/index.ts';
 import type { MachineSettings, MachineStatus } from '../contract/settings.ts';
 import { FIXED } from '../memory/index.ts';
 import type { MachineControl } from './build.ts';
+import type { MediaChange } from './drives.ts';
 import {
   type FromIo,
   type FromVcpus,
@@ -55,6 +56,8 @@ export interface CoordinatorParts {
   onSerial(bytes: Uint8Array): void;
   /** Bytes typed into the monitor; `entered` with the first. */
   onMonitor(bytes: Uint8Array, entered: boolean): void;
+  /** Something a person should read, although the machine goes on. */
+  onNotice(notice: EngineError): void;
 }
 
 /** How long a thread may take to reach a safe point before it is ended by force, in milliseconds. */
@@ -84,6 +87,9 @@ export class Coordinator {
   /** Known once a thread has built the vCPUs; before, none can run. */
   #requests: Requests | undefined;
   #resetting = false;
+  readonly #mediaChanges = new Map<number, PromiseWithResolvers<void>>();
+  #nextChange = 0;
+  #resuming = false;
 
   constructor(parts: CoordinatorParts) {
     this.#parts = parts;
@@ -148,6 +154,26 @@ export class Coordinator {
     if (this.#status === 'running') this.#io.post({ kind: 'power-button' });
   }
 
+  /** Go on after a pause: requests that found no room on the host are tried again. A running machine runs on. */
+  async continue(): Promise<void> {
+    if (this.#status !== 'paused' || this.#resuming) return;
+    this.#resuming = true;
+    await this.#allParked.promise;
+    this.#resuming = false;
+    if (this.#status !== 'paused') return;
+    this.#io.post({ kind: 'retry-drives' });
+    this.#run();
+  }
+
+  /** Put a medium into a drive, or take one out. Rejects with what the I/O thread refuses it for. */
+  changeMedium(change: MediaChange): Promise<void> {
+    const settled = Promise.withResolvers<void>();
+    const id = this.#nextChange++;
+    this.#mediaChanges.set(id, settled);
+    this.#io.post({ kind: 'change-medium', id, change });
+    return settled.promise;
+  }
+
   /** Reset by hand; `noReboot` counts for the guest's own resets only. */
   reset(): void {
     void this.#again();
@@ -186,8 +212,13 @@ export class Coordinator {
     this.#io.post({ kind: 'boot' });
     await this.#booted.promise;
     if (this.#status === 'stopping') return;
-    const { gate, memory } = this.#parts.control;
     this.#booted = settledLater();
+    this.#run();
+  }
+
+  /** Every thread is parked, or has not run yet: off they go. */
+  #run(): void {
+    const { gate, memory } = this.#parts.control;
     this.#parked = 0;
     this.#allParked = Promise.withResolvers();
     this.#status = 'running';
@@ -197,7 +228,7 @@ export class Coordinator {
 
   /** Reset: everything stops between two instructions, the board and the images begin again, everything goes on. */
   async #again(): Promise<void> {
-    if (this.#resetting || this.#status !== 'running') return;
+    if (this.#resetting || (this.#status !== 'running' && this.#status !== 'paused')) return;
     this.#resetting = true;
     this.#closeGate();
     try {
@@ -207,6 +238,15 @@ export class Coordinator {
     } finally {
       this.#resetting = false;
     }
+  }
+
+  /** Nothing runs until `continue`; what the guest sees of time stands still as well. */
+  #pause(why: EngineError): void {
+    if (this.#status !== 'running') return;
+    this.#status = 'paused';
+    this.#closeGate();
+    this.#parts.control.memory.clock.stop();
+    this.#parts.onNotice(why);
   }
 
   #closeGate(): void {
@@ -314,6 +354,19 @@ export class Coordinator {
       case 'quit':
         this.stop('quit');
         return;
+      case 'host-full':
+        this.#pause(unpackFailure(message.failure));
+        return;
+      case 'drive-failure':
+        this.#parts.onNotice(unpackFailure(message.failure));
+        return;
+      case 'medium-changed': {
+        const change = this.#mediaChanges.get(message.id);
+        this.#mediaChanges.delete(message.id);
+        if (message.failure) change?.reject(unpackFailure(message.failure));
+        else change?.resolve();
+        return;
+      }
       case 'monitor':
         this.#parts.onMonitor(message.bytes, message.entered);
         return;

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { EngineError } from '../base/index.ts';
+import { createDriveBay } from '../board/drives/queue.ts';
+import { createDriveServer } from '../board/drives/server.ts';
 import { MachineSettings } from '../contract/settings.ts';
 import { createMachineMemory } from '../memory/index.ts';
 import { runIoThread } from './io-thread.ts';
@@ -19,6 +21,7 @@ interface Given {
 function start({ serial = 'stdio', room = 16, sink, boot }: Given = {}) {
   const memory = createMachineMemory({ ramBytes: 1 << 20, vcpus: 1, arenaBytes: 4 << 20 });
   const rings = takeSerialRings(memory);
+  const bay = createDriveBay(memory, []);
   const line = createSerialLine(rings);
   const received: number[] = [];
   let taken = 0;
@@ -47,9 +50,15 @@ function start({ serial = 'stdio', room = 16, sink, boot }: Given = {}) {
       requestWords: [4096],
       boot: () => boot?.(),
       pressPowerButton: () => received.push(-1),
+      serveDrives: (events) => createDriveServer({ memory, bay, work: (body) => body(), ...events }),
+      askForTray: () => 'free',
       deliverInput: () => line.ready(),
     },
     host: {
+      openImage: () => {
+        throw new Error('no drive is asked for');
+      },
+      turn: () => Promise.resolve(),
       readFile: () => new Uint8Array(),
       openStandardOutput: () => {
         opened.push('stdout');

@@ -3,6 +3,8 @@
  * rings and the host, and presses the power button. It takes the machine lock for device work, and never waits for the guest.
  */
 
+import type { DriveServer, DriveServerParts } from '../board/drives/server.ts';
+import { createDrives } from './drives.ts';
 import { createEscapeFilter } from './escape-filter.ts';
 import { type FromIo, packFailure, type ThreadPlan, type ToIo } from './messages.ts';
 import type { ByteSink, ByteSource, Channel, IoHost } from './ports.ts';
@@ -16,6 +18,9 @@ export interface IoMachine {
   readonly rings: SerialRings;
   /** Byte address of each vCPU's request word. */
   readonly requestWords: readonly number[];
+  serveDrives(events: Pick<DriveServerParts, 'onFull' | 'onFailure'>): DriveServer;
+  /** Whether the guest holds a drive's tray; it is then asked to let go. */
+  askForTray(drive: number): 'free' | 'locked';
   /** Reset the board, load the images, set up every vCPU. vCPUs are parked. */
   boot(readFile: (path: string, what: string) => Uint8Array): void;
   pressPowerButton(): void;
@@ -35,6 +40,15 @@ export async function runIoThread({ plan, machine, host, channel }: IoThreadOpti
   const { settings } = plan;
   const { rings } = machine;
   const input = createInput({ machine, host, channel });
+  const drives = createDrives({
+    settings,
+    host,
+    askForTray: (drive) => machine.askForTray(drive),
+    server: machine.serveDrives({
+      onFull: (_drive, failure) => channel.post({ kind: 'host-full', failure: packFailure(failure) }),
+      onFailure: (_drive, failure) => channel.post({ kind: 'drive-failure', failure: packFailure(failure) }),
+    }),
+  });
   let output: Promise<void> | undefined;
   let finishing = false;
 
@@ -56,16 +70,32 @@ export async function runIoThread({ plan, machine, host, channel }: IoThreadOpti
     }
   };
 
+  const answer = (id: number, body: () => void): void => {
+    try {
+      body();
+      channel.post({ kind: 'medium-changed', id });
+    } catch (failure) {
+      channel.post({ kind: 'medium-changed', id, failure: packFailure(failure) });
+    }
+  };
+
   channel.post({ kind: 'built', requestWords: machine.requestWords });
   await new Promise<void>((finished) => {
     const handle = (message: ToIo): void => {
       switch (message.kind) {
         case 'boot':
+          drives.open();
           machine.boot(host.readFile);
           // Only now is it sure that there will be a machine: an output file is not touched for one that is refused.
           output ??= pump(openSink(settings.serial, { host, channel }));
           if (settings.serial === 'stdio') input.open();
           channel.post({ kind: 'booted' });
+          return;
+        case 'retry-drives':
+          drives.retry();
+          return;
+        case 'change-medium':
+          answer(message.id, () => drives.change(message.change));
           return;
         case 'power-button':
           machine.pressPowerButton();
@@ -95,6 +125,11 @@ export async function runIoThread({ plan, machine, host, channel }: IoThreadOpti
     });
   });
   await output;
+  try {
+    await drives.close();
+  } catch (failure) {
+    channel.post({ kind: 'drive-failure', failure: packFailure(failure) });
+  }
   channel.post({ kind: 'finished' });
 }
 

@@ -3,6 +3,7 @@ import { EngineError, type ErrorCode } from '../base/index.ts';
 import type { MachineSettings } from '../contract/settings.ts';
 import type { BareOptions } from '../hypervisor/bare/index.ts';
 import type { VmcsImage, Walk } from '../hypervisor/index.ts';
+import type { MediaChange } from './drives.ts';
 
 /** Everything a thread needs to build its view of the machine. Cloned into it; memory and code stay shared. */
 export interface ThreadPlan {
@@ -61,6 +62,9 @@ export type ToIo =
   /** Load the boot images and put every vCPU into its first state. vCPUs are parked. */
   | { readonly kind: 'boot' }
   | { readonly kind: 'power-button' }
+  /** There is room on the host again, or somebody says so. */
+  | { readonly kind: 'retry-drives' }
+  | { readonly kind: 'change-medium'; readonly id: number; readonly change: MediaChange }
   | { readonly kind: 'leave-monitor'; readonly rest: Uint8Array }
   /** The process was continued after a stop: the shell may have changed the terminal. */
   | { readonly kind: 'continued' }
@@ -76,6 +80,11 @@ export type FromIo =
   | { readonly kind: 'failed'; readonly failure: Failure }
   | { readonly kind: 'event'; readonly event: MachineEvent }
   | { readonly kind: 'quit' }
+  /** The host has no room for what the guest writes: the request waits. */
+  | { readonly kind: 'host-full'; readonly failure: Failure }
+  /** An image failed; the guest sees a bad sector. */
+  | { readonly kind: 'drive-failure'; readonly failure: Failure }
+  | { readonly kind: 'medium-changed'; readonly id: number; readonly failure?: Failure }
   | { readonly kind: 'monitor'; readonly bytes: Uint8Array; readonly entered: boolean }
   /** The guest's serial output, where the console is its target. */
   | { readonly kind: 'serial-output'; readonly bytes: Uint8Array }

@@ -1,4 +1,6 @@
 /** What a machine needs of its host, as `host` offers it. */
+import type { DiskImage } from '../board/drives/server.ts';
+import type { MediumSettings } from '../contract/storage-settings.ts';
 
 /** Where bytes of the serial port go. */
 export interface ByteSink {
@@ -21,6 +23,10 @@ export interface IoHost {
   readFile(path: string, what: string): Uint8Array;
   openStandardOutput(): ByteSink;
   openOutputFile(path: string, what: string): ByteSink;
+  /** Fails with what the image is refused for. `owner` is the machine, for those who find the image in use. */
+  openImage(medium: MediumSettings, owner: string): DiskImage;
+  /** Resolves when the event loop has looked at everything else. */
+  turn(): Promise<void>;
   openStandardInput(listener: { onBytes(bytes: Uint8Array): void; onEnd(): void }): ByteSource;
 }
 

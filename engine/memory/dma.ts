@@ -58,6 +58,43 @@ export class Dma {
     return ram;
   }
 
+  /**
+   * Adds the bytes of a range to `to.parts`, in place: for back ends that move them without a copy. What is not memory (or ROM, when
+   * `write`) is scratch: it swallows writes and reads as ones. Whoever has written calls `touched`.
+   */
+  inPlace(gpa: number, length: number, to: { readonly write: boolean; readonly parts: Uint8Array[] }): void {
+    const kinds = to.write ? PHYS.RAM : PHYS.RAM | PHYS.ROM;
+    let [start, end] = [0, 0];
+    const close = () => {
+      if (end > start) to.parts.push(this.#views.u8.subarray(start, end));
+      start = end;
+    };
+    this.#pieces(gpa, length, (entry, offset, _at, count) => {
+      if ((entry & kinds) === 0) {
+        close();
+        to.parts.push(to.write ? new Uint8Array(count) : new Uint8Array(count).fill(0xff));
+        return;
+      }
+      const hva = hostPage(entry) + offset;
+      if (hva !== end) {
+        close();
+        start = hva;
+      }
+      end = hva + count;
+    });
+    close();
+  }
+
+  /** A back end has written into a range in place: the dirty log has it, and code decoded from it is dropped. */
+  touched(gpa: number, length: number): void {
+    this.#pieces(gpa, length, (entry, offset) => {
+      if ((entry & PHYS.RAM) === 0) return;
+      const hva = hostPage(entry) + offset;
+      this.#dirty.mark(hva);
+      this.#forgetCode(hva);
+    });
+  }
+
   #store(gpa: number, bytes: Uint8Array, kinds: number): void {
     this.#pieces(gpa, bytes.length, (entry, offset, at, count) => {
       if ((entry & kinds) === 0) return;

@@ -6,6 +6,7 @@ import { firstProblem, printable } from '../contract/serve.ts';
 import { accelerators, cpuModels, MachineSettings, type MachineSettingsInput, maximumVcpus } from '../contract/settings.ts';
 import { checkRegularFile, isRegularFile } from '../host/files.ts';
 import { checkOutputFile } from '../host/streams.ts';
+import { driveSettings } from './drive-settings.ts';
 
 export interface RunWords {
   readonly kernel: string;
@@ -18,6 +19,9 @@ export interface RunWords {
   readonly threads: string;
   readonly jit: string;
   readonly serial: string;
+  readonly disk?: readonly string[] | undefined;
+  readonly cdrom?: readonly string[] | undefined;
+  readonly floppy?: readonly string[] | undefined;
   readonly name?: string | undefined;
   /** False after `--no-reboot`. */
   readonly reboot: boolean;
@@ -43,6 +47,7 @@ export function runSettings(words: RunWords): MachineSettings {
     threads: oneOf('--threads', words.threads, ['per-vcpu', 'round-robin']),
     jit: oneOf('--jit', words.jit, ['off', 'on', 'force']),
     serial: words.serial as MachineSettingsInput['serial'],
+    ...driveSettings(words),
     noReboot: !words.reboot,
     debugExit: words.debugExit ?? false,
   };

@@ -1,0 +1,65 @@
+/** A storage in memory, for tests: sparse by pages, and failing when told. */
+import { EngineError } from '../../base/index.ts';
+import type { Storage } from '../storage.ts';
+
+export interface MemoryStorage extends Storage {
+  readonly flushes: number;
+  /** Bytes it may grow to; beyond, writes fail as on a full disk. */
+  limit: number;
+  /** Reads and writes that touch this byte fail. */
+  bad: number | undefined;
+  content(): Uint8Array;
+}
+
+export function memoryStorage(content: Uint8Array | number, { path = 'memory', readonly = false } = {}): MemoryStorage {
+  let bytes = typeof content === 'number' ? new Uint8Array(content) : content.slice();
+  let flushes = 0;
+  const check = (at: number, count: number, self: MemoryStorage) => {
+    if (self.bad !== undefined && at <= self.bad && self.bad < at + count)
+      throw new EngineError('image-io', { path, reason: 'EIO' });
+  };
+  const storage: MemoryStorage = {
+    path,
+    readonly,
+    limit: Number.POSITIVE_INFINITY,
+    bad: undefined,
+    get flushes() {
+      return flushes;
+    },
+    content: () => bytes,
+    size: () => bytes.length,
+    read: (at, into) => {
+      let from = at;
+      for (const part of into) {
+        check(from, part.length, storage);
+        part.fill(0);
+        if (from < bytes.length) part.set(bytes.subarray(from, from + part.length));
+        from += part.length;
+      }
+    },
+    write: (at, from) => {
+      let to = at;
+      for (const part of from) {
+        check(to, part.length, storage);
+        if (to + part.length > storage.limit) throw new EngineError('disk-full', { path });
+        if (to + part.length > bytes.length) storage.resize(to + part.length);
+        bytes.set(part, to);
+        to += part.length;
+      }
+    },
+    flush: () => void flushes++,
+    resize: (size) => {
+      const next = new Uint8Array(size);
+      next.set(bytes.subarray(0, size));
+      bytes = next;
+    },
+    punch: (at, count) => {
+      bytes.fill(0, at, Math.min(bytes.length, at + count));
+      return true;
+    },
+    nextData: (at) => (at < bytes.length ? { start: at, end: bytes.length } : undefined),
+    allocated: () => bytes.length,
+    close: () => undefined,
+  };
+  return storage;
+}

@@ -1,0 +1,36 @@
+/** Storage controllers of the PC: the IDE function of the PIIX3. */
+
+import { ide } from '../devices/ide/device.ts';
+import type { PciBus } from '../devices/pci/bus.ts';
+import type { Irqchip } from '../hypervisor/index.ts';
+import type { MachineMemory } from '../memory/index.ts';
+import { type DriveBay, IDE_DRIVES } from './drives/queue.ts';
+
+/** ISA interrupts of the two channels in legacy mode. */
+const [PRIMARY, SECONDARY] = [14, 15];
+
+export interface StorageParts {
+  readonly memory: MachineMemory;
+  readonly irqchip: Irqchip;
+  readonly bus: PciBus;
+  readonly bay: DriveBay;
+}
+
+/** Attach the controllers, in an order that every thread keeps. */
+export function attachStorage({ memory, irqchip, bus, bay }: StorageParts) {
+  const controller = ide.attach(memory, {
+    name: 'ide',
+    at: { primary: 0x1f0, primaryControl: 0x3f6, secondary: 0x170, secondaryControl: 0x376 },
+    irqs: { primary: irqchip.line(PRIMARY), secondary: irqchip.line(SECONDARY) },
+    needs: { drives: bay.drives.slice(0, IDE_DRIVES).map((drive) => drive?.line()) },
+  });
+  bus.plug(1, 1, controller.api.config);
+  return {
+    devices: [controller],
+    askForTray: (drive: number): 'free' | 'locked' => {
+      if (!controller.api.trayLocked(drive)) return 'free';
+      controller.api.requestEject(drive);
+      return 'locked';
+    },
+  };
+}

@@ -1,0 +1,51 @@
+/** The bus master's table of region descriptors (SFF-8038i, 1.2). The guest wrote it: any address, any length. */
+import type { Dma } from '../../memory/index.ts';
+import { type GuestRange, MAXIMUM_RANGES } from '../drive.ts';
+
+export interface Regions {
+  readonly ranges: readonly GuestRange[];
+  /** Bytes of all ranges: those asked for, or fewer when the table ends before. */
+  readonly bytes: number;
+  /** The table describes more. */
+  readonly more: boolean;
+}
+
+const ENTRY = 8;
+const AHEAD = 64 * ENTRY;
+const LAST = 0x8000;
+
+/** The first `wanted` bytes that a table describes. Ranges that follow each other are one. */
+export function readRegions(dma: Dma, table: number, wanted: number): Regions {
+  const ranges: { gpa: number; bytes: number }[] = [];
+  let bytes = 0;
+  // A table does not cross 64 KiB.
+  for (let index = 0; index < MAXIMUM_RANGES; ) {
+    const view = new DataView(dma.read(table + index * ENTRY, AHEAD).buffer);
+    for (let at = 0; at < AHEAD; at += ENTRY, index++) {
+      if (bytes === wanted) return { ranges, bytes, more: true };
+      const gpa = (view.getUint32(at, true) & ~1) >>> 0;
+      const size = (view.getUint16(at + 4, true) & ~1 || 0x1_0000) >>> 0;
+      const last = (view.getUint16(at + 6, true) & LAST) !== 0;
+      const taken = Math.min(size, wanted - bytes);
+      const before = ranges.at(-1);
+      if (before && before.gpa + before.bytes === gpa) before.bytes += taken;
+      else ranges.push({ gpa, bytes: taken });
+      bytes += taken;
+      if (last) return { ranges, bytes, more: taken < size };
+    }
+  }
+  return { ranges, bytes, more: false };
+}
+
+/** Ranges cut to their first `bytes` bytes. */
+export function firstBytes(ranges: readonly GuestRange[], bytes: number): readonly GuestRange[] {
+  const cut: GuestRange[] = [];
+  let left = bytes;
+  for (const range of ranges) {
+    if (left === 0) break;
+    const taken = Math.min(left, range.bytes);
+    cut.push(taken === range.bytes ? range : { gpa: range.gpa, bytes: taken });
+    left -= taken;
+  }
+  return cut;
+}
