@@ -4,11 +4,8 @@
  */
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { watch } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { createClient } from './contract/client.ts';
-import { engineCommands } from './contract/commands.ts';
 import { EngineError } from './contract/errors.ts';
 import type { MachineSummary } from './contract/library-commands.ts';
 import {
@@ -23,10 +20,11 @@ import type { Dispatcher } from './contract/serve.ts';
 import type { MachineSettings } from './contract/settings.ts';
 import { lockFolder } from './manager/folder-lock.ts';
 import { Library, libraryFolder } from './manager/library.ts';
+import { watchLibrary } from './manager/library-watch.ts';
 import { readMachineFile, runnableSettings } from './manager/machine-folder.ts';
 import { createManagerDispatcher } from './manager/manager-commands.ts';
-import type { EngineProgram } from './manager/supervisor.ts';
-import { connectEngine } from './servers/engine-connection.ts';
+import { detachedEngine, type EngineProgram } from './manager/supervisor.ts';
+import { guestRuns } from './servers/engine-connection.ts';
 import { libraryText } from './servers/library-text.ts';
 import { type RunWords, storedSettings } from './servers/run-settings.ts';
 import { readPages } from './servers/web/pages.ts';
@@ -40,19 +38,8 @@ export function takeMachine(folder: string): { readonly settings: MachineSetting
 }
 
 const engineProgram: EngineProgram = {
-  command: [process.execPath, fileURLToPath(new URL('./cli.ts', import.meta.url)), 'run', '--machine'],
-  isRunning: async (name) => {
-    try {
-      const connection = await connectEngine(name);
-      try {
-        return (await createClient(engineCommands, connection).machineStatus({})).status === 'running';
-      } finally {
-        connection.close();
-      }
-    } catch {
-      return false;
-    }
-  },
+  launch: detachedEngine([process.execPath, fileURLToPath(new URL('./cli.ts', import.meta.url)), 'run', '--machine']),
+  isRunning: guestRuns,
   sleep: (milliseconds) => sleep(milliseconds),
 };
 
@@ -90,9 +77,6 @@ export async function restore(name: string): Promise<string> {
   return `${name} is back.\n`;
 }
 
-/** How often ended processes are looked for. */
-const LOOK_MILLISECONDS = 1000;
-
 /** Serve the window to a browser until a signal comes. */
 export async function serve({ port }: { port: string }, say: (text: string) => void): Promise<void> {
   const number = /^\d{1,5}$/.test(port) ? Number(port) : -1;
@@ -102,37 +86,9 @@ export async function serve({ port }: { port: string }, say: (text: string) => v
   const { library, manager } = openLibrary();
   const pages = readPages(fileURLToPath(new URL('../.out/renderer', import.meta.url)));
   const server = await serveWeb({ port: number, token: randomBytes(32).toString('base64url'), pages, manager });
-  const watcher = watch(library.root, { recursive: true }, () => changed());
-  watcher.on('error', () => undefined); // a folder that went away while it was watched
-  const changed = debounced(() => server.announce('library-changed', {}));
-  // A process that is killed changes nothing on the disk.
-  const running = (): string =>
-    library
-      .list()
-      .map(({ name, pid }) => `${name}:${pid}`)
-      .join();
-  let before = running();
-  const looking = setInterval(() => {
-    const now = running();
-    if (now !== before) changed();
-    before = now;
-  }, LOOK_MILLISECONDS);
+  const unwatch = watchLibrary(library, () => server.announce('library-changed', {}));
   say(`Rootmode is at ${server.url}\n`);
   await Promise.race((['SIGINT', 'SIGTERM', 'SIGHUP'] as const).map((signal) => once(process, signal)));
-  clearInterval(looking);
-  watcher.close();
+  unwatch();
   await server.close();
-}
-
-/** Several changes in a row are told once, a little later. */
-function debounced(tell: () => void): () => void {
-  let waiting = false;
-  return () => {
-    if (waiting) return;
-    waiting = true;
-    setTimeout(() => {
-      waiting = false;
-      tell();
-    }, 50).unref();
-  };
 }

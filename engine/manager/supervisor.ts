@@ -3,7 +3,7 @@
  * ends or is killed, and is found again through the lock of its folder and its socket.
  */
 import { spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readSync, statSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { EngineError } from '../contract/errors.ts';
 import { codeOf, reasonOf } from '../host/files.ts';
@@ -12,14 +12,39 @@ import { codeOf, reasonOf } from '../host/files.ts';
 const TAIL_BYTES = 256 * 1024;
 
 export interface EngineProgram {
-  /** Program and first words; the machine's folder follows. */
-  readonly command: readonly [string, ...string[]];
+  /** Start the engine process of the machine in `folder`; what it says goes to the file `log`, which exists. */
+  launch(where: { readonly folder: string; readonly log: string }): LaunchedEngine;
   /** Whether the machine `name` answers and its guest runs. */
   isRunning(name: string): Promise<boolean>;
   sleep(milliseconds: number): Promise<void>;
 }
 
+/** A process that was just started. */
+export interface LaunchedEngine {
+  readonly pid: number | undefined;
+  /** Called once: with its exit status, or with what ended it or kept it from starting. */
+  onEnd(listener: (end: number | string) => void): void;
+}
+
 const POLL_MILLISECONDS = 30;
+
+/** Launch on plain Node: `command` are the program and its first words, the machine's folder follows. The process belongs to nobody. */
+export function detachedEngine(command: readonly [string, ...string[]]): EngineProgram['launch'] {
+  return ({ folder, log }) => {
+    const [file, ...words] = command;
+    const output = openSync(log, 'a');
+    const child = spawn(file, [...words, folder], { cwd: folder, detached: true, stdio: ['ignore', output, output] });
+    closeSync(output);
+    child.unref();
+    return {
+      pid: child.pid,
+      onEnd: (listener) => {
+        child.once('error', (cause) => listener(reasonOf(cause)));
+        child.once('exit', (code, signal) => listener(code ?? `its process was ended by ${signal}`));
+      },
+    };
+  };
+}
 
 function logPath(folder: string): string {
   return join(folder, 'logs', 'engine.log');
@@ -27,36 +52,27 @@ function logPath(folder: string): string {
 
 /** Start the machine in `folder`; resolves with the process once its guest runs. Fails with `machine-start`, telling what the process said. */
 export async function startEngine(program: EngineProgram, { name, folder }: { name: string; folder: string }): Promise<number> {
-  const log = openLog(folder);
-  const [file, ...words] = program.command;
-  const child = spawn(file, [...words, folder], { cwd: folder, detached: true, stdio: ['ignore', log, log] });
-  closeSync(log);
-  let ended: string | undefined;
-  let over = false;
-  child.once('error', (cause) => {
-    ended = reasonOf(cause);
+  emptyLog(folder);
+  const engine = program.launch({ folder, log: logPath(folder) });
+  let end: number | string | undefined;
+  engine.onEnd((how) => {
+    end ??= how;
   });
-  child.once('exit', (code, signal) => {
-    // A guest that was done before anybody looked.
-    if (code === 0) over = true;
-    else
-      ended ??=
-        lastWords(folder) || (signal === null ? `its process ended with status ${code}` : `its process was ended by ${signal}`);
-  });
-  child.unref();
-  while (ended === undefined) {
-    if (over || (await program.isRunning(name))) return child.pid as number;
+  // Status 0: a guest that was done before anybody looked.
+  while (end === undefined || end === 0) {
+    if (end === 0 || (await program.isRunning(name))) return engine.pid as number;
     await program.sleep(POLL_MILLISECONDS);
   }
-  throw new EngineError('machine-start', { name, reason: ended });
+  const reason = typeof end === 'string' ? end : lastWords(folder) || `its process ended with status ${end}.`;
+  throw new EngineError('machine-start', { name, reason });
 }
 
-/** The log of this run; the one before it is not kept: what it said was about another process. */
-function openLog(folder: string): number {
+/** The log is of one run; what the run before it said was about another process. */
+function emptyLog(folder: string): void {
   const path = logPath(folder);
   try {
     mkdirSync(join(folder, 'logs'), { recursive: true });
-    return openSync(path, 'w', 0o644);
+    writeFileSync(path, '', { mode: 0o644 });
   } catch (cause) {
     throw new EngineError('file-unwritable', { what: 'log', path, reason: reasonOf(cause) }, { cause });
   }

@@ -1,5 +1,6 @@
 /** The client's end of a command socket. */
-import type { Transport } from '../contract/client.ts';
+import { createClient, type Transport } from '../contract/client.ts';
+import { machineStatus } from '../contract/commands.ts';
 import { EngineError } from '../contract/errors.ts';
 import { WireEvent } from '../contract/events.ts';
 import { maximumResponseBytes, WireGreeting, type WireRequest } from '../contract/wire.ts';
@@ -25,6 +26,20 @@ export async function connectEngine(name: string): Promise<EngineConnection> {
   return new Promise((resolve, reject) => {
     const client = new LineClient(name, connection, (failure) => (failure === undefined ? resolve(client) : reject(failure)));
   });
+}
+
+/** Whether the machine `name` answers and its guest runs. */
+export async function guestRuns(name: string): Promise<boolean> {
+  try {
+    const connection = await connectEngine(name);
+    try {
+      return (await createClient([machineStatus], connection).machineStatus({})).status === 'running';
+    } finally {
+      connection.close();
+    }
+  } catch {
+    return false;
+  }
 }
 
 /** Names of machines that answer at their sockets; stale sockets are removed on the way. */

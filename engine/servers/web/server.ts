@@ -4,20 +4,23 @@
  */
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type WebSocket, WebSocketServer } from 'ws';
+import { WebSocketServer } from 'ws';
 import { EngineError } from '../../contract/errors.ts';
-import { type Dispatcher, toWire } from '../../contract/serve.ts';
-import { MachineName } from '../../contract/settings.ts';
-import { maximumRequestBytes, WireRequest } from '../../contract/wire.ts';
+import type { Dispatcher } from '../../contract/serve.ts';
+import { maximumRequestBytes } from '../../contract/wire.ts';
 import { reasonOf } from '../../host/files.ts';
-import { connectEngine, type EngineConnection } from '../engine-connection.ts';
+import { WindowPeer } from '../window-peer.ts';
 import { type Admission, admitsHost, admitsSocket, SUBPROTOCOL } from './admission.ts';
 import { HEADERS, type Page } from './pages.ts';
 
 const HOST = '127.0.0.1';
 const maximumWindows = 32;
-/** Requests of one window that may wait for their answers. */
-const maximumPending = 256;
+
+interface Window {
+  readonly peer: WindowPeer;
+  send(message: unknown): void;
+  close(): void;
+}
 
 export interface WebServerOptions {
   /** 0 lets the system choose. */
@@ -60,9 +63,19 @@ export async function serveWeb({ port, token, pages, manager }: WebServerOptions
       return;
     }
     sockets.handleUpgrade(request, socket, head, (open) => {
-      const window = new Window(open, manager);
+      const send = (message: unknown): void => {
+        if (open.readyState === open.OPEN) open.send(JSON.stringify(message));
+      };
+      const window: Window = { send, peer: new WindowPeer({ manager, send }), close: () => open.close(1001) };
       windows.add(window);
-      open.on('close', () => windows.delete(window));
+      open.on('error', () => undefined);
+      open.on('message', (bytes, binary) => {
+        if (binary || !window.peer.receive(String(bytes))) open.close(1008);
+      });
+      open.on('close', () => {
+        window.peer.close();
+        windows.delete(window);
+      });
     });
   });
   const actual = await listen(server, port);
@@ -91,83 +104,4 @@ function listen(server: Server, port: number): Promise<number> {
     server.once('error', (cause) => reject(new EngineError('port-taken', { port, reason: reasonOf(cause) }, { cause })));
     server.listen(port, HOST, () => resolve((server.address() as AddressInfo).port));
   });
-}
-
-/** One browser window: its requests in flight and the engines it talks to. */
-class Window {
-  readonly #socket: WebSocket;
-  readonly #manager: Dispatcher;
-  readonly #engines = new Map<string, Promise<EngineConnection>>();
-  #pending = 0;
-
-  constructor(socket: WebSocket, manager: Dispatcher) {
-    this.#socket = socket;
-    this.#manager = manager;
-    socket.on('error', () => undefined);
-    socket.on('message', (bytes, binary) => {
-      if (binary || ++this.#pending > maximumPending) return socket.close(1008);
-      void this.#serve(String(bytes)).then((answer) => {
-        this.#pending--;
-        this.send(answer);
-      });
-    });
-    socket.on('close', () => this.#drop());
-  }
-
-  send(message: unknown): void {
-    if (this.#socket.readyState === this.#socket.OPEN) this.#socket.send(JSON.stringify(message));
-  }
-
-  close(): void {
-    this.#socket.close(1001);
-    this.#drop();
-  }
-
-  async #serve(text: string): Promise<unknown> {
-    let message: unknown;
-    try {
-      message = JSON.parse(text);
-    } catch {
-      return { error: toWire(new EngineError('message-invalid', { reason: 'it is not JSON' })) };
-    }
-    const { to, ...request } = (typeof message === 'object' && message !== null ? message : {}) as { to?: unknown };
-    if (to === undefined) return this.#manager.dispatch(message);
-    const id = (request as { id?: unknown }).id;
-    const tag = typeof id === 'number' || typeof id === 'string' ? { id } : {};
-    try {
-      const name = MachineName.safeParse(to);
-      const parsed = WireRequest.safeParse(request);
-      if (!name.success || !parsed.success) throw new EngineError('message-invalid', { reason: 'it is no request to a machine' });
-      const { id: _id, ...forEngine } = parsed.data;
-      const engine = await this.#engine(name.data);
-      return { ...((await engine.request(forEngine)) as object), ...tag };
-    } catch (error) {
-      return { error: toWire(error), ...tag };
-    }
-  }
-
-  /** The connection to a machine's engine, made once; one that failed or closed is forgotten, so that the next request tries again. */
-  async #engine(name: string): Promise<EngineConnection> {
-    const known = this.#engines.get(name);
-    if (known !== undefined) return known;
-    const made = connectEngine(name);
-    this.#engines.set(name, made);
-    const forget = (): void => {
-      if (this.#engines.get(name) === made) this.#engines.delete(name);
-    };
-    made.then((engine) => {
-      engine.onClose(forget);
-      engine.onEvent((event) => this.send({ ...event, from: name }));
-    }, forget);
-    return made;
-  }
-
-  #drop(): void {
-    for (const engine of this.#engines.values())
-      engine.then(
-        (connection) => connection.close(),
-        () => undefined,
-      );
-    this.#engines.clear();
-  }
 }
