@@ -43,6 +43,8 @@ export default defineConfig({
           name: 'long',
           include: [`${folders}/**/*.long.test.ts`],
           testTimeout: 300_000,
+          // What a page shows, on a machine that is busy with other tests.
+          expect: { poll: { timeout: 15_000 } },
         },
       },
     ],

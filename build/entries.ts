@@ -8,9 +8,13 @@ export interface Entry {
   readonly source: string;
   /** File name inside `.out/`. */
   readonly output: string;
+  /** One CommonJS file without chunks: what a sandboxed preload has to be. */
+  readonly alone?: true;
 }
 
 export const entries: readonly Entry[] = [
   { source: 'engine/cli.ts', output: 'cli.js' },
   { source: 'engine/main.ts', output: 'engine.js' },
+  { source: 'electron/main/main.ts', output: 'electron-main.js' },
+  { source: 'electron/preload/preload.ts', output: 'preload.cjs', alone: true },
 ];

@@ -66,10 +66,10 @@ export const layers: readonly Layer[] = [
   {
     folder: 'electron/main',
     platform: 'node',
-    imports: ['engine/contract', 'engine/manager'],
+    imports: ['engine/contract', 'engine/manager', 'engine/servers'],
     packages: ['electron'],
   },
-  { folder: 'electron/preload', platform: 'page', imports: ['engine/contract', 'engine/manager'], packages: ['electron'] },
+  { folder: 'electron/preload', platform: 'page', imports: ['engine/contract'], packages: ['electron'] },
   {
     folder: 'renderer',
     platform: 'page',

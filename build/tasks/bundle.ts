@@ -51,12 +51,15 @@ async function bundle(): Promise<void> {
   const { metafile } = await build({
     metafile: true,
     absWorkingDir: root,
-    entryPoints: entries.map(({ source, output }) => ({ in: source, out: output.replace(/\.js$/, '') })),
+    entryPoints: entries
+      .filter(({ alone }) => !alone)
+      .map(({ source, output }) => ({ in: source, out: output.replace(/\.js$/, '') })),
     outdir: '.out',
     bundle: true,
     platform: 'node',
     target: 'node24',
     format: 'esm',
+    external: ['electron'],
     // What a command loads only when it needs it stays a file of its own, so that the command line starts at once.
     splitting: true,
     sourcemap: 'linked',
@@ -68,6 +71,20 @@ async function bundle(): Promise<void> {
       js: "import { createRequire as createRequireOf } from 'node:module'; const require = createRequireOf(import.meta.url);",
     },
   });
+  for (const { source, output } of entries.filter(({ alone }) => alone)) {
+    await build({
+      absWorkingDir: root,
+      entryPoints: [source],
+      outfile: join('.out', output),
+      bundle: true,
+      platform: 'browser',
+      target: 'chrome140',
+      format: 'cjs',
+      external: ['electron'],
+      legalComments: 'none',
+      logLevel: 'warning',
+    });
+  }
   // Chunks of an earlier build go last, so that a program started meanwhile finds what it loads.
   const written = new Set(Object.keys(metafile.outputs).map((path) => basename(path)));
   for (const file of globSync('*.js{,.map}', { cwd: out })) if (!written.has(file)) rmSync(join(out, file));

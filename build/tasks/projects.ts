@@ -48,10 +48,11 @@ export function projects(base: string = root): readonly Project[] {
       .map(projectName),
   }));
   const engine = present.filter((layer) => layer.platform !== 'page').map(projectName);
+  const tests = (folder: string) => testFiles.map((pattern) => pattern.replace('**/', `${folder}/**/`));
   const proof: Project = {
     name: 'tests-and-build',
     platform: 'node',
-    include: ['build/**/*.ts', '*.ts', ...testFiles.map((pattern) => pattern.replace('**/', 'engine/**/'))],
+    include: ['build/**/*.ts', '*.ts', ...tests('engine'), ...tests('electron')],
     exclude: ['build/types/**'],
     references: engine,
   };

@@ -3,7 +3,9 @@ import { shallowRef } from 'vue';
 import { createClient } from '../../engine/contract/client.ts';
 import { engineCommands } from '../../engine/contract/commands.ts';
 import { managerCommands } from '../../engine/contract/library-commands.ts';
-import { type ConnectionState, type ServerEvent, SocketTransport } from './transport.ts';
+import { PortTransport, type Shell } from './port-transport.ts';
+import type { ConnectionState, ServerEvent, Transport, TransportEvents } from './requests.ts';
+import { SocketTransport } from './socket-transport.ts';
 
 type Listener = (event: ServerEvent) => void;
 
@@ -20,16 +22,19 @@ function takeToken(): string {
   return sessionStorage.getItem('token') ?? '';
 }
 
-const transport = new SocketTransport({
-  url: `ws://${location.host}/`,
-  protocols: ['rootmode.1', takeToken() || 'none'],
+const events: TransportEvents = {
   onState: (state) => {
     connection.value = state;
   },
   onEvent: (event) => {
     for (const listener of listeners) listener(event);
   },
-});
+};
+const shell = (globalThis as { rootmodeShell?: Shell }).rootmodeShell;
+const transport: Transport =
+  shell === undefined
+    ? new SocketTransport({ url: `ws://${location.host}/`, protocols: ['rootmode.1', takeToken() || 'none'], ...events })
+    : new PortTransport(shell, events);
 
 export const manager = createClient(managerCommands, { request: (message) => transport.request(message) });
 

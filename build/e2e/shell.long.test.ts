@@ -1,0 +1,99 @@
+/**
+ * The desktop shell through Playwright's driver for Electron: on the program that ELECTRON_BIN names, otherwise on the stand-in over
+ * Chromium (`stand-in/`, which is not Electron and says so).
+ */
+import { join } from 'node:path';
+import { type ElectronApplication, _electron as electron, type Page } from 'playwright-core';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { root } from '../tasks/run.ts';
+import { noBrowser } from './browser.ts';
+import { type Bench, createBench, notBuilt } from './session.ts';
+
+const real = process.env.ELECTRON_BIN;
+const missing = notBuilt ?? (real === undefined ? noBrowser() : undefined);
+const echo = join(root, 'assets/guests/echo.bin');
+
+let bench: Bench;
+let app: ElectronApplication;
+let page: Page;
+
+beforeEach(async ({ skip }) => {
+  if (missing !== undefined) return skip(missing);
+  bench = createBench();
+  app = await electron.launch({
+    executablePath: real ?? join(root, 'build/e2e/stand-in/electron'),
+    args: [root],
+    env: { ...process.env, XDG_RUNTIME_DIR: bench.runtime, XDG_DATA_HOME: join(bench.runtime, 'data') } as Record<string, string>,
+  });
+  page = await app.firstWindow();
+});
+afterEach(async () => {
+  if (app === undefined) return;
+  await app.evaluate(({ dialog }) => {
+    dialog.showMessageBoxSync = () => 0;
+  });
+  await app.close();
+  await bench.close();
+});
+
+async function boot(name: string): Promise<void> {
+  await page.getByRole('button', { name: 'New machine' }).first().click();
+  await page.getByLabel('Name', { exact: true }).fill(name);
+  await page.getByLabel('Kernel file').fill(echo);
+  await page.getByLabel('Memory in MiB').fill('16');
+  await page.getByRole('button', { name: 'Create and start' }).click();
+  await expect.poll(() => page.locator('.xterm-rows').textContent(), { timeout: 20_000 }).toContain('sent back');
+}
+
+describe(`the shell on ${real ?? 'the stand-in'}`, () => {
+  it('makes a machine, boots it in a process of its own and types in its console', async () => {
+    await boot('echo');
+    await page.locator('.xterm').click();
+    await page.keyboard.type('typed in the shell');
+    await expect.poll(() => page.locator('.xterm-rows').textContent()).toContain('typed in the shell');
+    const pid = Number(/Process ([\d,]+)/.exec((await page.locator('footer').textContent()) ?? '')?.[1]?.replace(',', ''));
+    expect(pid).toBeGreaterThan(0);
+    expect(pid).not.toBe(app.process().pid);
+  });
+
+  it('keeps pages from Node, from other pages and from code made at run time', async () => {
+    await expect.poll(() => page.getByText('No machines yet').isVisible()).toBe(true);
+    expect(await page.evaluate('typeof require + typeof process + typeof rootmodeShell')).toBe('undefinedundefinedobject');
+    expect(await page.evaluate('Object.keys(rootmodeShell).join()')).toBe('connect');
+    const before = page.url();
+    await page.evaluate("location.href = 'https://evil.example/'");
+    await page.waitForTimeout(300);
+    expect(page.url()).toBe(before);
+    const made = await page.evaluate(`new Promise((resolve) => {
+      document.addEventListener('securitypolicyviolation', ({ effectiveDirective }) => resolve(effectiveDirective));
+      const script = document.createElement('script');
+      script.textContent = 'document.title = "made"';
+      document.head.append(script);
+    })`);
+    expect(made).toBe('script-src-elem');
+    expect(await page.title()).toBe('Rootmode');
+  });
+
+  it('does not quit over a running machine unless told to', async () => {
+    await boot('echo');
+    const asked = await app.evaluate(({ app, dialog }) => {
+      const messages: string[] = [];
+      dialog.showMessageBoxSync = (options) => {
+        messages.push((options as unknown as { message: string }).message);
+        return 1;
+      };
+      app.quit();
+      return messages;
+    });
+    expect(asked).toEqual(['echo still runs']);
+    expect(await page.title()).toBe('echo – Rootmode');
+  });
+
+  it('shows a machine whose process was killed, and says so', async () => {
+    await boot('echo');
+    await expect.poll(() => page.locator('footer').textContent()).toContain('Process');
+    const pid = Number(/Process ([\d,]+)/.exec((await page.locator('footer').textContent()) ?? '')?.[1]?.replace(',', ''));
+    process.kill(pid, 'SIGKILL');
+    await expect.poll(() => page.getByText('The machine is off').isVisible(), { timeout: 5000 }).toBe(true);
+  });
+});

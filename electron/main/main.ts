@@ -1,0 +1,113 @@
+/** The main process. Composition root: Electron's parts meet the library and its engines here. */
+import { basename } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import {
+  app,
+  BrowserWindow,
+  dialog,
+  ipcMain,
+  Menu,
+  MessageChannelMain,
+  Notification,
+  powerSaveBlocker,
+  protocol,
+  session,
+  shell,
+  utilityProcess,
+} from 'electron';
+import { Library, libraryFolder } from '../../engine/manager/library.ts';
+import { watchLibrary } from '../../engine/manager/library-watch.ts';
+import { nameOfFolder } from '../../engine/manager/machine-folder.ts';
+import { createManagerDispatcher } from '../../engine/manager/manager-commands.ts';
+import { guestRuns } from '../../engine/servers/engine-connection.ts';
+import { readPages } from '../../engine/servers/web/pages.ts';
+import { LINK_SCHEME, machineOfLink } from './deep-link.ts';
+import { createEngines } from './engines.ts';
+import { menuTemplate } from './menu.ts';
+import { registerScheme, servePages } from './pages.ts';
+import { confine, denyPermissions } from './security.ts';
+import { Windows } from './windows.ts';
+
+const here = (url: URL): string => fileURLToPath(url);
+
+function main(): void {
+  const library = new Library(libraryFolder(), () => new Date());
+  const engines = createEngines({
+    fork: utilityProcess.fork,
+    program: here(new URL('../../engine/cli.ts', import.meta.url)),
+    onFailure: (folder) => {
+      const machine = nameOfFolder(folder) ?? basename(folder);
+      new Notification({ title: `${machine} ended`, body: 'Its window shows the reason and the last lines of its log.' }).show();
+    },
+  });
+  const manager = createManagerDispatcher(library, {
+    launch: engines.launch,
+    isRunning: guestRuns,
+    sleep: (milliseconds) => sleep(milliseconds),
+  });
+  const windows = new Windows({
+    create: (options) => new BrowserWindow(options),
+    channel: () => new MessageChannelMain(),
+    ipc: ipcMain,
+    preload: here(new URL('../preload/preload.ts', import.meta.url)),
+    manager,
+  });
+  const lookAtRunning = keepAwake(engines.running);
+  watchLibrary(library, () => {
+    windows.announce('library-changed', {});
+    lookAtRunning();
+  });
+
+  servePages(protocol, readPages(here(new URL('../../.out/renderer', import.meta.url))));
+  denyPermissions(session.defaultSession);
+  app.on('web-contents-created', (_event, contents) => confine(contents));
+  app.on('second-instance', (_event, words) => windows.show(words.map(machineOfLink).find((name) => name !== undefined)));
+  app.on('open-url', (event, link) => {
+    event.preventDefault();
+    windows.show(machineOfLink(link));
+  });
+  app.on('activate', () => windows.show());
+  app.on('window-all-closed', () => {
+    if (process.platform !== 'darwin') app.quit();
+  });
+  askBeforeQuitting(engines.running);
+  app.setAsDefaultProtocolClient(LINK_SCHEME);
+  const newWindow = (): void => void windows.open();
+  const template = menuTemplate({ newWindow, openLibraryFolder: () => void shell.openPath(library.root) }, process.platform);
+  Menu.setApplicationMenu(Menu.buildFromTemplate(template));
+  windows.show(process.argv.map(machineOfLink).find((name) => name !== undefined));
+}
+
+/** While machines run, the computer does not fall asleep. Returns what looks again. */
+function keepAwake(running: () => readonly string[]): () => void {
+  let blocker: number | undefined;
+  return () => {
+    if (running().length > 0) blocker ??= powerSaveBlocker.start('prevent-app-suspension');
+    else if (blocker !== undefined) {
+      powerSaveBlocker.stop(blocker);
+      blocker = undefined;
+    }
+  };
+}
+
+/** Engines end with the program: running machines are named, and ended only when that is what is wanted. */
+function askBeforeQuitting(running: () => readonly string[]): void {
+  app.on('before-quit', (event) => {
+    const names = running().map((folder) => nameOfFolder(folder) ?? basename(folder));
+    if (names.length === 0) return;
+    const answer = dialog.showMessageBoxSync({
+      type: 'question',
+      message: `${names.join(', ')} still ${names.length === 1 ? 'runs' : 'run'}`,
+      detail: 'Quitting turns running machines off without asking their guests.',
+      buttons: ['Turn off and quit', 'Cancel'],
+      defaultId: 1,
+      cancelId: 1,
+    });
+    if (answer === 1) event.preventDefault();
+  });
+}
+
+registerScheme(protocol);
+if (app.requestSingleInstanceLock()) await app.whenReady().then(main);
+else app.quit();

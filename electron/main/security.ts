@@ -1,0 +1,49 @@
+/**
+ * What pages may do: nothing but show our own files and talk over the port they are given. The points are those of Electron's security
+ * documentation; `security.test.ts` asserts each.
+ */
+import type { Session, WebContents, WebPreferences } from 'electron';
+
+/** The scheme of our pages. Privileges: electron/main/pages.ts. */
+export const SCHEME = 'rootmode-app';
+const ORIGIN = `${SCHEME}://window`;
+export const START_PAGE = `${ORIGIN}/index.html`;
+
+export function webPreferences(preload: string): WebPreferences {
+  return {
+    preload,
+    sandbox: true,
+    contextIsolation: true,
+    nodeIntegration: false,
+    nodeIntegrationInWorker: false,
+    nodeIntegrationInSubFrames: false,
+    webSecurity: true,
+    allowRunningInsecureContent: false,
+    experimentalFeatures: false,
+    webviewTag: false,
+    navigateOnDragDrop: false,
+    spellcheck: false,
+  };
+}
+
+/** Whether a frame shows one of our own pages: whoever sends a message is asked this first. */
+export function isOurPage(url: string | undefined): boolean {
+  return url !== undefined && URL.canParse(url) && `${new URL(url).protocol}//${new URL(url).host}` === ORIGIN;
+}
+
+/** No permission is ever asked for, so none is granted. */
+export function denyPermissions(session: Session): void {
+  session.setPermissionRequestHandler((_contents, _permission, callback) => callback(false));
+  session.setPermissionCheckHandler(() => false);
+  session.setDevicePermissionHandler(() => false);
+}
+
+/** Pages stay where they are, open no windows and embed nothing. */
+export function confine(contents: WebContents): void {
+  contents.on('will-navigate', (event) => {
+    if (!isOurPage(event.url)) event.preventDefault();
+  });
+  contents.on('will-redirect', (event) => event.preventDefault());
+  contents.on('will-attach-webview', (event) => event.preventDefault());
+  contents.setWindowOpenHandler(() => ({ action: 'deny' }));
+}
