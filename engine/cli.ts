@@ -7,6 +7,7 @@ import { Command, CommanderError, Option } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
 import { EngineError } from './base/errors.ts';
 import type { MachineSettings } from './contract/settings.ts';
+import { describeWatching, watchVerbs } from './watch-verbs.ts';
 
 /** Exit status of every refusal: the command was not carried out, and nothing was left behind. */
 const REFUSED = 2;
@@ -70,6 +71,12 @@ function describe(finish: (status: number) => void): Command {
     .description('show the registers of a running machine')
     .argument('<name>', 'name of the machine')
     .action(async (name: string) => finish(await regs(name)));
+
+  describeWatching(program, {
+    finish,
+    write: (text) => write(process.stdout, text),
+    note: (text) => void process.stderr.write(`rootmode: ${text}\n`),
+  });
 
   program
     .command('capabilities')
@@ -207,7 +214,7 @@ async function capabilities(): Promise<number> {
   return 0;
 }
 
-const verbs = ['run', 'list', 'create', 'start', 'remove', 'restore', 'serve', 'regs', 'capabilities'];
+const verbs = ['run', 'list', 'create', 'start', 'remove', 'restore', 'serve', 'regs', ...watchVerbs, 'capabilities'];
 
 /** One sentence for whatever went wrong. */
 function refusal(failure: unknown, words: readonly string[]): string {
@@ -228,11 +235,16 @@ function sentenceCase(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
-/** Resolves when the text is out, also into a pipe: ending the process earlier would lose it. */
-function write(stream: Writable, text: string): Promise<void> {
+/** Resolves when the text is out, also into a pipe: ending the process earlier would lose it. False: nobody reads any more. */
+function write(stream: Writable, text: string): Promise<boolean> {
   return new Promise((resolve) => {
-    stream.on('error', () => resolve());
-    stream.write(text, () => resolve());
+    const fail = (): void => resolve(false);
+    stream.once('error', fail);
+    stream.write(text, (failure) => {
+      if (failure) return;
+      stream.off('error', fail);
+      resolve(true);
+    });
   });
 }
 

@@ -111,6 +111,11 @@ const sentences = {
     `The library folder ${d.path} ${d.reason}; set XDG_DATA_HOME to a folder where you may write.`,
   'machine-start': (d: { name: string; reason: string }) => `The machine ${d.name} did not start: ${d.reason}`,
   // Looking into a running machine.
+  'machines-none': (_: Record<never, never>) => 'No machine is running; start one with `rootmode run` or `rootmode start`.',
+  'machine-unnamed': (d: { running: readonly string[] }) =>
+    d.running.length === 0
+      ? 'No machine is running; start one with `rootmode run` or `rootmode start`.'
+      : `Several machines are running; name one of them: ${d.running.join(', ')}.`,
   'vmcs-none': (d: { name: string; vcpu: number; backend: string }) =>
     d.backend === 'bare'
       ? `vCPU ${d.vcpu} of ${d.name} has no VMCS: on bare there is one only while the guest is a hypervisor itself; run the machine with --accel software.`

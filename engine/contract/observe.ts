@@ -154,6 +154,7 @@ export const machineTraceRead = command({
   name: 'machine-trace-read',
   since: '0.1',
   doc: 'What a trace has seen: events since the last call, or histograms since it began.',
+  allowedIn: ['running'],
   params: z.strictObject({
     trace: z.int().positive(),
     limit: z.int().min(1).max(10_000).default(1000),

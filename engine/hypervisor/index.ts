@@ -18,6 +18,7 @@ export {
   type EntryCheck,
   EXIT_REASONS,
   exitReasonName,
+  KVMSTAT,
   type Observation,
   PROBE,
   PROBES,

@@ -2,7 +2,7 @@
 import { COUNTER, COUNTER_GROUPS, type CounterName } from '../hypervisor/index.ts';
 import type { MachineControl } from './build.ts';
 
-export { decodeField, type WalkEntry as WalkedEntry } from '../hypervisor/index.ts';
+export { decodeField, KVMSTAT as kvmstatColumns, type WalkEntry as WalkedEntry } from '../hypervisor/index.ts';
 export type { Histogram } from './time-histograms.ts';
 export { argumentTexts } from './trace-names.ts';
 

@@ -108,7 +108,7 @@ function wholeNumber(option: string, text: string, maximum: number): number {
 
 function oneOf<const T extends string>(option: string, text: string, allowed: readonly T[], more = ''): T {
   const found = allowed.find((one) => one === text);
-  const names = allowed.join(' or ');
+  const names = [allowed.slice(0, -1).join(', '), ...allowed.slice(-1)].join(' or ');
   return found ?? refuse(option, text, `must be ${names}${more}`);
 }
 

@@ -1,0 +1,172 @@
+/** `rootmode stat`: kvmstat's table over all running machines, or all counters of one. */
+import { createClient } from '../../contract/client.ts';
+import type { ResultOf } from '../../contract/command.ts';
+import { engineCommands } from '../../contract/commands.ts';
+import { EngineError } from '../../contract/errors.ts';
+import type { machineCounters } from '../../contract/observe.ts';
+import { kvmstatColumns } from '../../machine/observed.ts';
+import { connectEngine, type EngineConnection, runningMachines } from '../engine-connection.ts';
+import { hasEnded, machineName, type WatchOutput } from './session.ts';
+
+type Counted = ResultOf<typeof machineCounters>;
+
+export interface StatOptions {
+  /** Seconds between two samples; absent: one sample since power on. */
+  readonly interval?: number;
+  /** How many samples; absent: until interrupted. */
+  readonly count?: number;
+  /** All counters of this machine instead of the table. */
+  readonly kstat?: string;
+  readonly json: boolean;
+}
+
+/** One machine at one moment. */
+export interface Sample {
+  readonly name: string;
+  readonly counted: Counted;
+}
+
+/** One vCPU over one interval; null: not a fact of its back end. */
+export interface Row {
+  readonly pid: number;
+  readonly vcpu: number;
+  readonly name: string;
+  readonly values: Readonly<Record<string, number | null>>;
+}
+
+const LINES_BETWEEN_HEADINGS = 20;
+
+/** Print samples until the count is reached, whoever watches has had enough, or no machine is left. */
+export async function stat(options: StatOptions, output: WatchOutput): Promise<void> {
+  const machines = new Machines(options.kstat === undefined ? undefined : machineName(options.kstat));
+  try {
+    await sampling(machines, options, output);
+  } finally {
+    machines.close();
+  }
+}
+
+async function sampling(machines: Machines, options: StatOptions, output: WatchOutput): Promise<void> {
+  const { interval, count = interval === undefined ? 1 : Number.POSITIVE_INFINITY, json } = options;
+  let before = await machines.sample();
+  if (before.length === 0) throw new EngineError('machines-none', {});
+  let sinceHeading = LINES_BETWEEN_HEADINGS;
+  for (let printed = 0; printed < count; printed++) {
+    let after = before;
+    if (interval !== undefined) {
+      if (!(await output.pause(interval * 1000))) return;
+      after = await machines.sample();
+      if (after.length === 0) {
+        output.note(options.kstat === undefined ? 'No machine is left.' : `The machine ${options.kstat} has ended.`);
+        return;
+      }
+    }
+    let text: string;
+    if (options.kstat !== undefined) text = after.map((sample) => (json ? line(sample) : kstatText(sample))).join('');
+    else {
+      const rows = rowsOf(interval === undefined ? [] : before, after);
+      const heading = sinceHeading >= LINES_BETWEEN_HEADINGS;
+      text = json ? rows.map(line).join('') : `${heading ? statHeading() : ''}${rows.map(statLine).join('')}`;
+      sinceHeading = heading ? rows.length : sinceHeading + rows.length;
+    }
+    if (!(await output.write(text))) return;
+    before = after;
+  }
+}
+
+const line = (value: unknown): string => `${JSON.stringify(value)}\n`;
+
+/** Rates per second between two samples; of a machine without an earlier one, what was counted since power on. */
+export function rowsOf(before: readonly Sample[], after: readonly Sample[]): Row[] {
+  const earlier = new Map(before.map((sample) => [sample.counted.pid, sample.counted]));
+  return after.flatMap(({ name, counted }) => {
+    const past = earlier.get(counted.pid);
+    const seconds = past === undefined ? 1 : (counted.guestNanoseconds - past.guestNanoseconds) / 1e9;
+    return vcpuSets(counted).map(({ vcpu, counters }): Row => {
+      const then = past && vcpuSets(past).find((set) => set.vcpu === vcpu)?.counters;
+      const values = Object.entries(kvmstatColumns).map(([column, counter]): [string, number | null] => {
+        const now = counters[counter] ?? null;
+        if (now === null) return [column, null];
+        // A machine that stands still has no time to divide by, and nothing to divide.
+        return [column, seconds > 0 ? Math.round((now - (then?.[counter] ?? 0)) / seconds) : 0];
+      });
+      return { pid: counted.pid, vcpu, name, values: Object.fromEntries(values) };
+    });
+  });
+}
+
+function vcpuSets({ groups }: Counted): readonly { readonly vcpu: number; readonly counters: Counters }[] {
+  const sets = groups.find(({ group }) => group === 'vcpu')?.sets ?? [];
+  return sets.flatMap(({ vcpu, counters }) => (vcpu === null ? [] : [{ vcpu, counters }]));
+}
+
+type Counters = Readonly<Record<string, number | null>>;
+
+/** kvmstat's columns: exits, then what caused them, then what was done about it. */
+const PARTS = [['exits'], ['haltx', 'irqx', 'irqwx', 'iox', 'mmiox'], ['irqs', 'emul', 'eptv']] as const;
+
+export function statHeading(): string {
+  const [exits, causes, done] = PARTS.map((columns) => columns.map((column) => column.padStart(6)).join(' '));
+  return `   pid vcpu | ${exits} : ${causes} | ${done} | name\n`;
+}
+
+export function statLine({ pid, vcpu, name, values }: Row): string {
+  const cell = (column: string): string => String(values[column] ?? '-').padStart(6);
+  const [exits, causes, done] = PARTS.map((columns) => columns.map(cell).join(' '));
+  return `${String(pid).padStart(6)} ${String(vcpu).padStart(4)} | ${exits} : ${causes} | ${done} | ${name}\n`;
+}
+
+/** Every counter of a machine by its kstat name. */
+export function kstatText({ name, counted }: Sample): string {
+  const { pid, accel, groups } = counted;
+  const lines = [`${name}: pid ${pid}, ${accel}, ${(counted.guestNanoseconds / 1e9).toFixed(3)} s since power on`];
+  for (const { group, sets } of groups) {
+    for (const { vcpu, counters } of sets) {
+      lines.push(vcpu === null ? group : `${group} ${vcpu}`);
+      for (const [counter, value] of Object.entries(counters)) {
+        lines.push(`  ${counter.padEnd(20)} ${value === null ? `not on ${accel}`.padStart(15) : String(value).padStart(15)}`);
+      }
+    }
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+/** Connections to the machines that run, kept from one sample to the next. */
+class Machines {
+  readonly #only: string | undefined;
+  readonly #connections = new Map<string, EngineConnection>();
+
+  constructor(only: string | undefined) {
+    this.#only = only;
+  }
+
+  /** All of them now, in the order of their names; those that just end are left out. */
+  async sample(): Promise<Sample[]> {
+    const first = this.#connections.size === 0;
+    const names = this.#only === undefined ? await runningMachines() : [this.#only];
+    const samples = await Promise.all(names.map((name) => this.#one(name, first && this.#only !== undefined)));
+    return samples.filter((sample) => sample !== undefined);
+  }
+
+  close(): void {
+    for (const connection of this.#connections.values()) connection.close();
+  }
+
+  async #one(name: string, mustRun: boolean): Promise<Sample | undefined> {
+    try {
+      let connection = this.#connections.get(name);
+      if (connection === undefined) {
+        connection = await connectEngine(name);
+        this.#connections.set(name, connection);
+        connection.onClose(() => this.#connections.delete(name));
+      }
+      return { name, counted: await createClient(engineCommands, connection).machineCounters({}) };
+    } catch (failure) {
+      this.#connections.delete(name);
+      if (mustRun || !(hasEnded(failure) || isGone(failure))) throw failure;
+      return undefined;
+    }
+  }
+}
+
+const isGone = (failure: unknown): boolean => failure instanceof EngineError && failure.code === 'machine-not-running';
