@@ -1,12 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
-import { assemble, assembler, GUESTS, staleFiles } from './assets.ts';
+import { describe, expect, it } from 'vitest';
+import { assemble, assembler, folderOf, folders, staleFiles } from './assets.ts';
 
-it('guests and their sources are those that were built together', () => {
-  expect(staleFiles()).toEqual([]);
-});
+describe.each(folders)('assets/%s', (folder) => {
+  it('has built files and sources that were built together', () => {
+    expect(staleFiles(folder)).toEqual([]);
+  });
 
-it.skipIf(assembler() === undefined)('guests are what nasm makes of their sources (needs nasm)', () => {
-  for (const [name, bytes] of assemble()) expect(bytes.equals(readFileSync(join(GUESTS, name))), name).toBe(true);
+  it.skipIf(assembler() === undefined)('is what nasm makes of its sources (needs nasm)', () => {
+    for (const [name, bytes] of assemble(folder))
+      expect(bytes.equals(readFileSync(join(folderOf(folder), name))), name).toBe(true);
+  });
 });

@@ -16,7 +16,7 @@ function machine(options: { cpus?: number; ramBytes?: number; testDevices?: bool
   const memory = createMachineMemory({
     ramBytes,
     vcpus: cpus,
-    arenaBytes: (options.vga ? 20 : 4) * MIB,
+    arenaBytes: (options.vga ? 32 : 16) * MIB,
     hostNow: () => time.ns,
     ...(options.of && { memory: options.of.memory }),
   });

@@ -23,6 +23,7 @@ import type { ByteLine } from '../devices/ports.ts';
 import type { Screen } from '../devices/screen.ts';
 import type { Calendar, MachineSignals } from '../devices/signals.ts';
 import { uart16550 } from '../devices/uart16550/device.ts';
+import type { BiosDrive } from '../firmware/bios/disk.ts';
 import { type BootFiles, bootDirectly } from '../firmware/boot.ts';
 import { firmwareMsrs } from '../firmware/mtrr.ts';
 import { i440fxPlatform, type Platform } from '../firmware/platform.ts';
@@ -32,8 +33,10 @@ import type { MachineMemory } from '../memory/index.ts';
 import type { InspectedMember, SavedState } from '../state/index.ts';
 import { attachDisplay, type Display } from './display.ts';
 import { createDriveBay, type DriveBay, type DriveSpec } from './drives/queue.ts';
+import { attachFirmware } from './firmware.ts';
 import { addShadowWindow, mapRam, mapShadow } from './guest-memory.ts';
 import { initializeHardware } from './power-on.ts';
+import { createRom, type RomPlace } from './rom.ts';
 import { attachStorage } from './storage.ts';
 
 /** Where serial ports stand on every PC. */
@@ -48,6 +51,7 @@ const KEYBOARD_IRQ = 1;
 const MOUSE_IRQ = 12;
 const SCI = 9;
 const ISA_LINES = 16;
+const BOOT_ORDER = ['disk', 'floppy', 'cdrom'] as const;
 
 export interface BoardConfig {
   readonly cpus: number;
@@ -59,6 +63,10 @@ export interface BoardConfig {
   readonly vga?: 'std' | 'none';
   /** By place: 0 to 3 at the IDE channels, 4 and 5 at the floppy controller. */
   readonly drives?: readonly (DriveSpec | undefined)[];
+  /** Kinds of drives in the order in which the BIOS tries them. */
+  readonly bootOrder?: readonly BiosDrive['kind'][];
+  /** How long the BIOS waits for F12. */
+  readonly bootMenuMilliseconds?: number;
 }
 
 /** What the board is connected to. */
@@ -69,6 +77,8 @@ export interface BoardPorts {
   readonly debugConsole?: ByteLine;
   readonly signals: MachineSignals;
   readonly calendar: Calendar;
+  /** Drives as the BIOS sees them; those of a kind in the order of their numbers. */
+  readonly drives?: readonly BiosDrive[];
 }
 
 export interface BoardParts {
@@ -93,6 +103,8 @@ export interface Board {
   readonly bay: DriveBay;
   /** Whether the guest holds the tray of a CD drive; it is then asked to let go. */
   askForTray(drive: number): 'free' | 'locked';
+  /** Put firmware into the machine for the next `reset`; no bytes for a machine that boots a kernel directly. */
+  loadFirmware(bytes: Uint8Array): void;
   /** Power-on of memory map and devices. vCPUs are stopped; the interrupt controllers are reset before. */
   reset(): void;
   /** After `reset`: bring the hardware into the state firmware leaves and load a kernel. Throws what `bootDirectly` throws. */
@@ -118,7 +130,7 @@ interface Attached {
 }
 
 /** Attach every device in the fixed order. */
-function attachDevices({ memory, irqchip, config, ports }: BoardParts): Attached {
+function attachDevices({ memory, irqchip, config, ports }: BoardParts, platform: Platform, rom: RomPlace): Attached {
   const { signals, calendar } = ports;
   const line = (irq: number) => irqchip.line(irq);
   /** One input of every ISA line, for a device that chooses among them. */
@@ -132,7 +144,7 @@ function attachDevices({ memory, irqchip, config, ports }: BoardParts): Attached
     name: 'i440fx',
     at: { address: 0xcf8, data: 0xcfc },
     irqs: {},
-    needs: { bus, shadow: { apply: (segments) => mapShadow(memory, segments) }, resetControl: isaBridge.api.resetControl },
+    needs: { bus, shadow: { apply: (segments) => mapShadow(memory, segments, rom) }, resetControl: isaBridge.api.resetControl },
   });
   addShadowWindow(memory, () => shadowSegments(hostBridge.state.config.slice(0x59, 0x60)));
   const power = piix4Pm.attach(memory, { name: 'piix4-pm', at: { apm: 0xb2 }, irqs: { sci: line(SCI) }, needs: { signals } });
@@ -169,6 +181,9 @@ function attachDevices({ memory, irqchip, config, ports }: BoardParts): Attached
     irqs: {},
     needs: ports.debugConsole ? { line: ports.debugConsole } : {},
   });
+  const { drives = [] } = ports;
+  const boot = { order: config.bootOrder ?? BOOT_ORDER, menuMilliseconds: config.bootMenuMilliseconds ?? 0 };
+  const traps = attachFirmware({ memory, irqchip, platform, rom, drives, boot });
 
   const display = config.vga === 'std' ? attachDisplay(memory, bus) : undefined;
   const testDevices = () => {
@@ -197,6 +212,7 @@ function attachDevices({ memory, irqchip, config, ports }: BoardParts): Attached
       facts,
       console,
       ...(display ? [display.device] : []),
+      traps,
       ...(config.testDevices ? testDevices() : []),
     ],
     display,
@@ -218,7 +234,8 @@ export function createBoard(parts: BoardParts): Board {
     display: config.vga === 'std',
     ...(config.uuid && { uuid: config.uuid }),
   });
-  const { devices, display, bay, askForTray, pressPowerButton, key } = attachDevices(parts);
+  const rom = createRom(memory);
+  const { devices, display, bay, askForTray, pressPowerButton, key } = attachDevices(parts, platform, rom);
   const save = (): SavedBoard => Object.fromEntries(devices.map((device) => [device.name, device.save()]));
   const restoreAll = (saved: SavedBoard) => {
     for (const device of devices) device.restore(saved[device.name] ?? []);
@@ -227,8 +244,10 @@ export function createBoard(parts: BoardParts): Board {
     platform,
     bay,
     askForTray,
+    loadFirmware: (bytes) => rom.load(bytes),
     reset: () => {
       mapRam(memory);
+      rom.map();
       for (const device of devices) device.reset();
     },
     boot: (files) => {
@@ -247,6 +266,7 @@ export function createBoard(parts: BoardParts): Board {
       }
       const before = save();
       mapRam(memory);
+      rom.map();
       try {
         restoreAll(saved);
       } catch (error) {

@@ -1,6 +1,7 @@
 /** The PC's memory below 4 GiB: RAM slots, the shadowed segments between 768 KiB and 1 MiB, and the hole for the screen. */
 import type { ShadowSegment } from '../devices/i440fx/device.ts';
 import type { MachineMemory } from '../memory/index.ts';
+import type { RomPlace } from './rom.ts';
 
 const LOW_END = 0xa0000;
 const SHADOW_START = 0xc0000;
@@ -23,15 +24,20 @@ export function mapRam(memory: MachineMemory): void {
   });
 }
 
-/** Show RAM in the segments that the host bridge says; slots that are right already stay as they are, their dirty log too. */
-export function mapShadow(memory: MachineMemory, segments: readonly ShadowSegment[]): void {
+/**
+ * Show RAM in the segments that the host bridge says, and the ROM where it has one for a segment whose RAM is not read; slots that are
+ * right already stay as they are, their dirty log too.
+ */
+export function mapShadow(memory: MachineMemory, segments: readonly ShadowSegment[], rom: RomPlace): void {
   memory.slots.batch(() => {
     segments.forEach(({ start, size, readable, writable }, i) => {
       const slot = FIRST_SHADOW_SLOT + i;
       const before = memory.slots.get(slot);
-      if ((before !== undefined) === readable && (!readable || before?.readonly === !writable)) return;
+      const hva = readable ? hvaOf(memory, start) : rom.below(start);
+      const readonly = !readable || !writable;
+      if (before?.hva === hva && (before === undefined || before.readonly === readonly)) return;
       const log = before?.log ?? memory.slots.get(LOW_SLOT)?.log ?? false;
-      memory.slots.setSlot({ slot, gpa: start, size: readable ? size : 0, hva: hvaOf(memory, start), readonly: !writable, log });
+      memory.slots.setSlot({ slot, gpa: start, size: hva === undefined ? 0 : size, hva: hva ?? 0, readonly, log });
     });
   });
 }

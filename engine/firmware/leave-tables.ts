@@ -21,8 +21,8 @@ export interface FirmwareTables {
 /** Descriptors of the boot protocols need this many bytes above the tables. */
 const BOOT_ROOM = 0x200;
 
-/** Build tables and real-mode areas for `platform` and write them; 64 KiB hold them for every number of processors allowed. */
-export function leaveTables(platform: Platform, memory: GuestWriter): FirmwareTables {
+/** Build the tables for `platform` and write them from the start of the F segment on. */
+export function placeTables(platform: Platform, memory: GuestWriter): FirmwareTables {
   const acpi = placeAcpiTables(platform, FIRMWARE_START);
   for (const { gpa, bytes } of acpi.pieces) memory.write(gpa, bytes);
   const smbios = alignUp(acpi.end, 16);
@@ -31,7 +31,13 @@ export function leaveTables(platform: Platform, memory: GuestWriter): FirmwareTa
   const mp = alignUp(smbios + smbiosBytes.length, 16);
   const mpBytes = mpTable(platform, mp);
   memory.write(mp, mpBytes);
-  const free = leaveRealMode(platform, memory, alignUp(mp + mpBytes.length, 16));
+  return { rsdp: acpi.rsdp, facs: acpi.facs, smbios, mpTable: mp, free: alignUp(mp + mpBytes.length, 16) };
+}
+
+/** Tables and real-mode areas of a machine without a BIOS; 64 KiB hold them for every number of processors allowed. */
+export function leaveTables(platform: Platform, memory: GuestWriter): FirmwareTables {
+  const tables = placeTables(platform, memory);
+  const free = leaveRealMode(platform, memory, tables.free);
   assert(free + BOOT_ROOM <= FIRMWARE_END, 'the firmware tables fit into the F segment');
-  return { rsdp: acpi.rsdp, facs: acpi.facs, smbios, mpTable: mp, free };
+  return { ...tables, free };
 }
