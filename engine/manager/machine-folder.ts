@@ -5,6 +5,7 @@ import { basename, join, resolve } from 'node:path';
 import { EngineError } from '../contract/errors.ts';
 import { MachineFile, maximumMachineFileBytes } from '../contract/machine-file.ts';
 import { firstProblem } from '../contract/serve.ts';
+import { mapPaths } from '../contract/setting-paths.ts';
 import { MachineName, type MachineSettings } from '../contract/settings.ts';
 import { codeOf, reasonOf } from '../host/files.ts';
 
@@ -72,13 +73,7 @@ export function runnableSettings(folder: string, { settings }: MachineFile): Mac
   if (name === undefined) {
     throw new EngineError('machine-folder', { path: folder, reason: `it is no folder named NAME${FOLDER_SUFFIX}` });
   }
-  const here = (path: string): string => resolve(folder, path);
-  return {
-    ...settings,
-    name,
-    kernel: here(settings.kernel),
-    modules: settings.modules.map(({ file, text }) => ({ file: here(file), text })),
-  };
+  return { ...mapPaths(settings, (path) => resolve(folder, path)), name };
 }
 
 /** Make names that were made or moved in a folder last through a loss of power; a system that cannot is left alone. */

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { EngineError, maximumRamBytes } from '../contract/errors.ts';
 import type { StoredSettings } from '../contract/machine-file.ts';
 import { firstProblem, printable } from '../contract/serve.ts';
+import { mapPaths } from '../contract/setting-paths.ts';
 import { accelerators, cpuModels, MachineSettings, type MachineSettingsInput, maximumVcpus } from '../contract/settings.ts';
 import { checkRegularFile, isRegularFile } from '../host/files.ts';
 import { checkOutputFile } from '../host/streams.ts';
@@ -69,8 +70,7 @@ export function runSettings(words: RunWords): MachineSettings {
 /** The same for a machine that is kept: paths count from where the command was typed, whatever folder the machine gets. */
 export function storedSettings(words: RunWords): StoredSettings {
   const { name: _name, ...settings } = runSettings(words);
-  const modules = settings.modules.map(({ file, text }) => ({ file: resolve(file), text }));
-  return { ...settings, kernel: resolve(settings.kernel), modules };
+  return mapPaths(settings, (path) => resolve(path));
 }
 
 /**

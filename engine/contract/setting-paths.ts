@@ -1,0 +1,20 @@
+/** The files that settings name, all in one place: whoever moves settings to another folder must not forget one. */
+import type { StoredSettings } from './machine-file.ts';
+
+/** The same settings with every path replaced by `at(path)`. */
+export function mapPaths(settings: StoredSettings, at: (path: string) => string): StoredSettings {
+  const medium = <M extends { readonly file?: string | undefined }>(one: M): M =>
+    one.file === undefined ? one : { ...one, file: at(one.file) };
+  const serial = settings.serial.startsWith('file:')
+    ? (`file:${at(settings.serial.slice('file:'.length))}` as const)
+    : settings.serial;
+  return {
+    ...settings,
+    kernel: at(settings.kernel),
+    modules: settings.modules.map(medium),
+    disks: settings.disks.map(medium),
+    cdroms: settings.cdroms.map(medium),
+    floppies: settings.floppies.map(medium),
+    serial,
+  };
+}
