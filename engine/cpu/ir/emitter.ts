@@ -20,6 +20,7 @@ import { bool, int, node, vec } from './arithmetic.ts';
 import { IrBuilder } from './builder.ts';
 import { IrFlags } from './flags.ts';
 import type { Node } from './node.ts';
+import { quickCall } from './quick-calls.ts';
 
 /** How operands, the instruction pointer and slow routines are reached. */
 export interface Binding {
@@ -440,14 +441,26 @@ export class IrEmitter extends IrFlags implements Emitter {
 
   slow(name: SlowName, ...args: Int[]): [Int, Int] {
     const scratch = offsetOf('scratch');
-    for (const [i, arg] of args.entries()) this.ir.store('i64.store', this.cpu, node(arg), scratch + i * 8);
-    const status = this.ir.call('slow', 'i32', [this.cpu, this.#binding.record(), this.ir.const32(slowIndex(name))], true);
+    const status = this.#callSlow(name, args);
     if (SLOW[name].ends) {
       this.ir.exit({ exit: 'status', status });
       return [this.const(0), this.const(0)];
     }
     this.#leaveIfFault(status);
     return [int(this.ir.load('i64.load', this.cpu, scratch + 32)), int(this.ir.load('i64.load', this.cpu, scratch + 40))];
+  }
+
+  #callSlow(name: SlowName, args: readonly Int[]): Node {
+    const nodes = args.map(node);
+    const quick = quickCall(
+      name,
+      nodes.map(({ what }) => (what.op === 'const64' ? what.value : undefined)),
+    );
+    const record = this.#binding.record();
+    if (quick) return this.ir.call(quick.callee, 'i32', [this.cpu, record, ...nodes.slice(quick.skip)], true);
+    const scratch = offsetOf('scratch');
+    for (const [i, arg] of nodes.entries()) this.ir.store('i64.store', this.cpu, arg, scratch + i * 8);
+    return this.ir.call('slow', 'i32', [this.cpu, record, this.ir.const32(slowIndex(name))], true);
   }
 
   bulk(kind: 'movs' | 'stos', width: Width, addressWidth: AddressWidth): Int {

@@ -9,6 +9,7 @@ import type { RoutineDefinition } from './routine.ts';
 import { stringRoutines } from './strings.ts';
 import { systemRoutines } from './system.ts';
 import { vectorFloatRoutines } from './vector-float.ts';
+import { x87Routines } from './x87/all.ts';
 
 /** All wasm routines of the processor; any may call any. */
 export const ROUTINES: readonly RoutineDefinition[] = [
@@ -22,4 +23,5 @@ export const ROUTINES: readonly RoutineDefinition[] = [
   ...vectorFloatRoutines,
   ...lockRoutines,
   ...regionRoutines,
+  ...x87Routines,
 ];

@@ -366,6 +366,9 @@ const probeWrite: RoutineDefinition = {
   build(r) {
     const linear = r.parameterInt(1);
     const bytes = r.unsigned(r.parameter(2));
+    // A write entry says that nothing is checked or watched here.
+    const inPage = r.notB(crosses(r, linear, bytes));
+    r.if(r.andB(inPage, probe(r, linear, 1, 'writeTag').hit), () => r.returns(r.i32(0)));
     refuseAcrossHalves(r, { linear, bytes, write: true }, () => r.returns(r.i32(1)));
     checkAlignment(r, linear, r.unsigned(r.parameter(3)), () => r.returns(r.i32(1)));
     r.if(faulted(r, r.callInt('translate', r.cpu, linear, dataAccess(r, true))), () => r.returns(r.i32(1)));

@@ -1,0 +1,164 @@
+/**
+ * The x87 unit as wasm routines see it: register stack, status word, and the way to the exact routine in TypeScript. A routine here does
+ * what `fpu/x87` does where operands and results are zeros or normal numbers and no unmasked exception arises; all else it hands over
+ * untouched, so that only one place knows NaNs, denormals, stack faults and handlers.
+ */
+import type { Bool, Int } from '../../../isa/emitter.ts';
+import { type X87Op, x87Index } from '../../../isa/x87/ops.ts';
+import { slowIndex } from '../../ir/emitter.ts';
+import type { Node } from '../../ir/node.ts';
+import { REC } from '../../regions.ts';
+import { offsetOf } from '../../state.ts';
+import type { Routine, RoutineDefinition } from '../routine.ts';
+
+export const C0 = 0x100;
+export const C1 = 0x200;
+export const C2 = 0x400;
+export const C3 = 0x4000;
+export const PE = 0x20;
+export const SIGN = 0x8000;
+const FIELD = 0x7fff;
+export const BIAS = 16383;
+export const TOP_BIT = 1n << 63n;
+
+const FPR = offsetOf('fpr');
+const SCRATCH = offsetOf('scratch');
+
+/** Parameters of every operation: vCPU, record, then the arguments of X87_OPS. */
+const PARAMETERS = ['i32', 'i32', 'i64', 'i64', 'i64'] as const;
+
+/** A value: significand, and sign with exponent as the register holds them. Zero has both exponent and significand 0. */
+export interface Value {
+  readonly significand: Int;
+  readonly signExponent: Int;
+}
+
+/** A register of the stack: its physical number and the address of its bytes less `fpr`. */
+export interface Register {
+  readonly number: Int;
+  readonly at: Node;
+}
+
+/** Builder of one operation. */
+export class Unit {
+  readonly r: Routine;
+  readonly #op: X87Op;
+
+  constructor(r: Routine, op: X87Op) {
+    this.r = r;
+    this.#op = op;
+  }
+
+  /** Argument of the operation by position, as X87_OPS names them: a, b, c. */
+  argument(i: 0 | 1 | 2): Int {
+    return this.r.parameterInt(2 + i);
+  }
+
+  /** ST(i). */
+  register(i: Int | number): Register {
+    const { r } = this;
+    const index = typeof i === 'number' ? r.const(i) : i;
+    const number = r.and(r.add(64, r.state('ftop'), index), r.const(7));
+    return { number, at: r.plus(r.cpu, r.wrap(r.shl(64, number, r.const(4)))) };
+  }
+
+  isFull(register: Register): Bool {
+    const { r } = this;
+    return r.bit(r.shr(64, r.state('ftag'), register.number), 0);
+  }
+
+  /** Leave for the exact routine unless the condition holds. */
+  require(condition: Bool): void {
+    this.r.if(this.r.notB(condition), () => this.handOver());
+  }
+
+  /** The exact routine does the whole operation. */
+  handOver(): void {
+    const { r } = this;
+    const values = [r.const(x87Index(this.#op)), this.argument(0), this.argument(1), this.argument(2)];
+    for (const [i, value] of values.entries()) r.hostStore(64, r.cpu, value, SCRATCH + 8 * i);
+    r.returns(r.call('slow', 'i32', r.cpu, r.parameter(1), r.i32(slowIndex('x87'))));
+  }
+
+  read(register: Register): Value {
+    return readValue(this.r, register.at);
+  }
+
+  /** Leave unless the value is a zero or a normal number. */
+  requirePlain(value: Value): void {
+    this.require(isPlain(this.r, value));
+  }
+
+  write(register: Register, value: Value): void {
+    writeValue(this.r, register.at, value);
+  }
+
+  fill(register: Register): void {
+    const { r } = this;
+    r.setState('ftag', r.or(r.state('ftag'), r.shl(64, r.const(1), register.number)));
+  }
+
+  /** The new ST0 of a push, written and marked; its place must be known to be free. */
+  push(register: Register, value: Value): void {
+    this.write(register, value);
+    this.fill(register);
+    this.r.setState('ftop', register.number);
+  }
+
+  /** The first `count` (0 to 2) registers become free. */
+  pop(count: Int): void {
+    const { r } = this;
+    const top = r.state('ftop');
+    const freed = r.shl(64, r.sub(64, r.shl(64, r.const(1), count), r.const(1)), top);
+    const around = r.or(freed, r.shr(64, freed, r.const(8)));
+    r.setState('ftag', r.and(r.state('ftag'), r.xor(r.and(around, r.const(0xff)), r.const(0xff))));
+    r.setState('ftop', r.and(r.add(64, top, count), r.const(7)));
+  }
+
+  /** Results of the operation, where it has some. */
+  results(first: Int, second: Int): void {
+    const { r } = this;
+    r.hostStore(64, r.cpu, first, SCRATCH + 32);
+    r.hostStore(64, r.cpu, second, SCRATCH + 40);
+  }
+
+  /** C1 becomes 0 and these bits of the status word are set. */
+  status(set: Int, clear = C1): void {
+    const { r } = this;
+    r.setState('fsw', r.or(r.and(r.state('fsw'), r.const(0xffff & ~clear)), set));
+  }
+
+  /** The operation is complete: FIP names it. */
+  done(): void {
+    const { r } = this;
+    const record = r.parameter(1);
+    const next = r.add(64, r.state('ripBase'), r.hostLoad(16, record, REC.nextIp));
+    const legacy = r.select(r.eq(r.and(r.state('modeKey'), r.const(3)), r.const(0)), r.const(0xffff), r.const(0xffffffff));
+    const mask = r.select(r.ne(r.state('longMode'), r.const(0)), r.const(-1n), legacy);
+    r.setState('fip', r.sub(64, r.and(next, mask), r.hostLoad(8, record, REC.length)));
+    r.setState('ferr', r.const(0)); // no exception is pending
+    r.returns(r.i32(0));
+  }
+}
+
+function readValue(r: Routine, at: Node): Value {
+  return { significand: r.hostLoad(64, at, FPR), signExponent: r.hostLoad(16, at, FPR + 8) };
+}
+
+export function writeValue(r: Routine, at: Node, value: Value): void {
+  r.hostStore(64, at, value.significand, FPR);
+  r.hostStore(32, at, value.signExponent, FPR + 8);
+}
+
+export const field = (r: Routine, value: Value): Int => r.and(value.signExponent, r.const(FIELD));
+export const sign = (r: Routine, value: Value): Int => r.and(value.signExponent, r.const(SIGN));
+export const isZero = (r: Routine, value: Value): Bool => r.eq(r.or(value.significand, field(r, value)), r.const(0));
+/** Neither a zero, a denormal, an infinity, a NaN nor an encoding the unit refuses. */
+export const isNormal = (r: Routine, value: Value): Bool =>
+  r.andB(r.bit(value.significand, 63), r.ltU(r.sub(64, field(r, value), r.const(1)), r.const(FIELD - 1)));
+const isPlain = (r: Routine, value: Value): Bool => r.orB(isNormal(r, value), isZero(r, value));
+
+/** An operation over a `Unit`. `key` tells apart routines for one operation whose first arguments are constants. */
+export function operation(op: X87Op, key: string, build: (u: Unit) => void): RoutineDefinition {
+  return { name: `x87.${op}${key}`, parameters: PARAMETERS, result: 'i32', build: (r) => build(new Unit(r, op)) };
+}
