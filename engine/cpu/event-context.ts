@@ -3,11 +3,15 @@ import { FLAG } from './flags.ts';
 import { InstructionContext } from './instruction-context.ts';
 import { queuedExit } from './linear-memory.ts';
 import { PENDING_EXIT } from './routines/ept.ts';
+import { DELIVERY } from './routines/privilege.ts';
 import { REQUEST } from './state.ts';
+import type { CpuEvent } from './system/delivery.ts';
 import { deliverEvent } from './system/events.ts';
+import { VECTOR } from './system/faults.ts';
 import { ACTIVITY, wake, wakes } from './system/idle.ts';
 import { exitBetween, exitsOnInterrupt, interruptExit } from './vmx/between.ts';
 import { injectEvent } from './vmx/entry.ts';
+import { isTrapped } from './vmx/event-exits.ts';
 import { exitGuest } from './vmx/exit.ts';
 
 const STOPPING = REQUEST.stop | REQUEST.sync | REQUEST.init | REQUEST.sipi;
@@ -30,6 +34,7 @@ export abstract class EventContext extends InstructionContext {
       exitGuest(this, exit, software);
       return;
     }
+    if (this.#deliverAsUsual(software)) return;
     s.excPending = 0;
     const errorCode = s.excHasError !== 0 ? s.excError : undefined;
     const late = this.late;
@@ -46,6 +51,17 @@ export abstract class EventContext extends InstructionContext {
       software,
     );
     if (!late) s.debugTraps = 0;
+  }
+
+  /** Generated code delivers the event, where nothing about it is unusual. */
+  protected abstract deliverQuickly(vector: number, what: number): boolean;
+
+  #deliverAsUsual(software: CpuEvent | undefined): boolean {
+    const { s } = this;
+    const { excVector, excHasError } = s;
+    if (software !== undefined || this.late || excVector === VECTOR.DB) return false;
+    if (s.nonRoot !== 0 && isTrapped(this, excVector, s.excError)) return false;
+    return this.deliverQuickly(excVector, excHasError === 0 ? DELIVERY.fault : DELIVERY.fault | DELIVERY.error);
   }
 
   protected wakeUp(): boolean {
@@ -93,7 +109,7 @@ export abstract class EventContext extends InstructionContext {
     Atomics.and(i32, this.requestWord, ~REQUEST.interrupt);
     const vector = host.acknowledgeInterrupt(index);
     if (host.interruptPending(index)) Atomics.or(i32, this.requestWord, REQUEST.interrupt);
-    if (vector >= 0) deliverEvent(this, { vector, kind: 'interrupt' });
+    if (vector >= 0 && !this.deliverQuickly(vector, 0)) deliverEvent(this, { vector, kind: 'interrupt' });
   }
 
   protected betweenGuest(): void {

@@ -238,6 +238,12 @@ export abstract class InstructionContext implements SlowContext {
     this.debugRequested = true;
   }
 
+  /** The host side of the time-stamp counter, as the first result of a routine. */
+  hostTsc(): number {
+    this.s.scratch[4] = BigInt.asUintN(64, this.host.tsc(this.index));
+    return 0;
+  }
+
   tsc(): bigint {
     return BigInt.asUintN(64, this.host.tsc(this.index) + this.s.tscOffset + this.s.guestTscOffset);
   }

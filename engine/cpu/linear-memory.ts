@@ -14,6 +14,7 @@ export interface ProcessorExports {
   walkPages(cpu: number, linear: bigint, access: bigint): bigint;
   eptWalk(cpu: number, gpa: bigint, access: bigint, linear: bigint): bigint;
   noteCodeWrite(cpu: number, host: number, bytes: number): number;
+  deliver(cpu: number, vector: number, what: number): number;
 }
 
 export interface LinearMemoryOptions {

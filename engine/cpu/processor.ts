@@ -126,6 +126,7 @@ function instantiate(options: ProcessorOptions, table: WebAssembly.Table, core: 
     regions: table,
     lookup: (cpu: number) => core(cpu).lookup(),
     hot: (cpu: number, block: number) => core(cpu).hot(block),
+    hostTsc: (cpu: number) => core(cpu).hostTsc(),
     mmioRead: (cpu: number, low: number, high: number, size: 1 | 2 | 4) =>
       host.mmioRead(core(cpu).index, physical(low, high), size),
     mmioWrite: (cpu: number, low: number, high: number, size: 1 | 2 | 4, value: number) => {

@@ -66,6 +66,10 @@ export class VcpuCore extends EventContext {
     });
   }
 
+  protected deliverQuickly(vector: number, what: number): boolean {
+    return this.#exports.deliver(this.s.base, vector, what) !== 0;
+  }
+
   /** Connect the generated code; called once by the processor. */
   attach(exports: ProcessorExports): void {
     this.#exports = exports;

@@ -39,6 +39,7 @@ const IMPORTS: Record<string, Signature> = {
   slow: { parameters: ['i32', 'i32', 'i32'], results: ['i32'] },
   lookup: { parameters: ['i32'], results: ['i32'] },
   hot: { parameters: ['i32', 'i32'], results: ['i32'] },
+  hostTsc: { parameters: ['i32'], results: ['i32'] },
   mmioRead: { parameters: ['i32', 'i32', 'i32', 'i32'], results: ['i32'] },
   mmioWrite: { parameters: ['i32', 'i32', 'i32', 'i32', 'i32'], results: ['i32'] },
   codeWritten: { parameters: ['i32', 'i32', 'i32'], results: ['i32'] },

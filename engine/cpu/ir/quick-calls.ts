@@ -12,6 +12,9 @@ const X87_SIMPLE = [
   ...['chs', 'abs', 'sqrt', 'rndint', 'scale'],
 ] as const satisfies readonly X87Op[];
 
+/** Routines besides x87 whose calls all have a quick form. */
+const QUICK: readonly SlowName[] = ['syscall', 'rdtsc', 'rdtscp', 'readControl'];
+
 export type X87Format = keyof typeof X87_FORMAT;
 const FORMATS = Object.keys(X87_FORMAT) as X87Format[];
 
@@ -28,6 +31,8 @@ export function quickCall(
   name: SlowName,
   constants: readonly (bigint | undefined)[],
 ): { callee: string; skip: number } | undefined {
+  if (QUICK.includes(name)) return { callee: `quick.${name}`, skip: 0 };
+  if ((name === 'sysret' || name === 'iret') && constants[0] === 64n) return { callee: `quick.${name}64`, skip: 0 };
   if (name !== 'x87') return undefined;
   const op = X87_OPS[Number(constants[0])] as X87Op;
   const [a, b] = constants.slice(1).map((value) => FORMATS[Number(value)]);

@@ -1,9 +1,11 @@
 import { arithmeticRoutines } from './arithmetic.ts';
+import { counterRoutines } from './counters.ts';
 import { eptRoutines } from './ept.ts';
 import { floatRoutines } from './float.ts';
 import { lockRoutines } from './locks.ts';
 import { memoryRoutines } from './memory.ts';
 import { pagingRoutines } from './paging.ts';
+import { privilegeRoutines } from './privilege.ts';
 import { regionRoutines } from './regions.ts';
 import type { RoutineDefinition } from './routine.ts';
 import { stringRoutines } from './strings.ts';
@@ -23,5 +25,7 @@ export const ROUTINES: readonly RoutineDefinition[] = [
   ...vectorFloatRoutines,
   ...lockRoutines,
   ...regionRoutines,
+  ...privilegeRoutines,
+  ...counterRoutines,
   ...x87Routines,
 ];

@@ -1,10 +1,13 @@
 /** A named wasm function of the processor, described over the same IR as instructions. */
 import type { Bool, Int, Width } from '../../isa/emitter.ts';
+import type { SlowName } from '../../isa/fields.ts';
 import type { ValueType } from '../../wasm/code.ts';
 import type { MemoryOp } from '../../wasm/opcodes.ts';
-import { IrArithmetic, int, node } from '../ir/arithmetic.ts';
+import { int, node } from '../ir/arithmetic.ts';
+import { slowIndex } from '../ir/emitter.ts';
+import { IrFlags } from '../ir/flags.ts';
 import type { Node } from '../ir/node.ts';
-import { type VcpuFieldName, vcpuState } from '../state.ts';
+import { offsetOf, type VcpuFieldName, vcpuState } from '../state.ts';
 
 export interface RoutineDefinition {
   readonly name: string;
@@ -18,7 +21,7 @@ const LOAD: Record<Width, MemoryOp> = { 8: 'i64.load8_u', 16: 'i64.load16_u', 32
 const STORE: Record<Width, MemoryOp> = { 8: 'i64.store8', 16: 'i64.store16', 32: 'i64.store32', 64: 'i64.store' };
 
 /** Builder of a routine's body. Values of type i64 are `Int`, host addresses (i32) are nodes. */
-export class Routine extends IrArithmetic {
+export class Routine extends IrFlags {
   readonly #parameters: readonly ValueType[];
 
   constructor(parameters: readonly ValueType[]) {
@@ -68,6 +71,33 @@ export class Routine extends IrArithmetic {
 
   setGpr(number: number, value: Int): void {
     this.ir.store('i64.store', this.cpu, node(value), vcpuState.fields.gpr.offset + number * 8);
+  }
+
+  protected readFlagResult(): Int {
+    return this.state('flagResult');
+  }
+
+  protected readFlagAux(): Int {
+    return this.state('flagAux');
+  }
+
+  protected writeFlagResult(value: Int): void {
+    this.setState('flagResult', value);
+  }
+
+  protected writeFlagAux(value: Int): void {
+    this.setState('flagAux', value);
+  }
+
+  /** Return what the slow routine of this name answers; parameter 1 is the record. */
+  handOver(name: SlowName, ...args: readonly Int[]): void {
+    for (const [i, value] of args.entries()) this.hostStore(64, this.cpu, value, offsetOf('scratch') + 8 * i);
+    this.returns(this.call('slow', 'i32', this.cpu, this.parameter(1), this.i32(slowIndex(name))));
+  }
+
+  /** Results of a slow routine whose place this one takes. */
+  results(...values: readonly Int[]): void {
+    for (const [i, value] of values.entries()) this.hostStore(64, this.cpu, value, offsetOf('scratch') + 32 + 8 * i);
   }
 
   /** Host memory. */

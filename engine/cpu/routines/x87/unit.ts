@@ -5,10 +5,10 @@
  */
 import type { Bool, Int } from '../../../isa/emitter.ts';
 import { type X87Op, x87Index } from '../../../isa/x87/ops.ts';
-import { slowIndex } from '../../ir/emitter.ts';
 import type { Node } from '../../ir/node.ts';
 import { REC } from '../../regions.ts';
 import { offsetOf } from '../../state.ts';
+import { nextIp } from '../next-ip.ts';
 import type { Routine, RoutineDefinition } from '../routine.ts';
 
 export const C0 = 0x100;
@@ -22,7 +22,6 @@ export const BIAS = 16383;
 export const TOP_BIT = 1n << 63n;
 
 const FPR = offsetOf('fpr');
-const SCRATCH = offsetOf('scratch');
 
 /** Parameters of every operation: vCPU, record, then the arguments of X87_OPS. */
 const PARAMETERS = ['i32', 'i32', 'i64', 'i64', 'i64'] as const;
@@ -75,9 +74,7 @@ export class Unit {
   /** The exact routine does the whole operation. */
   handOver(): void {
     const { r } = this;
-    const values = [r.const(x87Index(this.#op)), this.argument(0), this.argument(1), this.argument(2)];
-    for (const [i, value] of values.entries()) r.hostStore(64, r.cpu, value, SCRATCH + 8 * i);
-    r.returns(r.call('slow', 'i32', r.cpu, r.parameter(1), r.i32(slowIndex('x87'))));
+    r.handOver('x87', r.const(x87Index(this.#op)), this.argument(0), this.argument(1), this.argument(2));
   }
 
   read(register: Register): Value {
@@ -117,9 +114,7 @@ export class Unit {
 
   /** Results of the operation, where it has some. */
   results(first: Int, second: Int): void {
-    const { r } = this;
-    r.hostStore(64, r.cpu, first, SCRATCH + 32);
-    r.hostStore(64, r.cpu, second, SCRATCH + 40);
+    this.r.results(first, second);
   }
 
   /** C1 becomes 0 and these bits of the status word are set. */
@@ -131,11 +126,7 @@ export class Unit {
   /** The operation is complete: FIP names it. */
   done(): void {
     const { r } = this;
-    const record = r.parameter(1);
-    const next = r.add(64, r.state('ripBase'), r.hostLoad(16, record, REC.nextIp));
-    const legacy = r.select(r.eq(r.and(r.state('modeKey'), r.const(3)), r.const(0)), r.const(0xffff), r.const(0xffffffff));
-    const mask = r.select(r.ne(r.state('longMode'), r.const(0)), r.const(-1n), legacy);
-    r.setState('fip', r.sub(64, r.and(next, mask), r.hostLoad(8, record, REC.length)));
+    r.setState('fip', r.sub(64, nextIp(r), r.hostLoad(8, r.parameter(1), REC.length)));
     r.setState('ferr', r.const(0)); // no exception is pending
     r.returns(r.i32(0));
   }
@@ -158,7 +149,16 @@ export const isNormal = (r: Routine, value: Value): Bool =>
   r.andB(r.bit(value.significand, 63), r.ltU(r.sub(64, field(r, value), r.const(1)), r.const(FIELD - 1)));
 const isPlain = (r: Routine, value: Value): Bool => r.orB(isNormal(r, value), isZero(r, value));
 
-/** An operation over a `Unit`. `key` tells apart routines for one operation whose first arguments are constants. */
+/**
+ * An operation over a `Unit`. `key` tells apart routines for one operation whose first arguments are constants. */
 export function operation(op: X87Op, key: string, build: (u: Unit) => void): RoutineDefinition {
-  return { name: `x87.${op}${key}`, parameters: PARAMETERS, result: 'i32', build: (r) => build(new Unit(r, op)) };
+  return {
+    name: `x87.${op}${key}`,
+    parameters: PARAMETERS,
+    result: 'i32',
+    build: (r) => {
+      const u = new Unit(r, op);
+      build(u);
+    },
+  };
 }
