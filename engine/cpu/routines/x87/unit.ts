@@ -16,6 +16,8 @@ export const C1 = 0x200;
 export const C2 = 0x400;
 export const C3 = 0x4000;
 export const PE = 0x20;
+/** Error summary. */
+const ES = 0x80;
 export const SIGN = 0x8000;
 const FIELD = 0x7fff;
 export const BIAS = 16383;
@@ -150,7 +152,9 @@ export const isNormal = (r: Routine, value: Value): Bool =>
 const isPlain = (r: Routine, value: Value): Bool => r.orB(isNormal(r, value), isZero(r, value));
 
 /**
- * An operation over a `Unit`. `key` tells apart routines for one operation whose first arguments are constants. */
+ * An operation over a `Unit`. `key` tells apart routines for one operation whose first arguments are constants. An exception can still be
+ * pending where CR0.NE is clear; then FERR# is to be looked after.
+ */
 export function operation(op: X87Op, key: string, build: (u: Unit) => void): RoutineDefinition {
   return {
     name: `x87.${op}${key}`,
@@ -158,6 +162,7 @@ export function operation(op: X87Op, key: string, build: (u: Unit) => void): Rou
     result: 'i32',
     build: (r) => {
       const u = new Unit(r, op);
+      u.require(r.none(r.state('fsw'), ES));
       build(u);
     },
   };
