@@ -1,8 +1,21 @@
 import { assert } from './assert.ts';
 import { Lock } from './lock.ts';
 
-/** Bits of a vCPU's request word. `interrupt` and `nmi` are served inside `run()`, which returns for init, sipi, stop and sync. */
-export const REQUEST = { interrupt: 1, nmi: 2, init: 4, sipi: 8, stop: 16, flushTlb: 32, sync: 64, debug: 128 } as const;
+/**
+ * Bits of a vCPU's request word. `interrupt` and `nmi` are served inside `run()`, which returns for init, sipi, stop and sync; `debug` and
+ * `window` are the processor's own.
+ */
+export const REQUEST = {
+  interrupt: 1,
+  nmi: 2,
+  init: 4,
+  sipi: 8,
+  stop: 16,
+  flushTlb: 32,
+  sync: 64,
+  debug: 128,
+  window: 256,
+} as const;
 
 const GATE = 0;
 const LOCK = 1;

@@ -69,8 +69,11 @@ export interface LinearMemory {
  */
 export type TlbFlush = 'all' | 'allNonGlobal' | 'pcid' | 'page' | 'pcidPage' | 'vpid' | 'ept' | 'everything';
 
-/** Why `run()` should return after the current instruction; `entry`: only to go on after a VM entry or a failed one. */
-export type LeaveReason = 'halt' | 'mwait' | 'shutdown' | 'stop' | 'pause' | 'entry';
+/**
+ * Why `run()` should return after the current instruction; `entry`: only to go on after a VM entry or a failed one; `exit`: a VM exit to
+ * a monitor.
+ */
+export type LeaveReason = 'halt' | 'mwait' | 'shutdown' | 'stop' | 'pause' | 'entry' | 'exit';
 
 /**
  * One slow routine's view. Until `jumpTo` is called, completing a routine means that the next instruction in line follows; `leave`

@@ -91,7 +91,8 @@ export function deriveMode(s: VcpuState): number {
 export function derivePollMask(s: VcpuState, held: boolean): void {
   let mask = 0xffffffff;
   if (held || ((s.sysFlags & FLAG.I) === 0 && s.interruptExits === 0)) mask &= ~REQUEST.interrupt;
-  if (held || s.nmiBlocked !== 0) mask &= ~REQUEST.nmi;
+  if (held || s.nmiBlocked !== 0 || s.monitored !== 0) mask &= ~REQUEST.nmi;
+  if (held || (s.sysFlags & FLAG.I) === 0) mask &= ~REQUEST.window;
   if (held) mask &= ~REQUEST.debug;
   s.pollMask = mask >>> 0;
 }

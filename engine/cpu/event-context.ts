@@ -1,4 +1,5 @@
 /** What happens between two instructions: queued exceptions and exits, requests of other threads, interrupts, waking up. */
+import { VmExit } from './context.ts';
 import { FLAG } from './flags.ts';
 import { InstructionContext } from './instruction-context.ts';
 import { queuedExit } from './linear-memory.ts';
@@ -14,6 +15,7 @@ import { injectEvent } from './vmx/entry.ts';
 import { isTrapped } from './vmx/event-exits.ts';
 import { exitGuest } from './vmx/exit.ts';
 
+const KICK = new VmExit(1);
 const STOPPING = REQUEST.stop | REQUEST.sync | REQUEST.init | REQUEST.sipi;
 
 export abstract class EventContext extends InstructionContext {
@@ -77,13 +79,19 @@ export abstract class EventContext extends InstructionContext {
   protected serveRequests(): boolean {
     const { s } = this;
     const { i32 } = this.machine;
+    if (this.left === 'exit') return false;
     let word = Atomics.load(i32, this.requestWord);
-    if ((word & ~REQUEST.debug) === 0) return false;
+    if ((word & ~(REQUEST.debug | REQUEST.window)) === 0) return false;
     if ((word & REQUEST.flushTlb) !== 0) {
       Atomics.and(i32, this.requestWord, ~REQUEST.flushTlb);
       this.tlb.clear();
       this.modeChanged();
       word &= ~REQUEST.flushTlb;
+    }
+    if (s.monitored !== 0 && s.nonRoot !== 0) {
+      // Whoever wants this vCPU reaches its monitor, which looks at the request word itself.
+      if ((word & (STOPPING | REQUEST.interrupt)) !== 0) exitGuest(this, KICK);
+      return false;
     }
     if ((word & STOPPING) !== 0) return true;
     if (s.activity === ACTIVITY.shutdown || s.activity === ACTIVITY.waitForSipi) return false;
@@ -94,6 +102,11 @@ export abstract class EventContext extends InstructionContext {
     }
     if ((word & REQUEST.interrupt) !== 0 && (s.shadow === 0 || exitsOnInterrupt(s))) this.#serveInterrupt();
     return false;
+  }
+
+  /** Still in the guest: no event exited. */
+  get #inGuest(): boolean {
+    return this.s.nonRoot !== 0 && this.left !== 'exit';
   }
 
   #serveInterrupt(): void {
@@ -112,11 +125,18 @@ export abstract class EventContext extends InstructionContext {
     if (vector >= 0 && !this.deliverQuickly(vector, 0)) deliverEvent(this, { vector, kind: 'interrupt' });
   }
 
+  /** Did something exit to the monitor? Then `run` returns. */
+  protected takeExit(): boolean {
+    if (this.left !== 'exit') return false;
+    this.left = undefined;
+    return true;
+  }
+
   protected betweenGuest(): void {
     const { s } = this;
+    if (!this.#inGuest) return;
     if (s.injecting !== 0) injectEvent(this);
-    if (s.nonRoot !== 0 && s.debugTraps !== 0 && s.shadow !== 2) this.debugTrap();
-    if (s.nonRoot === 0) return;
-    exitBetween(this);
+    if (this.#inGuest && s.debugTraps !== 0 && s.shadow !== 2) this.debugTrap();
+    if (this.#inGuest) exitBetween(this);
   }
 }

@@ -114,6 +114,7 @@ export abstract class InstructionContext implements SlowContext {
     try {
       const stands =
         s.nonRoot === 0 ? undefined : INTERCEPTS[name]?.(this, scratch[0] as bigint, scratch[1] as bigint, scratch[2] as bigint);
+      if (stands instanceof VmExit) return this.#queueExit(stands);
       const results =
         stands ??
         this.#routines[name](

@@ -1,5 +1,5 @@
 /** Guest memory as slow routines see it, over the generated page walk. */
-import { FIXED, type MachineMemory, PHYS, PHYSICAL_END } from '../memory/index.ts';
+import { type MachineMemory, PHYS, PHYSICAL_END } from '../memory/index.ts';
 import { type Access, type AccessWidth, type CpuHost, GuestFault, type LinearMemory, type VcpuState, VmExit } from './context.ts';
 import { PENDING_EXIT } from './routines/ept.ts';
 import { ACCESS, TRANSLATED } from './routines/paging.ts';
@@ -95,7 +95,7 @@ export class WalkedMemory implements LinearMemory {
 
   /** As the generated `translate` answers: a host address, or TRANSLATED.bus and the physical address. */
   #physical(pa: number, flags: number): bigint {
-    const entry = pa < PHYSICAL_END ? (this.#o.machine.u32[(FIXED.physTable >>> 2) + Math.floor(pa / PAGE)] as number) : 0;
+    const entry = pa < PHYSICAL_END ? (this.#o.machine.u32[(this.#o.s.busTable >>> 2) + Math.floor(pa / PAGE)] as number) : 0;
     if ((entry & flags) === 0) return TRANSLATED.bus | BigInt(pa);
     return BigInt(((entry & 0xfffff000) >>> 0) + (pa % PAGE));
   }

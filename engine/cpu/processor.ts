@@ -43,6 +43,9 @@ export interface ProcessorOptions {
   readonly exclusive?: ExclusiveSection;
   /** `force` makes regions of everything at once, for tests. */
   readonly jit?: JitSetting;
+  /** As in `VcpuOptions`. */
+  readonly busTable?: number;
+  readonly monitored?: boolean;
 }
 
 export interface Processor {
@@ -98,6 +101,8 @@ export function createProcessor(options: ProcessorOptions): Processor {
       regions,
       shootdown: options.shootdown ?? (() => undefined),
       exclusive: options.exclusive ?? { begin: () => undefined, end: () => undefined },
+      ...(options.busTable === undefined ? {} : { busTable: options.busTable }),
+      monitored: options.monitored ?? false,
     });
   });
   const coreAt = new Map(cores.map((core) => [core.s.base, core]));

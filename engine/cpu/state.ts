@@ -4,6 +4,7 @@
  *
  * Registers at power-up: SDM vol. 3, table 9-1. Segment attributes are in VMCS access-rights form (SDM 24.4.1).
  */
+import { FIXED } from '../memory/index.ts';
 import { array, bytes, defineState, u8, u16, u32, u64 } from '../state/index.ts';
 
 /** Names of general registers by their place in `gpr`, which is that of their encoding. */
@@ -299,6 +300,19 @@ export const vcpuState = defineState('vcpu', {
   guestTscOffset: u64({ id: 259, doc: 'TSC offset of the running guest, 0 in root operation', ...derived }),
   pauseFirst: u64({ id: 260, doc: 'Time of the first PAUSE of a loop (PAUSE-loop exiting)', ...derived }),
   pauseLast: u64({ id: 261, doc: 'Time of the last PAUSE', ...derived }),
+  busTable: u32({
+    id: 270,
+    reset: FIXED.physTable,
+    doc: 'Address of the table of physical pages this processor sees',
+    ...derived,
+  }),
+  busOpen: u32({
+    id: 271,
+    range: [0, 1],
+    doc: '1: guest-physical addresses that EPT leaves to a monitor go to the bus',
+    ...derived,
+  }),
+  monitored: u32({ id: 272, range: [0, 1], doc: '1: VM exits end run() instead of going to HOST_RIP', ...derived }),
 });
 
 export type VcpuFieldName = keyof typeof vcpuState.fields & string;
@@ -308,5 +322,15 @@ export function offsetOf(name: VcpuFieldName): number {
   return vcpuState.fields[name].offset;
 }
 
-/** Request bits other threads set in `request`. */
-export const REQUEST = { interrupt: 1, nmi: 2, init: 4, sipi: 8, stop: 16, flushTlb: 32, sync: 64, debug: 128 } as const;
+/** Request bits other threads set in `request`; `debug` and `window` (a VM exit is due once IF is set) are the processor's own. */
+export const REQUEST = {
+  interrupt: 1,
+  nmi: 2,
+  init: 4,
+  sipi: 8,
+  stop: 16,
+  flushTlb: 32,
+  sync: 64,
+  debug: 128,
+  window: 256,
+} as const;

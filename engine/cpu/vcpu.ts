@@ -2,6 +2,7 @@
 
 import type { Decode } from '../isa/decoder.ts';
 import type { Variant } from '../isa/variants.ts';
+import { FIXED } from '../memory/index.ts';
 import { CodeLookup } from './code-lookup.ts';
 import type { LinearMemory } from './context.ts';
 import { derivePollMask } from './derived.ts';
@@ -19,7 +20,8 @@ import { ACTIVITY } from './system/idle.ts';
 import { exitsByTime, windowOpen } from './vmx/between.ts';
 import { cacheControls } from './vmx/entry.ts';
 
-export type RunReason = 'limit' | 'request' | 'halt' | 'mwait' | 'shutdown' | 'init' | 'pause';
+/** `exit`: a VM exit to the monitor. */
+export type RunReason = 'limit' | 'request' | 'halt' | 'mwait' | 'shutdown' | 'init' | 'pause' | 'exit';
 /** Why `run` returned and how many instructions it retired. */
 export interface RunExit {
   readonly reason: RunReason;
@@ -32,6 +34,10 @@ export interface VcpuOptions extends InstructionContextOptions {
   readonly ends: readonly boolean[];
   readonly stack: readonly boolean[];
   readonly arena: { readonly base: number; readonly bytes: number };
+  /** Address of the table of physical pages this processor sees; absent: that of the machine's memory slots. */
+  readonly busTable?: number;
+  /** VM exits end `run` instead of going to HOST_RIP. */
+  readonly monitored?: boolean;
   /** Make every other vCPU drop its write entries and wait until it has. */
   readonly shootdown: (vcpu: number) => void;
   readonly jit: JitSetting;
@@ -86,6 +92,9 @@ export class VcpuCore extends EventContext {
     this.exit = undefined;
     this.software = undefined;
     this.vmcs.forget();
+    this.s.busTable = this.#o.busTable ?? FIXED.physTable;
+    this.s.busOpen = 0;
+    this.s.monitored = this.#o.monitored ? 1 : 0;
     if (this.s.nonRoot !== 0) cacheControls(this);
     this.tlb.clear();
     this.modeChanged();
@@ -111,6 +120,7 @@ export class VcpuCore extends EventContext {
       if (s.excPending !== 0) this.deliverException();
       if (s.nonRoot !== 0) this.betweenGuest();
       const stop = this.serveRequests();
+      if (this.takeExit()) return leave('exit');
       if (stop) return leave('request');
       if (s.activity !== ACTIVITY.running && !this.wakeUp()) {
         if (s.nonRoot !== 0 && exitsByTime(s)) return leave('limit');
@@ -132,7 +142,22 @@ export class VcpuCore extends EventContext {
         if (reason === 'shutdown') return leave('shutdown');
         if (reason === 'stop') return leave('request');
         if (reason === 'pause') return leave('pause');
+        if (reason === 'exit') return leave('exit');
       }
+    }
+  }
+
+  /**
+   * For a monitor that serves an exit: run one instruction with the bus open to it, or as many repetitions of it as fit before somebody
+   * wants this vCPU. It may exit again.
+   */
+  emulate(): RunExit {
+    const { s } = this;
+    s.busOpen = 1;
+    try {
+      return this.run(1);
+    } finally {
+      s.busOpen = 0;
     }
   }
 

@@ -130,5 +130,6 @@ export const claims = {
   tscAdjust: (m: CpuModel): boolean => (m.ebx7 & EBX7.tscAdjust) !== 0,
   specCtrl: (m: CpuModel): boolean => (m.edx7 & EDX7.specCtrl) !== 0,
   archCapabilities: (m: CpuModel): boolean => (m.edx7 & EDX7.archCapabilities) !== 0,
+  invpcid: (m: CpuModel): boolean => (m.ebx7 & EBX7.invpcid) !== 0,
   rdtscp: (m: CpuModel): boolean => (m.edx81 & EDX81.rdtscp) !== 0,
 } as const;

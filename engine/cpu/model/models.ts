@@ -65,6 +65,13 @@ const v2Vmx: ModelFacts = {
 
 const models: readonly ModelFacts[] = [v2, qemu64, v2Vmx];
 
+/** The same processor with VMX, where it has none. */
+export const withVmx = (model: CpuModel): CpuModel =>
+  makeModel(
+    { ...model, opcodes: [...new Set([...model.opcodes, 'vmx' as const])], ecx1: bits(model.ecx1, ECX1.vmx) },
+    model.clocks,
+  );
+
 function makeModel(facts: ModelFacts, clocks: CpuClocks): CpuModel {
   const model: CpuModel = {
     ...facts,

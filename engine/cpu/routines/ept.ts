@@ -2,7 +2,7 @@
  * Extended page tables (SDM vol. 3, 28.2): guest-physical to host-physical addresses while a guest runs under EPT. Without EPT
  * (`eptPointer` 0) a guest-physical address is the machine's physical address.
  */
-import type { Int } from '../../isa/emitter.ts';
+import type { Bool, Int } from '../../isa/emitter.ts';
 import { PHYS } from '../../memory/index.ts';
 import type { Node } from '../ir/node.ts';
 import { ACCESS, physicalEntry, TRANSLATED } from './physical.ts';
@@ -13,10 +13,20 @@ const EPT = { read: 1, write: 2, execute: 4, large: 0x80, accessed: 0x100, dirty
 const ADDRESS = 0x000ffffffffff000n;
 /** What a translation allows, in the top byte of `eptWalk`'s result: R, W, X as in the entry; `clean`: not marked dirty although that is kept. */
 export const EPT_RIGHTS = { shift: 56n, read: 1, write: 2, execute: 4, clean: 8 } as const;
+/**
+ * Bit 57, which EPT leaves to software: writes to this page go to the bus. Looked at only while the bus is open (`busOpen`): then what is
+ * misconfigured, and writes that these entries refuse, reach the bus instead of exiting.
+ */
+const EPT_BUS_WRITES = 1n << 57n;
 /** Exit reasons queued with `excPending` 2 (SDM vol. 3, appendix C). */
 const EPT_EXIT = { violation: 48, misconfiguration: 49 } as const;
 /** `excPending` when what is queued is a VM exit. */
 export const PENDING_EXIT = 2;
+
+/** While the bus is open: the answer for an address that belongs to it. */
+function toBus(r: Routine, when: Bool): void {
+  r.if(r.andB(r.ne(r.state('busOpen'), r.const(0)), when), () => r.returns(r.or(r.const(TRANSLATED.bus), r.parameterInt(1))));
+}
 
 /** Queue the VM exit for a guest-physical address; `qualification` as the manual has it (table 27-7). */
 function queueExit(r: Routine, reason: Int, qualification: Int): void {
@@ -67,9 +77,10 @@ function level(r: Routine, walk: { table: Walked; rights: Walked; leaf: Walked; 
   const tableBad = depth === 1 ? r.false() : r.any(entry, depth === 4 ? 0xf8 : 0x78);
   const writeOnly = r.andB(r.any(entry, EPT.write), r.none(entry, EPT.read));
   const shape = r.orB(r.andB(isLeaf, leafBad), r.andB(r.notB(isLeaf), tableBad));
-  r.if(r.orB(r.orB(writeOnly, r.ne(r.and(entry, beyond), r.const(0))), shape), () =>
-    queueExit(r, r.const(EPT_EXIT.misconfiguration), r.const(0)),
-  );
+  r.if(r.orB(r.orB(writeOnly, r.ne(r.and(entry, beyond), r.const(0))), shape), () => {
+    toBus(r, r.true());
+    queueExit(r, r.const(EPT_EXIT.misconfiguration), r.const(0));
+  });
   r.set(walk.rights, r.and(r.get(walk.rights), entry));
   const found = (): void => {
     r.set(walk.leaf, r.or(r.or(r.and(entry, r.const(ADDRESS & ~inside)), r.and(gpa, r.const(inside))), r.const(FOUND)));
@@ -95,7 +106,7 @@ function mark(r: Routine, host: Node, entry: Int, bits: Int): void {
   });
 }
 
-/** (cpu, gpa, access, linear) → physical address with EPT_RIGHTS on top, or TRANSLATED.fault with the VM exit queued. */
+/** (cpu, gpa, access, linear) → physical address with EPT_RIGHTS on top, TRANSLATED.bus, or TRANSLATED.fault with the VM exit queued. */
 const eptWalk: RoutineDefinition = {
   name: 'eptWalk',
   parameters: ['i32', 'i64', 'i64', 'i64'],
@@ -117,8 +128,11 @@ const eptWalk: RoutineDefinition = {
       r.orB(r.andB(writes, r.none(rights, EPT.write)), r.andB(reads, r.none(rights, EPT.read))),
       r.andB(r.any(access, ACCESS.fetch), r.none(rights, EPT.execute)),
     );
-    r.if(refused, () => violation(r, rights));
     const host = r.wrap(r.get(walk.host));
+    r.if(refused, () => {
+      toBus(r, r.andB(r.any(access, ACCESS.write), r.any(r.hostLoad(64, host), EPT_BUS_WRITES)));
+      violation(r, rights);
+    });
     const entry = r.hostLoad(64, host);
     mark(r, host, entry, r.select(writes, r.const(EPT.accessed | EPT.dirty), r.const(EPT.accessed)));
     const clean = r.andB(kept, r.andB(r.none(entry, EPT.dirty), r.notB(writes)));

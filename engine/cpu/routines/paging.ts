@@ -37,6 +37,7 @@ const tableEntry: RoutineDefinition = {
       const how = r.or(r.and(r.parameterInt(2), r.const(ACCESS.probe)), r.const(ACCESS.table));
       const reached = r.callInt('eptWalk', r.cpu, r.get(pa), how, r.parameterInt(3));
       r.if(r.bit(reached, 63), () => r.returns(r.i32(UNREACHED)));
+      r.if(r.bit(reached, 62), () => r.returns(r.i32(0)));
       r.set(pa, r.and(reached, r.const(0x000fffffffffffffn)));
     });
     const entry = physicalEntry(r, r.get(pa));
@@ -306,7 +307,7 @@ const fillEntry: RoutineDefinition = {
     const paVar = r.var(gpa);
     r.if(r.ne(r.state('eptPointer'), r.const(0)), () => {
       const reached = r.callInt('eptWalk', r.cpu, gpa, access, linear);
-      r.if(r.bit(reached, 63), () => r.returns(r.const(TRANSLATED.fault)));
+      r.if(r.orB(r.bit(reached, 63), r.bit(reached, 62)), () => r.returns(reached));
       r.set(paVar, r.and(reached, r.const(0x000fffffffffffffn)));
       const rights = r.shr(64, reached, r.const(EPT_RIGHTS.shift));
       const writable = r.eq(r.and(rights, r.const(EPT_RIGHTS.write | EPT_RIGHTS.clean)), r.const(EPT_RIGHTS.write));

@@ -1,5 +1,5 @@
 import type { Int } from '../../isa/emitter.ts';
-import { FIXED, PHYSICAL_END } from '../../memory/index.ts';
+import { PHYSICAL_END } from '../../memory/index.ts';
 import type { Routine } from './routine.ts';
 
 /**
@@ -15,7 +15,7 @@ export function physicalEntry(r: Routine, pa: Int): Int {
   const entry = r.var(r.const(0));
   r.if(r.ltU(pa, r.const(PHYSICAL_END)), () => {
     const at = r.ir.numeric('i32.shl', r.wrap(r.shr(64, pa, r.const(12))), r.i32(2));
-    r.set(entry, r.hostLoad(32, at, FIXED.physTable));
+    r.set(entry, r.hostLoad(32, r.plus(at, r.wrap(r.state('busTable')))));
   });
   return r.get(entry);
 }

@@ -18,7 +18,12 @@ const setSystemFlags: RoutineDefinition = {
     const bits = r.or(r.and(r.parameterInt(1), r.const(0x3f7700)), r.const(2));
     r.setState('sysFlags', bits);
     const open = r.orB(r.any(bits, IF), r.ne(r.state('interruptExits'), r.const(0)));
-    r.setState('pollMask', r.select(open, r.const(0xffffffff), r.const(0xffffffff & ~REQUEST.interrupt)));
+    const shut = r.select(
+      open,
+      r.const(0xffffffff & ~REQUEST.window),
+      r.const(0xffffffff & ~(REQUEST.interrupt | REQUEST.window)),
+    );
+    r.setState('pollMask', r.select(r.any(bits, IF), r.const(0xffffffff), shut));
     const user = r.eq(r.state('cpl'), r.const(3));
     const index = r.or(r.int(user), r.select(r.any(bits, AC), r.const(2), r.const(0)));
     r.setState('context', r.stateElement('contexts', r.wrap(index)));

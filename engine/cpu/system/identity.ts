@@ -1,5 +1,6 @@
 /** CPUID, and the counters: RDTSC, RDTSCP, RDPMC (SDM vol. 2). */
 import type { SlowContext } from '../context.ts';
+import type { CpuidView } from '../model/model.ts';
 import { raiseGp } from './faults.ts';
 import { cr4, gpr32, is64, isProtected, low32, RAX, RBX, RCX, RDX, setGpr32 } from './registers.ts';
 
@@ -7,9 +8,10 @@ const CR4_TSD = 4;
 const APIC_BASE = 0x1b;
 const APIC_ENABLED = 0x800n;
 
-export function cpuid(c: SlowContext): void {
+/** The processor state that CPUID shows. */
+export function cpuidView(c: SlowContext): CpuidView {
   const { s } = c;
-  const [a, b, cx, d] = c.features.cpuid(gpr32(s, RAX), gpr32(s, RCX), {
+  return {
     cr4: cr4(s),
     xcr0: low32(s.xcr0),
     miscEnable: low32(s.miscEnable),
@@ -18,7 +20,12 @@ export function cpuid(c: SlowContext): void {
     long: is64(s),
     apicId: c.index,
     vcpus: c.vcpus,
-  });
+  };
+}
+
+export function cpuid(c: SlowContext): void {
+  const { s } = c;
+  const [a, b, cx, d] = c.features.cpuid(gpr32(s, RAX), gpr32(s, RCX), cpuidView(c));
   setGpr32(s, RAX, a);
   setGpr32(s, RBX, b);
   setGpr32(s, RCX, cx);

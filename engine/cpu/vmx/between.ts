@@ -6,10 +6,9 @@ import { EXIT_CONTROL, PIN, PROC } from './fields.ts';
 import { get32 } from './region.ts';
 
 const REASON = { externalInterrupt: 1, interruptWindow: 7, nmiWindow: 8, preemptionTimer: 52 } as const;
-const WINDOWS = PROC.interruptWindow | PROC.nmiWindow;
 
-/** Is an exit due at the first instruction boundary that allows it? Instructions run one by one then. */
-export const windowOpen = (s: VcpuState): boolean => (s.procControls & WINDOWS) !== 0;
+/** Is an exit due at an instruction boundary that only single steps find? The interrupt window is found by a request bit instead. */
+export const windowOpen = (s: VcpuState): boolean => (s.procControls & PROC.nmiWindow) !== 0;
 
 export const exitsByTime = (s: VcpuState): boolean => (s.pinControls & PIN.preemptionTimer) !== 0;
 

@@ -1,5 +1,5 @@
 /** Rules for the host-state area (SDM vol. 3, 26.2.2 to 26.2.4), in the manual's order. */
-import { isCanonical, isLongActive } from '../system/registers.ts';
+import { isCanonical } from '../system/registers.ts';
 import { CR0_FIXED, CR4_FIXED, cr4Allowed } from './capabilities.ts';
 import { ENTRY_CONTROL, EXIT_CONTROL, type VmcsFieldName } from './fields.ts';
 import { type EntryView, type Rule, rule } from './rule.ts';
@@ -67,7 +67,7 @@ export const HOST_RULES: readonly Rule[] = [
   canonical('hostIdtrBase'),
   canonical('hostTrBase'),
   {
-    ...rule('host address-space size as it is now', ['exitControls'], (v) => host64(v) === isLongActive(v.c.s)),
+    ...rule('host address-space size as it is now', ['exitControls'], (v) => host64(v) === v.hostIsLong),
     beyondFields: true,
   },
   rule(

@@ -6,7 +6,6 @@ import { FIXED, PHYS, PHYSICAL_END } from '../../memory/index.ts';
 import { vcpuState } from '../state.ts';
 
 const POINTER = vcpuState.fields.vmcsPointer.offset;
-const TABLE = FIXED.physTable >>> 2;
 /** Upper half of a pointer from which on the table of pages has nothing. */
 const BEYOND = PHYSICAL_END / 2 ** 32;
 const PAGE_WORDS = 1024;
@@ -44,7 +43,7 @@ export class CurrentVmcs {
     const { u32 } = views;
     const at = (base + POINTER) >>> 2;
     const high = u32[at + 1] as number;
-    const entry = high < BEYOND ? (u32[TABLE + (((u32[at] as number) >>> 12) | (high << 20))] as number) : 0;
+    const entry = high < BEYOND ? (u32[(this.#s.busTable >>> 2) + (((u32[at] as number) >>> 12) | (high << 20))] as number) : 0;
     if ((entry & PHYS.RAM) === 0) {
       this.words = this.#nowhere.fill(0xffffffff);
       return 0;
@@ -66,7 +65,7 @@ export class CurrentVmcs {
       Atomics.store(i32, info + 1, 0);
     }
     const at = (this.#s.base + POINTER) >>> 2;
-    const entry = TABLE + (((u32[at] as number) >>> 12) | ((u32[at + 1] as number) << 20));
+    const entry = (this.#s.busTable >>> 2) + (((u32[at] as number) >>> 12) | ((u32[at + 1] as number) << 20));
     if (((u32[entry] as number) & PHYS.LOG) !== 0) {
       Atomics.and(i32, entry, ~PHYS.LOG);
       Atomics.or(i32, (FIXED.dirtyBits >>> 2) + (page >>> 5), 1 << (page & 31));

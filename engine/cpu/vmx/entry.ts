@@ -1,7 +1,7 @@
 /** VMLAUNCH and VMRESUME (SDM vol. 3, chapter 26). */
 import type { SlowContext } from '../context.ts';
 import { FLAG, readFlags, writeFlags } from '../flags.ts';
-import { offsetOf } from '../state.ts';
+import { offsetOf, REQUEST } from '../state.ts';
 import type { EventKind } from '../system/delivery.ts';
 import { deliverEvent } from '../system/events.ts';
 import { ACTIVITY } from '../system/idle.ts';
@@ -12,11 +12,12 @@ import { failedEntry } from './exit.ts';
 import { ENTRY_CONTROL, PIN, PROC, PROC2, wordOf } from './fields.ts';
 import { ERROR, fail, STATUS } from './instructions.ts';
 import { loadMsrs } from './msr-lists.ts';
-import { get, get32, LAUNCH_STATE, launchState, NO_REGION, setLaunchState } from './region.ts';
+import { get, get32, LAUNCH_STATE, launchState, NO_REGION, set, setLaunchState } from './region.ts';
 import { EntryView, type Rule } from './rule.ts';
 import { ALWAYS_DUE, FIRST_GUEST_RULE, FIRST_HOST_RULE, RULES } from './rule-index.ts';
 import { loadCr0, loadRegisters } from './transfer.ts';
 
+const REQUEST_AT = offsetOf('request');
 const MOV_SS_SHADOW = 2;
 /** `guestActivity`. */
 const HLT = 1;
@@ -55,6 +56,14 @@ const wide = (c: SlowContext, word: number): bigint => {
   return (BigInt(c.vmcs.words[at + 1] as number) << 32n) | BigInt(c.vmcs.words[at] as number);
 };
 
+/** Has generated code return once IF is set, while an interrupt window is awaited. */
+function awaitWindow(c: SlowContext): void {
+  const { s } = c;
+  const at = (s.base + REQUEST_AT) >>> 2;
+  if ((s.procControls & PROC.interruptWindow) !== 0) Atomics.or(s.views.i32, at, REQUEST.window);
+  else Atomics.and(s.views.i32, at, ~REQUEST.window);
+}
+
 /** The controls that are asked often, out of memory into the state block. */
 export function cacheControls(c: SlowContext): void {
   const { s } = c;
@@ -68,6 +77,7 @@ export function cacheControls(c: SlowContext): void {
   s.eptPointer = (s.proc2Controls & PROC2.ept) !== 0 ? wide(c, WORD.eptPointer) : 0n;
   s.interruptExits = (s.pinControls & PIN.externalInterrupt) !== 0 ? 1 : 0;
   s.guestTscOffset = (s.procControls & PROC.tscOffset) !== 0 ? wide(c, WORD.tscOffset) : 0n;
+  awaitWindow(c);
 }
 
 function loadGuest(c: SlowContext): void {
@@ -111,9 +121,8 @@ function loadPdptes(c: SlowContext): boolean {
  * Number of the first rule that does not hold, -1 when all do. A rule whose fields no VMWRITE changed since it last held need not be
  * looked at: what VM exits save passes.
  */
-export function firstBroken(c: SlowContext): number {
+export function firstBroken(c: SlowContext, view = new EntryView(c)): number {
   const { due } = c.vmcs;
-  const view = new EntryView(c);
   for (let word = 0; word < due.length; word++) {
     let bits = (due[word] as number) | (ALWAYS_DUE[word] as number);
     while (bits !== 0) {
@@ -174,6 +183,8 @@ export function injectEvent(c: SlowContext): void {
   const { s } = c;
   const info = s.injecting;
   s.injecting = 0;
+  // A monitored processor clears the valid bit here and not at the next exit.
+  if (s.monitored !== 0) set(c, 'entryInterruptionInfo', info & 0x7fffffff);
   if ((info & 0x80000000) === 0) return;
   const type = (info >>> 8) & 7;
   const length = type >= 4 ? get32(c, 'entryInstructionLength') : 0;

@@ -1,7 +1,7 @@
 /** VM exits (SDM vol. 3, chapter 27): record why, save the guest, load the host. */
 import type { SlowContext, VmExit } from '../context.ts';
 import { FLAG, readFlags, writeFlags } from '../flags.ts';
-import { offsetOf } from '../state.ts';
+import { offsetOf, REQUEST } from '../state.ts';
 import type { CpuEvent } from '../system/delivery.ts';
 import { ACTIVITY } from '../system/idle.ts';
 import { EFER, efer } from '../system/registers.ts';
@@ -12,6 +12,7 @@ import { loadMsrs, storeMsrs } from './msr-lists.ts';
 import { get, NO_REGION, set, setAbort } from './region.ts';
 import { loadCr0, loadHostRegisters, saveRegisters } from './transfer.ts';
 
+const REQUEST_AT = offsetOf('request');
 const VALID = 0x80000000;
 const ENTRY_FAILURE = 0x80000000;
 const ABORT = { savingMsrs: 1, hostPdptes: 2, loadingMsrs: 4 } as const;
@@ -69,7 +70,8 @@ function put(c: SlowContext, at: number, value: bigint): void {
   words[at + 1] = value === 0n ? 0 : Number(BigInt.asUintN(64, value) >> 32n);
 }
 
-function saveGuest(c: SlowContext, exit: VmExit): void {
+/** The guest-state area as VM exits write it (SDM vol. 3, 27.3). */
+export function saveGuest(c: SlowContext, exit: Pick<VmExit, 'rip' | 'resume'>): void {
   const { s } = c;
   const at = c.vmcs.locateToWrite();
   const { words } = c.vmcs;
@@ -127,6 +129,7 @@ function loadHost(c: SlowContext): void {
   s.vpid = 0;
   s.eptPointer = 0n;
   s.interruptExits = 0;
+  Atomics.and(s.views.i32, (s.base + REQUEST_AT) >>> 2, ~REQUEST.window);
   s.guestTscOffset = 0n;
   s.injecting = 0;
   loadCr0(s, words[at + WORD.hostCr0] as number);
@@ -179,6 +182,12 @@ export function exitGuest(c: SlowContext, exit: VmExit, vectoring?: CpuEvent): v
   words[at + WORD.length] = exit.length || (vectoring?.length ?? 0);
   words[at + WORD.info] = exit.info;
   words[at + WORD.injection] = (words[at + WORD.injection] as number) & 0x7fffffff;
+  if (s.monitored !== 0) {
+    // The guest stands still where it is: the state block goes on being the guest-state area.
+    if (exit.rip !== undefined) s.rip = exit.rip;
+    c.leave('exit');
+    return;
+  }
   saveGuest(c, exit);
   const isNmi = (exit.interruption & 0x80000700) >>> 0 === 0x80000200;
   const virtual = (s.pinControls & PIN.virtualNmi) !== 0;

@@ -1,6 +1,6 @@
 /**
  * What exits before a slow routine runs in VMX non-root operation, by the routine's name (SDM vol. 3, 25.1.2 and 25.1.3). An intercept
- * throws `VmExit`, returns results that stand for the routine's (it does not run then), or nothing.
+ * returns the exit (or throws it), returns results that stand for the routine's (it does not run then), or nothing.
  */
 import type { SlowName } from '../../isa/fields.ts';
 import { type SlowContext, VmExit } from '../context.ts';
@@ -13,7 +13,7 @@ import { PROC, PROC2 } from './fields.ts';
 import { instructionInformation, stringInformation, type TakenApart, takeApart } from './information.ts';
 import { get, get32 } from './region.ts';
 
-type Intercept = (c: SlowContext, a0: bigint, a1: bigint, a2: bigint) => readonly bigint[] | undefined;
+type Intercept = (c: SlowContext, a0: bigint, a1: bigint, a2: bigint) => readonly bigint[] | VmExit | undefined;
 
 const REASON = {
   exception: 0,
@@ -46,9 +46,7 @@ const CR4_DE = 8;
 const CR4_OSXSAVE = 0x40000;
 const VTPR = 0x80;
 
-const exit = (reason: number, qualification = 0n): never => {
-  throw new VmExit(reason, { qualification });
-};
+const exit = (reason: number, qualification = 0n): VmExit => new VmExit(reason, { qualification });
 const proc = (c: SlowContext, bit: number): boolean => (c.s.procControls & bit) !== 0;
 const proc2 = (c: SlowContext, bit: number): boolean => (c.s.proc2Controls & bit) !== 0;
 
@@ -72,7 +70,7 @@ const descriptorTable =
 
 const ACCESS = { to: 0, from: 1, clts: 2, lmsw: 3 } as const;
 
-const controlExit = (c: SlowContext, number: number, access: 0 | 1): never =>
+const controlExit = (c: SlowContext, number: number, access: 0 | 1): VmExit =>
   exit(REASON.control, BigInt(number | (access << 4) | (takeApart(c).rm << 8)));
 
 const shown = (real: bigint, mask: bigint, shadow: bigint): bigint => (real & ~mask) | (shadow & mask);
@@ -96,9 +94,9 @@ const readControl: Intercept = (c, n) => {
   }
 };
 
-function writeMasked(c: SlowContext, number: 0 | 4, value: bigint): readonly bigint[] {
+function writeMasked(c: SlowContext, number: 0 | 4, value: bigint): readonly bigint[] | VmExit {
   const [mask, shadow] = number === 0 ? [get(c, 'cr0Mask'), get(c, 'cr0Shadow')] : [get(c, 'cr4Mask'), get(c, 'cr4Shadow')];
-  if (((value ^ shadow) & mask) !== 0n) controlExit(c, number, ACCESS.to);
+  if (((value ^ shadow) & mask) !== 0n) return controlExit(c, number, ACCESS.to);
   const real = number === 0 ? c.s.cr0 : c.s.cr4;
   writeControl(c, number, (value & ~mask) | (real & mask));
   return DONE;
@@ -196,6 +194,7 @@ function stringLinear(c: SlowContext, i: TakenApart, input: boolean): bigint {
 }
 
 const port: Intercept = (c, number, width) => {
+  if (c.s.busOpen !== 0) return undefined;
   const at = Number(number & 0xffffn);
   const size = Number(width) >>> 3;
   checkPort(c, at, size);
@@ -206,7 +205,7 @@ const port: Intercept = (c, number, width) => {
   const immediate = i.opcode >= 0xe4 && i.opcode <= 0xe7;
   const qualification =
     (size - 1) | (input ? 8 : 0) | (string ? 0x10 : 0) | (string && i.rep ? 0x20 : 0) | (immediate ? 0x40 : 0) | (at << 16);
-  throw new VmExit(REASON.io, {
+  return new VmExit(REASON.io, {
     qualification: BigInt(qualification >>> 0),
     ...(string ? { info: stringInformation(i), linear: stringLinear(c, i, input) } : {}),
   });

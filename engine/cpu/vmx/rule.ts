@@ -1,5 +1,6 @@
 /** One rule of VM entry: a name, the fields it compares, and whether they pass. */
 import type { SlowContext } from '../context.ts';
+import { isLongActive } from '../system/registers.ts';
 import type { VmcsFieldName } from './fields.ts';
 import { get, get32, RFLAGS_VM } from './region.ts';
 
@@ -9,6 +10,11 @@ export class EntryView {
 
   constructor(c: SlowContext) {
     this.c = c;
+  }
+
+  /** Is the processor in IA-32e mode at the time of the entry, in root operation? */
+  get hostIsLong(): boolean {
+    return isLongActive(this.c.s);
   }
 
   /** Any field. */

@@ -1,0 +1,211 @@
+/**
+ * A monitor's side of VMX operation: VMREAD and VMWRITE on the current VMCS, and VM entry of the guest that stands still in the state
+ * block. Rules of VM entry are looked at as for VMRESUME: those whose fields were written; all of them when the guest's state was changed
+ * from outside (`changedAll`), because what a guest's own execution makes of valid state is valid.
+ */
+import type { SlowContext } from '../context.ts';
+import { readFlags } from '../flags.ts';
+import { ACTIVITY } from '../system/idle.ts';
+import { VMCS_REVISION } from './capabilities.ts';
+import { cacheControls, firstBroken } from './entry.ts';
+import { saveGuest } from './exit.ts';
+import { VMCS, type VmcsField, type VmcsFieldName } from './fields.ts';
+import { NO_REGION, readField } from './region.ts';
+import { EntryView, type Rule } from './rule.ts';
+import { FIRST_GUEST_RULE, FIRST_HOST_RULE, RULES } from './rule-index.ts';
+
+/** A field as the monitor names it: its place in a region, in words of 32 bits. */
+export const FIELD = Object.fromEntries(Object.values(VMCS).map(({ name, offset }) => [name, offset >>> 2])) as Readonly<
+  Record<VmcsFieldName, number>
+>;
+
+const ERROR = { controls: 7, host: 8 } as const;
+const INVALID_GUEST_STATE = 33;
+const ENTRY_INTERRUPTION = FIELD.entryInterruptionInfo;
+/** Fields of which the state block holds a copy while the guest runs. */
+const CACHED: ReadonlySet<number> = new Set([
+  FIELD.pinControls,
+  FIELD.procControls,
+  FIELD.proc2Controls,
+  FIELD.exceptionBitmap,
+  FIELD.vpid,
+  FIELD.eptPointer,
+  FIELD.tscOffset,
+]);
+/** Word of a region between launch state and fields: how often the guest's state was changed from outside. */
+const GENERATION = 3;
+const REGION_WORDS = 1024;
+
+/** Pages of RAM, by physical address, which is their host address. */
+export interface MonitorRegions {
+  readonly vmxon: number;
+  readonly vmcs: number;
+}
+
+/** Why VM entry was refused: the first rule that fails, and the bits it compared. */
+export interface EntryFailure {
+  readonly rule: string;
+  /** VM-instruction error 7 or 8 (VMfailValid). */
+  readonly error?: number;
+  /** A failed entry, with this reason. */
+  readonly exitReason?: number;
+  readonly fields: readonly { readonly name: VmcsFieldName; readonly value: bigint }[];
+}
+
+/** What rules see of the guest that stands still, without writing all of it to memory. */
+class SuspendedView extends EntryView {
+  readonly #m: VmxMonitor;
+
+  constructor(m: VmxMonitor, c: SlowContext) {
+    super(c);
+    this.#m = m;
+  }
+
+  /** The monitor is 64-bit code. */
+  override get hostIsLong(): boolean {
+    return true;
+  }
+
+  override big(name: VmcsFieldName): bigint {
+    const { s } = this.c;
+    if (name === 'guestCr0') return s.cr0;
+    if (name === 'guestRflags') return BigInt(readFlags(s));
+    if (VMCS[name].area === 'guest') this.#m.writeOut();
+    return super.big(name);
+  }
+
+  override number(name: VmcsFieldName): number {
+    const { s } = this.c;
+    if (name === 'guestCr0') return Number(s.cr0);
+    if (name === 'guestRflags') return readFlags(s);
+    if (name === 'guestInterruptibility') return s.shadow | (s.nmiBlocked << 3);
+    if (name === 'guestActivity') return s.activity === ACTIVITY.halted ? 1 : 0;
+    if (VMCS[name].area === 'guest') this.#m.writeOut();
+    return super.number(name);
+  }
+}
+
+export class VmxMonitor {
+  readonly #c: SlowContext;
+  readonly #words: Uint32Array;
+  readonly #view: SuspendedView;
+  readonly #pointers: MonitorRegions;
+  readonly #region: number;
+  /** A field of `CACHED` was written. */
+  #controlsWritten = true;
+  /** `GENERATION` of the guest state that passed all rules. */
+  #passed = -1;
+  /** The guest-state area in memory is what the state block says. */
+  #writtenOut = false;
+
+  /** Every thread makes one, over the same regions. */
+  constructor(c: SlowContext, regions: MonitorRegions) {
+    this.#c = c;
+    this.#words = c.s.views.u32;
+    this.#view = new SuspendedView(this, c);
+    this.#pointers = regions;
+    this.#region = regions.vmcs >>> 2;
+  }
+
+  /** A fresh region: every field 0. */
+  clear(): void {
+    const generation = this.#words[this.#region + GENERATION] as number;
+    this.#words.fill(0, this.#region, this.#region + REGION_WORDS);
+    this.#words[this.#region] = VMCS_REVISION;
+    this.#words[this.#region + GENERATION] = generation;
+    this.changedAll();
+  }
+
+  /** Enter VMX operation with this VMCS current; the state block holds the guest, and from now on is the guest-state area. */
+  load(): void {
+    const { s } = this.#c;
+    s.vmxonPointer = BigInt(this.#pointers.vmxon);
+    s.vmcsPointer = BigInt(this.#pointers.vmcs);
+    s.nonRoot = 1;
+  }
+
+  /** Leave VMX operation; the state block holds the guest as a plain processor. */
+  unload(): void {
+    const { s } = this.#c;
+    s.vmxonPointer = NO_REGION;
+    s.vmcsPointer = NO_REGION;
+    s.nonRoot = 0;
+  }
+
+  /** The guest's state was changed by somebody else than itself. Seen by all threads. */
+  changedAll(): void {
+    const at = this.#region + GENERATION;
+    this.#words[at] = (this.#words[at] as number) + 1;
+  }
+
+  /** Low 32 bits of a field that is no guest state. */
+  get32(field: number): number {
+    return this.#words[this.#region + field] as number;
+  }
+
+  get64(field: number): bigint {
+    const high = this.#words[this.#region + field + 1] as number;
+    const low = BigInt(this.get32(field));
+    return high === 0 ? low : low | (BigInt(high) << 32n);
+  }
+
+  set32(field: number, value: number): void {
+    this.set(field, value, 0);
+  }
+
+  set64(field: number, value: bigint): void {
+    this.set(field, Number(BigInt.asUintN(32, value)), Number(BigInt.asUintN(64, value) >> 32n));
+  }
+
+  /** VMWRITE of a field that is no guest state. */
+  set(field: number, low: number, high: number): void {
+    const at = this.#region + field;
+    if (this.#words[at] === low >>> 0 && this.#words[at + 1] === high) return;
+    this.#words[at] = low;
+    this.#words[at + 1] = high;
+    this.#c.vmcs.changed(field);
+    if (CACHED.has(field)) this.#controlsWritten = true;
+  }
+
+  /** VMREAD of any field. */
+  read(field: VmcsField): bigint {
+    if (field.area === 'guest' || field.name === 'entryControls') saveGuest(this.#c, { rip: undefined, resume: false });
+    return readField(this.#c, field);
+  }
+
+  /** Write the guest-state area out of the state block, once in an entry. */
+  writeOut(): void {
+    if (this.#writtenOut) return;
+    saveGuest(this.#c, { rip: undefined, resume: false });
+    this.#writtenOut = true;
+  }
+
+  /** VM entry: rules are looked at, controls and the event to inject act. The guest then goes on by `run`. */
+  enter(): EntryFailure | undefined {
+    const { vmcs, s } = this.#c;
+    const generation = this.#words[this.#region + GENERATION] as number;
+    this.#writtenOut = false;
+    if (generation !== this.#passed) {
+      vmcs.forget();
+      this.writeOut();
+      this.#controlsWritten = true;
+    }
+    const broken = firstBroken(this.#c, this.#view);
+    if (broken >= 0) return this.#failure(broken);
+    this.#passed = generation;
+    if (this.#controlsWritten) {
+      cacheControls(this.#c);
+      this.#controlsWritten = false;
+    }
+    const info = this.get32(ENTRY_INTERRUPTION);
+    if ((info & 0x80000000) !== 0) s.injecting = info;
+    return undefined;
+  }
+
+  #failure(number: number): EntryFailure {
+    const { name, fields } = RULES[number] as Rule;
+    const base = { rule: name, fields: fields.map((field) => ({ name: field, value: this.read(VMCS[field]) })) };
+    if (number >= FIRST_GUEST_RULE) return { ...base, exitReason: INVALID_GUEST_STATE };
+    return { ...base, error: number < FIRST_HOST_RULE ? ERROR.controls : ERROR.host };
+  }
+}
