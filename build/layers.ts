@@ -37,8 +37,9 @@ const engineFolders: readonly Layer[] = [
   engineLayer('memory', { imports: ['base', 'state'] }),
   engineLayer('cpu', { imports: ['base', 'state', 'memory', 'wasm', 'isa'] }),
   engineLayer('hypervisor', { imports: ['base', 'state', 'memory'] }),
-  engineLayer('hypervisor/bare', { imports: ['base', 'state', 'memory', 'hypervisor', 'cpu'] }),
-  engineLayer('hypervisor/software', { imports: ['base', 'state', 'memory', 'hypervisor', 'cpu'] }),
+  engineLayer('hypervisor/processor', { imports: ['base', 'state', 'memory', 'hypervisor', 'cpu'] }),
+  engineLayer('hypervisor/bare', { imports: ['base', 'state', 'memory', 'hypervisor', 'hypervisor/processor', 'cpu'] }),
+  engineLayer('hypervisor/software', { imports: ['base', 'state', 'memory', 'hypervisor', 'hypervisor/processor', 'cpu'] }),
   engineLayer('hypervisor/kvm', { imports: ['base', 'state', 'memory', 'hypervisor', 'host'] }),
   engineLayer('devices', { imports: ['base', 'state', 'memory'] }),
   engineLayer('block', { imports: ['base'] }),
@@ -105,8 +106,8 @@ export function importsOf(layer: Layer): readonly Layer[] {
     (other) =>
       other !== layer && layer.imports.some((folder) => other.folder === folder || other.folder.startsWith(`${folder}/`)),
   );
-  // A sub-folder sees its parent, never its siblings: two back ends must not know each other.
-  return reached.filter((other) => !isSibling(layer, other));
+  // A sub-folder sees its parent, and of its siblings those it names: two back ends must not know each other.
+  return reached.filter((other) => layer.imports.includes(other.folder) || !isSibling(layer, other));
 }
 
 function isSibling(one: Layer, other: Layer): boolean {

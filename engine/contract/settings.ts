@@ -27,7 +27,7 @@ const MemoryKiB = z
 const SerialTarget = z.union([z.enum(['stdio', 'console', 'none']), z.templateLiteral(['file:', z.string().min(1)])]);
 
 export const cpuModels = ['x86-64-v2', 'qemu64', 'x86-64-v2-vmx'] as const;
-export const accelerators = ['bare'] as const;
+export const accelerators = ['bare', 'software'] as const;
 
 /** Most vCPUs of one machine: APIC identifiers 0 to 15 fit every table that the firmware builds. */
 export const maximumVcpus = 16;

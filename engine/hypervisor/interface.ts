@@ -55,7 +55,9 @@ export type ExitReason =
   /** Triple fault. Only a reset or INIT goes on from here. */
   | 'shutdown'
   /** PAUSE, where the back end gives other vCPUs of the thread a turn. */
-  | 'pause';
+  | 'pause'
+  /** The guest is in a state that VM entry refuses. It does not go on until its registers are set. */
+  | 'entry-failed';
 
 export interface VcpuExit {
   readonly reason: ExitReason;
@@ -104,6 +106,8 @@ export interface Machine {
 export interface SavedMachine {
   readonly irqchip: SavedIrqchip;
   readonly vcpus: readonly SavedState[];
+  /** Per vCPU, what only a hypervisor keeps for its guest; absent when no guest asked for it. */
+  readonly para?: readonly SavedState[];
 }
 
 export interface MachineOptions {
@@ -113,6 +117,8 @@ export interface MachineOptions {
   readonly model: string;
   /** Frequency of the time-stamp counter in Hz; 1 GHz when absent. */
   readonly tscHz?: number;
+  /** Civil time, UTC, for guests that ask their hypervisor. */
+  readonly calendar?: { microseconds(): number };
   /** Where it counts and fires probes; absent: in a place of its own that nobody watches. */
   readonly observation?: Observation;
 }

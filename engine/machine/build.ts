@@ -9,6 +9,7 @@ import type { MachineSettings } from '../contract/settings.ts';
 import { drivePlan } from '../contract/storage-settings.ts';
 import { bareCapabilities, createBareMachine } from '../hypervisor/bare/index.ts';
 import { type Capabilities, createObservation, type Machine, type Observation } from '../hypervisor/index.ts';
+import { createSoftwareMachine, softwareCapabilities } from '../hypervisor/software/index.ts';
 import { createMachineMemory, type MachineMemory } from '../memory/index.ts';
 import { powerOn, readBootFiles } from './boot.ts';
 import { createDeadlineKeeper, type DeadlineKeeper } from './deadline-keeper.ts';
@@ -38,7 +39,8 @@ export interface MachineControl {
 
 export function buildMachineControl(settings: MachineSettings, hostNow: HostNow): MachineControl {
   const memory = createMachineMemory({ ramBytes: settings.memoryKiB * 1024, vcpus: settings.cpus, hostNow });
-  return { memory, gate: new Gate(memory), observation: createObservation(memory), capabilities: bareCapabilities() };
+  const capabilities = settings.accel === 'software' ? softwareCapabilities() : bareCapabilities();
+  return { memory, gate: new Gate(memory), observation: createObservation(memory), capabilities };
 }
 
 interface Parts {
@@ -52,14 +54,15 @@ interface Parts {
 }
 
 function build({ settings, memory: shared, interpreter, role }: ThreadPlan, ports: ThreadPorts): Parts {
-  const { memoryKiB, cpus, cpu, threads, debugExit, jit } = settings;
+  const { memoryKiB, cpus, cpu, accel, threads, debugExit, jit } = settings;
   const memory = createMachineMemory({ ramBytes: memoryKiB * 1024, vcpus: cpus, memory: shared, hostNow: ports.hostNow });
   const gate = new Gate(memory);
   const observation = createObservation(memory);
   const rings = takeSerialRings(memory);
   const line = createSerialLine(rings);
   const keeperPlace = memory.arena.take('deadline-keeper', 8, 64);
-  const machine = createBareMachine({ memory, model: cpu, interpreter, observation, jit });
+  const create = accel === 'software' ? createSoftwareMachine : createBareMachine;
+  const machine = create({ memory, model: cpu, interpreter, observation, jit, calendar: ports.calendar });
   const keeper = createDeadlineKeeper({
     memory,
     place: keeperPlace,

@@ -51,6 +51,7 @@ function stepOf(reason: ExitReason): Step {
     case 'wait-for-sipi':
       return 'waiting-for-sipi';
     case 'shutdown':
+    case 'entry-failed':
       return 'shutdown';
     default:
       return assertNever(reason);

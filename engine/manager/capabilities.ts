@@ -8,7 +8,7 @@ export function hostCapabilities(): HostCapabilities {
   return {
     accelerators: [
       { name: 'bare', available: true, text: 'the machine straight on the software processor' },
-      { name: 'software', available: false, text: 'the hypervisor on the software processor is not part of this version' },
+      { name: 'software', available: true, text: 'a hypervisor on the software processor, with the guest under it' },
       { name: 'kvm', available: false, text: kvmReason() },
     ],
     processors: hostProcessors(),

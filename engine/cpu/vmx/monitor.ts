@@ -10,9 +10,10 @@ import { VMCS_REVISION } from './capabilities.ts';
 import { cacheControls, firstBroken } from './entry.ts';
 import { saveGuest } from './exit.ts';
 import { VMCS, type VmcsField, type VmcsFieldName } from './fields.ts';
+import { entryChecks } from './inspect.ts';
 import { NO_REGION, readField } from './region.ts';
-import { EntryView, type Rule } from './rule.ts';
-import { FIRST_GUEST_RULE, FIRST_HOST_RULE, RULES } from './rule-index.ts';
+import { EntryView } from './rule.ts';
+import { FIRST_GUEST_RULE, FIRST_HOST_RULE } from './rule-index.ts';
 
 /** A field as the monitor names it: its place in a region, in words of 32 bits. */
 export const FIELD = Object.fromEntries(Object.values(VMCS).map(({ name, offset }) => [name, offset >>> 2])) as Readonly<
@@ -21,6 +22,9 @@ export const FIELD = Object.fromEntries(Object.values(VMCS).map(({ name, offset 
 
 const ERROR = { controls: 7, host: 8 } as const;
 const INVALID_GUEST_STATE = 33;
+const ENTRY_FAILURE = 0x8000_0000;
+const INSTRUCTION_ERROR = FIELD.instructionError;
+const EXIT_REASON = FIELD.exitReason;
 const ENTRY_INTERRUPTION = FIELD.entryInterruptionInfo;
 /** Fields of which the state block holds a copy while the guest runs. */
 const CACHED: ReadonlySet<number> = new Set([
@@ -40,16 +44,6 @@ const REGION_WORDS = 1024;
 export interface MonitorRegions {
   readonly vmxon: number;
   readonly vmcs: number;
-}
-
-/** Why VM entry was refused: the first rule that fails, and the bits it compared. */
-export interface EntryFailure {
-  readonly rule: string;
-  /** VM-instruction error 7 or 8 (VMfailValid). */
-  readonly error?: number;
-  /** A failed entry, with this reason. */
-  readonly exitReason?: number;
-  readonly fields: readonly { readonly name: VmcsFieldName; readonly value: bigint }[];
 }
 
 /** What rules see of the guest that stands still, without writing all of it to memory. */
@@ -169,19 +163,27 @@ export class VmxMonitor {
 
   /** VMREAD of any field. */
   read(field: VmcsField): bigint {
-    if (field.area === 'guest' || field.name === 'entryControls') saveGuest(this.#c, { rip: undefined, resume: false });
+    if (field.area === 'guest' || field.name === 'entryControls') this.writeState();
     return readField(this.#c, field);
   }
 
-  /** Write the guest-state area out of the state block, once in an entry. */
+  /** Write the guest-state area out of the state block. */
+  writeState(): void {
+    saveGuest(this.#c, { rip: undefined, resume: false });
+  }
+
+  /** As `writeState`, once in an entry. */
   writeOut(): void {
     if (this.#writtenOut) return;
-    saveGuest(this.#c, { rip: undefined, resume: false });
+    this.writeState();
     this.#writtenOut = true;
   }
 
-  /** VM entry: rules are looked at, controls and the event to inject act. The guest then goes on by `run`. */
-  enter(): EntryFailure | undefined {
+  /**
+   * VM entry: rules are looked at, controls and the event to inject act. The guest then goes on by `run`. False when a rule fails; the
+   * VMCS then says so as the manual has it, and `checks` which.
+   */
+  enter(): boolean {
     const { vmcs, s } = this.#c;
     const generation = this.#words[this.#region + GENERATION] as number;
     this.#writtenOut = false;
@@ -191,7 +193,10 @@ export class VmxMonitor {
       this.#controlsWritten = true;
     }
     const broken = firstBroken(this.#c, this.#view);
-    if (broken >= 0) return this.#failure(broken);
+    if (broken >= 0) {
+      this.#fail(broken);
+      return false;
+    }
     this.#passed = generation;
     if (this.#controlsWritten) {
       cacheControls(this.#c);
@@ -199,13 +204,18 @@ export class VmxMonitor {
     }
     const info = this.get32(ENTRY_INTERRUPTION);
     if ((info & 0x80000000) !== 0) s.injecting = info;
-    return undefined;
+    return true;
   }
 
-  #failure(number: number): EntryFailure {
-    const { name, fields } = RULES[number] as Rule;
-    const base = { rule: name, fields: fields.map((field) => ({ name: field, value: this.read(VMCS[field]) })) };
-    if (number >= FIRST_GUEST_RULE) return { ...base, exitReason: INVALID_GUEST_STATE };
-    return { ...base, error: number < FIRST_HOST_RULE ? ERROR.controls : ERROR.host };
+  /** The rules up to and with the one that fails. */
+  checks(): ReturnType<typeof entryChecks> {
+    this.#writtenOut = false;
+    return entryChecks(this.#c, this.#view);
+  }
+
+  #fail(number: number): void {
+    if (number < FIRST_GUEST_RULE)
+      this.#words[this.#region + INSTRUCTION_ERROR] = number < FIRST_HOST_RULE ? ERROR.controls : ERROR.host;
+    else this.#words[this.#region + EXIT_REASON] = ENTRY_FAILURE + INVALID_GUEST_STATE;
   }
 }

@@ -2,12 +2,15 @@
  * All local APICs of a machine: destinations of messages (SDM vol. 3, 10.6.2), inter-processor interrupts, and access through MMIO and
  * through x2APIC MSRs (10.12). Register access runs on the vCPU's own thread under the machine lock.
  */
-import { allOnes } from '../../base/index.ts';
+import { allOnes, assert } from '../../base/index.ts';
 import type { MachineMemory } from '../../memory/index.ts';
 import type { InterruptMessage } from './ioapic.ts';
 import { Lapic, type LapicHost } from './lapic.ts';
 import { lapicState, MODE, REG } from './lapic-state.ts';
 
+/** A state block begins with the register page and has a page of memory of its own: it can be a processor's virtual-APIC page. */
+const VIRTUAL_APIC_PAGE = 4096;
+assert(lapicState.fields.regs.offset === 0 && lapicState.size <= VIRTUAL_APIC_PAGE, 'the register page stands first');
 const X2APIC_MSR = 0x800;
 const ICR_MSR = 0x830;
 const SHORTHAND = { none: 0, self: 1, all: 2, others: 3 } as const;
@@ -42,7 +45,10 @@ export class Lapics {
   constructor(machine: MachineMemory, host: LapicsHost) {
     this.#physicalBits = host.physicalBits;
     this.all = Array.from({ length: machine.vcpus }, (_, id) => {
-      const state = lapicState.bind(machine.memory, machine.arena.take(`irqchip.lapic${id}`, lapicState.size, 64));
+      const state = lapicState.bind(
+        machine.memory,
+        machine.arena.take(`irqchip.lapic${id}`, VIRTUAL_APIC_PAGE, VIRTUAL_APIC_PAGE),
+      );
       const timer = machine.deadlines.timer((due) => lapic.timer.expire(due));
       const mine: LapicHost = {
         clock: machine.clock,

@@ -26,6 +26,12 @@ const VCPU = {
   'ept-violations': 'exits by an EPT violation',
 } as const;
 
+/** What the guest asked for and nobody knows; it was answered as KVM answers. */
+const UNKNOWN = {
+  'refused-msrs': 'RDMSR and WRMSR that got #GP',
+  'unknown-hypercalls': 'hypercalls with a number that does not exist',
+} as const;
+
 /** What is counted for the machine; whoever counts does so in its own cells, and the sum is shown. */
 const VM = {
   lpages: 'large pages mapped now',
@@ -41,11 +47,11 @@ const VM = {
 
 export type VcpuCounterName = keyof typeof VCPU;
 export type VmCounterName = keyof typeof VM;
-export type CounterName = VcpuCounterName | VmCounterName;
+export type CounterName = VcpuCounterName | VmCounterName | keyof typeof UNKNOWN;
 
 /** A group of counters that is shown together. A new group is a new entry here, and nothing else. */
 interface CounterGroup {
-  readonly name: 'vcpu' | 'vm';
+  readonly name: 'vcpu' | 'vm' | 'unknown';
   /** Shown for each vCPU; otherwise the sum over all of them. */
   readonly perVcpu: boolean;
   readonly counters: Readonly<Record<string, string>>;
@@ -54,6 +60,7 @@ interface CounterGroup {
 export const COUNTER_GROUPS: readonly CounterGroup[] = [
   { name: 'vcpu', perVcpu: true, counters: VCPU },
   { name: 'vm', perVcpu: false, counters: VM },
+  { name: 'unknown', perVcpu: true, counters: UNKNOWN },
 ];
 
 const names = COUNTER_GROUPS.flatMap(({ counters }) => Object.keys(counters)) as CounterName[];

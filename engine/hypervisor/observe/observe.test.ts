@@ -24,8 +24,9 @@ describe('counters', () => {
     expect(COUNTER_GROUPS.map(({ name, counters }) => [name, Object.keys(counters).length])).toEqual([
       ['vcpu', 21],
       ['vm', 9],
+      ['unknown', 2],
     ]);
-    expect(new Set(Object.values(COUNTER)).size).toBe(30);
+    expect(new Set(Object.values(COUNTER)).size).toBe(32);
   });
 
   it('are counted for one vCPU, and seen by every thread', () => {

@@ -1,0 +1,1 @@
+export { createSoftwareMachine, softwareCapabilities } from './machine.ts';
