@@ -10,7 +10,8 @@ import { FPU_IRQ } from '../devices/fpu-error/spec.ts';
 import { fwCfgItems } from '../devices/fw-cfg/content.ts';
 import { fwCfg } from '../devices/fw-cfg/device.ts';
 import { i440fx, shadowSegments } from '../devices/i440fx/device.ts';
-import { i8042 } from '../devices/i8042/device.ts';
+import { i8042, type KeyReader } from '../devices/i8042/device.ts';
+import { keyNumber } from '../devices/i8042/keys.ts';
 import { i8237 } from '../devices/i8237/device.ts';
 import { isaDebugExit } from '../devices/isa-debug-exit/device.ts';
 import { mc146818 } from '../devices/mc146818/device.ts';
@@ -35,6 +36,7 @@ import { attachDisplay, type Display } from './display.ts';
 import { createDriveBay, type DriveBay, type DriveSpec } from './drives/queue.ts';
 import { attachFirmware } from './firmware.ts';
 import { addShadowWindow, mapRam, mapShadow } from './guest-memory.ts';
+import type { BoardKeyboard } from './keyboard.ts';
 import { initializeHardware } from './power-on.ts';
 import { createRom, type RomPlace } from './rom.ts';
 import { attachStorage } from './storage.ts';
@@ -79,6 +81,8 @@ export interface BoardPorts {
   readonly calendar: Calendar;
   /** Drives as the BIOS sees them; those of a kind in the order of their numbers. */
   readonly drives?: readonly BiosDrive[];
+  /** Told when the guest has read the keys it was sent; absent: nobody. */
+  readonly keyReader?: KeyReader;
 }
 
 export interface BoardParts {
@@ -112,8 +116,8 @@ export interface Board {
   pressPowerButton(): void;
   /** A screen for this thread, which belongs to one thread of the machine at a time; undefined without a display adapter. */
   createScreen(): Screen | undefined;
-  /** Key bytes of scan set 2; false when they were dropped. */
-  key(bytes: readonly number[]): boolean;
+  pressSleepButton(): void;
+  readonly keyboard: BoardKeyboard;
   save(): SavedBoard;
   /** Hostile input: refused with an `EngineError`, with nothing changed. */
   restore(saved: SavedBoard): void;
@@ -126,7 +130,8 @@ interface Attached {
   readonly devices: readonly Pick<Device, 'name' | 'type' | 'reset' | 'save' | 'restore' | 'inspect'>[];
   readonly display: Display | undefined;
   pressPowerButton(): void;
-  key(bytes: readonly number[]): boolean;
+  pressSleepButton(): void;
+  readonly keyboard: BoardKeyboard;
 }
 
 /** Attach every device in the fixed order. */
@@ -159,7 +164,7 @@ function attachDevices({ memory, irqchip, config, ports }: BoardParts, platform:
     name: 'i8042',
     at: { data: 0x60, control: 0x64, port92: 0x92 },
     irqs: { keyboard: line(KEYBOARD_IRQ), mouse: line(MOUSE_IRQ) },
-    needs: { a20: { set: (open) => memory.slots.setA20(open) }, signals },
+    needs: { a20: { set: (open) => memory.slots.setA20(open) }, signals, ...(ports.keyReader && { reader: ports.keyReader }) },
   });
   const dma = i8237.attach(memory, { name: 'i8237', at: { low: 0x00, high: 0xc0, pages: 0x80 }, irqs: {} });
   const fpu = fpuError.attach(memory, { name: 'fpu-error', at: { regs: 0xf0 }, irqs: { intr: line(FPU_IRQ) } });
@@ -219,7 +224,15 @@ function attachDevices({ memory, irqchip, config, ports }: BoardParts, platform:
     bay,
     askForTray: storage.askForTray,
     pressPowerButton: () => power.api.pressPowerButton(),
-    key: (bytes) => keyboard.api.key(bytes),
+    pressSleepButton: () => power.api.pressSleepButton(),
+    keyboard: {
+      key: (name, down) => {
+        const number = keyNumber(name);
+        return number !== undefined && keyboard.api.key(number, down);
+      },
+      keysRead: () => keyboard.api.keysRead(),
+      move: (move) => keyboard.api.move(move),
+    },
   };
 }
 
@@ -235,7 +248,7 @@ export function createBoard(parts: BoardParts): Board {
     ...(config.uuid && { uuid: config.uuid }),
   });
   const rom = createRom(memory);
-  const { devices, display, bay, askForTray, pressPowerButton, key } = attachDevices(parts, platform, rom);
+  const { devices, display, bay, askForTray, pressPowerButton, pressSleepButton, keyboard } = attachDevices(parts, platform, rom);
   const save = (): SavedBoard => Object.fromEntries(devices.map((device) => [device.name, device.save()]));
   const restoreAll = (saved: SavedBoard) => {
     for (const device of devices) device.restore(saved[device.name] ?? []);
@@ -256,8 +269,9 @@ export function createBoard(parts: BoardParts): Board {
       return { registers, msrs: firmwareMsrs() };
     },
     pressPowerButton,
+    pressSleepButton,
     createScreen: () => display?.createScreen(),
-    key,
+    keyboard,
     save,
     restore: (saved) => {
       const known = new Set(devices.map(({ name }) => name));

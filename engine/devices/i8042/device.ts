@@ -1,38 +1,35 @@
 /**
- * Keyboard controller with an MF2 keyboard and a three-button mouse, and the chip set's port 92h. Spec: IBM PS/2 Technical Reference;
+ * Keyboard controller with an MF2 keyboard and a wheel mouse, and the chip set's port 92h. Spec: IBM PS/2 Technical Reference;
  * Intel 82371SB section 2.5.4.6. The controller works at once: its input buffer is never seen full.
  *
  * Threats: the guest controls every byte; each command does a bounded amount of work and queues hold 32 bytes at most.
- * The person at the screen controls keys and mouse moves; what does not fit is dropped as a whole event.
+ * The person at the screen controls keys and mouse moves; a key that does not fit is dropped as a whole, moves add up within bounds.
  * Restored state is bounded by masks; a wrong command in progress only swallows one byte.
  */
-import { bool, fifo8, u8 } from '../../state/index.ts';
+import { bool, bytes, fifo8, i64, u8 } from '../../state/index.ts';
 import { defineDevice } from '../device.ts';
+import { definePort } from '../ports.ts';
 import { a20Gate, machineSignals } from '../signals.ts';
-import {
-  Answer,
-  Command,
-  KEYBOARD_ID,
-  Key,
-  Mode,
-  Mouse,
-  Output,
-  Port92,
-  SELF_TEST_PASSED,
-  SET2_TO_SET1,
-  Status,
-} from './spec.ts';
+import { createKeyboard, TYPEMATIC } from './keyboard.ts';
+import { KEYS } from './keys.ts';
+import { createMouse, MOST_COUNTS, MOUSE_RATE, MOUSE_RESOLUTION, type Move } from './mouse.ts';
+import { Command, Mode, Output, Port92, SELF_TEST_PASSED, SET2_TO_SET1, Status } from './spec.ts';
 
 const QUEUE = 32;
 const NONE = 0;
-const MOUSE_RATE = 100;
-const MOUSE_RESOLUTION = 2;
+
+/** Who feeds keys hears when the guest has read those it was sent. Called under the machine lock, on any thread. */
+export interface KeyReader {
+  hasRead(): void;
+}
+export const keyReader = definePort<KeyReader>('key-reader', () => ({ hasRead: () => undefined }));
 
 export const i8042 = defineDevice({
   type: 'i8042',
   ports: { data: 1, control: 1, port92: 1 },
   irqs: ['keyboard', 'mouse'],
-  needs: { a20: a20Gate, signals: machineSignals },
+  timers: ['repeat', 'sample'],
+  needs: { a20: a20Gate, signals: machineSignals, reader: keyReader },
   state: {
     mode: u8({ id: 1, mask: Mode.All, doc: 'Controller command byte' }),
     command: u8({ id: 2, doc: 'Controller command that waits for its byte at port 60h, 0: none' }),
@@ -54,11 +51,26 @@ export const i8042 = defineDevice({
     mouseDouble: bool({ id: 18, doc: 'Scaling 2:1' }),
     mouseRate: u8({ id: 19, reset: MOUSE_RATE, doc: 'Reports a second' }),
     mouseResolution: u8({ id: 20, reset: MOUSE_RESOLUTION, mask: 0x03, doc: 'Counts a millimetre, as a power of two' }),
-    buttons: u8({ id: 21, mask: 0x07, doc: 'Buttons held: left, right, middle' }),
+    buttons: u8({ id: 21, mask: 0x1f, doc: 'Buttons held: left, right, middle, two at the side' }),
     port92: u8({ id: 22, reset: Port92.A20, mask: Port92.Kept, doc: 'Port 92h; bit 1 opens A20' }),
     p2A20: bool({ id: 23, reset: true, doc: 'A20 bit of the output port' }),
+    lastByte: u8({ id: 24, doc: 'Last answer of the keyboard, to be sent again' }),
+    typematic: u8({ id: 25, reset: TYPEMATIC, doc: 'Delay and rate by which a held key repeats' }),
+    heldKey: u8({ id: 26, range: [0, KEYS.length], doc: 'Number of the key that repeats, plus 1; 0: none' }),
+    repeatAt: i64({ id: 27, range: [0n, 2n ** 53n], doc: 'Machine time in ns of the next repetition' }),
+    keyKinds: bytes(0x90, { id: 28, doc: 'What each key of set 3 sends; 0: as after power-on' }),
+    mouseWrap: bool({ id: 29, doc: 'The mouse sends back what it is sent' }),
+    mouseId: u8({ id: 30, range: [0, 4], doc: 'What the mouse is: 0 plain, 3 with wheel, 4 with five buttons' }),
+    knock: bytes(3, { id: 31, doc: 'The last three sample rates' }),
+    moveX: i64({ id: 32, range: [-MOST_COUNTS, MOST_COUNTS], doc: 'Counts to the right not reported yet' }),
+    moveY: i64({ id: 33, range: [-MOST_COUNTS, MOST_COUNTS], doc: 'Counts upwards not reported yet' }),
+    moveWheel: i64({ id: 34, range: [-MOST_COUNTS, MOST_COUNTS], doc: 'Notches not reported yet' }),
+    buttonsTold: u8({ id: 35, mask: 0x1f, doc: 'Buttons as last reported' }),
+    reportAt: i64({ id: 36, range: [0n, 2n ** 53n], doc: 'Machine time in ns from which the mouse may report again' }),
   },
-  create({ state, irqs, a20, signals }) {
+  create({ state, irqs, timers, clock, a20, signals, reader }) {
+    const keyboard = createKeyboard(state, timers.repeat, clock);
+    const mouse = createMouse(state, timers.sample, clock);
     const gate = () => a20.set(state.p2A20 || (state.port92 & Port92.A20) !== 0);
 
     /** One byte of the keyboard as the controller passes it on; undefined for a prefix that is swallowed. */
@@ -100,116 +112,6 @@ export const i8042 = defineDevice({
       drive();
     };
 
-    /** All of an event or nothing: half a scan code would change the meaning of the next. */
-    const queue = (to: { length: number; depth: number; push(byte: number): boolean }, bytes: readonly number[]): boolean => {
-      if (to.length + bytes.length > to.depth) return false;
-      for (const byte of bytes) to.push(byte);
-      return true;
-    };
-
-    const keyboardDefaults = () => {
-      state.scanSet = 2;
-      state.leds = 0;
-    };
-    const toKeyboard = (byte: number) => {
-      const say = (...bytes: number[]) => queue(state.keyboard, bytes);
-      const waiting = state.keyboardCommand;
-      state.keyboardCommand = NONE;
-      if (waiting !== NONE && byte < 0x80) {
-        say(Answer.Ack);
-        if (waiting === Key.Leds) state.leds = byte & 0x07;
-        else if (waiting === Key.ScanSet && byte === 0) say(state.scanSet);
-        else if (waiting === Key.ScanSet && byte <= 3) state.scanSet = byte;
-        return;
-      }
-      switch (byte) {
-        case Key.Leds:
-        case Key.ScanSet:
-        case Key.Rate:
-          state.keyboardCommand = byte;
-          return void say(Answer.Ack);
-        case Key.Echo:
-          return void say(Answer.Echo);
-        case Key.Identify:
-          return void say(Answer.Ack, ...KEYBOARD_ID);
-        case Key.Enable:
-          state.scanning = true;
-          return void say(Answer.Ack);
-        case Key.DisableDefaults:
-        case Key.Defaults:
-          keyboardDefaults();
-          state.scanning = byte === Key.Defaults;
-          return void say(Answer.Ack);
-        case Key.Reset:
-          keyboardDefaults();
-          state.scanning = true;
-          state.keyboard.clear();
-          return void say(Answer.Ack, Answer.SelfTestPassed);
-        default:
-          return void say(Answer.Resend);
-      }
-    };
-
-    const mouseDefaults = () => {
-      state.mouseReporting = false;
-      state.mouseRemote = false;
-      state.mouseDouble = false;
-      state.mouseRate = MOUSE_RATE;
-      state.mouseResolution = MOUSE_RESOLUTION;
-    };
-    const mouseStatus = (): number =>
-      ((state.buttons & 1) << 2) |
-      ((state.buttons & 4) >> 1) |
-      ((state.buttons & 2) >> 1) |
-      (state.mouseDouble ? 0x10 : 0) |
-      (state.mouseReporting ? 0x20 : 0) |
-      (state.mouseRemote ? 0x40 : 0);
-    const toMouse = (byte: number) => {
-      const say = (...bytes: number[]) => queue(state.mouse, bytes);
-      const waiting = state.mouseCommand;
-      state.mouseCommand = NONE;
-      if (waiting !== NONE) {
-        if (waiting === Mouse.Rate) state.mouseRate = byte;
-        else state.mouseResolution = byte & 0x03;
-        say(Answer.Ack);
-        return;
-      }
-      switch (byte) {
-        case Mouse.Scale11:
-        case Mouse.Scale21:
-          state.mouseDouble = byte === Mouse.Scale21;
-          break;
-        case Mouse.Resolution:
-        case Mouse.Rate:
-          state.mouseCommand = byte;
-          break;
-        case Mouse.Status:
-          return void say(Answer.Ack, mouseStatus(), state.mouseResolution, state.mouseRate);
-        case Mouse.Stream:
-        case Mouse.Remote:
-          state.mouseRemote = byte === Mouse.Remote;
-          break;
-        case Mouse.Read:
-          return void say(Answer.Ack, 0x08 | state.buttons, 0, 0);
-        case Mouse.Identify:
-          return void say(Answer.Ack, 0x00);
-        case Mouse.Enable:
-        case Mouse.Disable:
-          state.mouseReporting = byte === Mouse.Enable;
-          break;
-        case Mouse.Defaults:
-          mouseDefaults();
-          break;
-        case Mouse.Reset:
-          mouseDefaults();
-          state.mouse.clear();
-          return void say(Answer.Ack, Answer.SelfTestPassed, 0x00);
-        default:
-          return void say(Answer.Resend);
-      }
-      say(Answer.Ack);
-    };
-
     const writeOutput = (value: number) => {
       state.p2A20 = (value & Output.A20) !== 0;
       gate();
@@ -233,7 +135,7 @@ export const i8042 = defineDevice({
         present(byte, true); // though the mouse be switched off
       else if (command === Command.ToMouse) {
         state.mode &= ~Mode.MouseOff;
-        toMouse(byte);
+        mouse.command(byte);
       }
     };
     const begin = (command: number) => {
@@ -283,7 +185,10 @@ export const i8042 = defineDevice({
             const byte = state.output;
             state.full = false;
             drive(); // the line drops before the next byte raises it
+            // The mouse speaks again when it has been heard.
+            if (state.mouse.length === 0) mouse.settle();
             settle();
+            if (state.keyboard.length === 0) reader.hasRead();
             return byte;
           },
           write: (_at, value) => {
@@ -294,7 +199,7 @@ export const i8042 = defineDevice({
             if (command !== NONE) finish(command, byte);
             else {
               state.mode &= ~Mode.KeyboardOff;
-              toKeyboard(byte);
+              keyboard.command(byte);
             }
             settle();
           },
@@ -321,23 +226,34 @@ export const i8042 = defineDevice({
           },
         },
       },
+      timers: {
+        repeat: () => {
+          keyboard.repeat();
+          settle();
+        },
+        sample: () => {
+          mouse.settle();
+          settle();
+        },
+      },
       restored: () => {
         gate();
         drive();
+        keyboard.restored();
+        mouse.restored();
       },
       api: {
-        /** A key event in scan set 2, all its bytes. False when the keyboard is full or does not scan. */
-        key: (bytes: readonly number[]): boolean => {
-          const taken = state.scanning && queue(state.keyboard, bytes);
+        /** A key by its number (keys.ts). False when it was dropped: the queue is full, or the keyboard does not scan. */
+        key: (number: number, down: boolean): boolean => {
+          const taken = keyboard.key(number, down);
           settle();
           return taken;
         },
-        /** A move in counts, -255 to 255, right and up positive, with the buttons held now. False when it had to be dropped. */
-        move: (dx: number, dy: number, buttons: number): boolean => {
-          state.buttons = buttons & 0x07;
-          if (!state.mouseReporting || state.mouseRemote) return false;
-          const [x, y] = [Math.trunc(dx), Math.trunc(dy)].map((n) => Math.max(-255, Math.min(255, n))) as [number, number];
-          const taken = queue(state.mouse, [0x08 | state.buttons | (x < 0 ? 0x10 : 0) | (y < 0 ? 0x20 : 0), x & 0xff, y & 0xff]);
+        /** The guest has read all that the keyboard has sent. */
+        keysRead: (): boolean => state.keyboard.length === 0,
+        /** The mouse moves. False when nobody listens. */
+        move: (move: Move): boolean => {
+          const taken = mouse.move(move);
           settle();
           return taken;
         },

@@ -47,7 +47,7 @@ export const SELF_TEST_PASSED = 0x55;
 
 /** What keyboard and mouse answer. */
 export const Answer = { Ack: 0xfa, Resend: 0xfe, SelfTestPassed: 0xaa, Echo: 0xee } as const;
-/** Commands of the keyboard (a parameter follows for the first three) and of the mouse. */
+/** Commands of the keyboard (a parameter follows for lights, scan set and rate) and of the mouse. */
 export const Key = {
   Leds: 0xed,
   ScanSet: 0xf0,
@@ -57,6 +57,14 @@ export const Key = {
   Enable: 0xf4,
   DisableDefaults: 0xf5,
   Defaults: 0xf6,
+  AllTypematic: 0xf7,
+  AllMakeBreak: 0xf8,
+  AllMake: 0xf9,
+  AllThree: 0xfa,
+  SetTypematic: 0xfb,
+  SetMakeBreak: 0xfc,
+  SetMake: 0xfd,
+  Again: 0xfe,
   Reset: 0xff,
 } as const;
 export const Mouse = {
@@ -66,6 +74,8 @@ export const Mouse = {
   Status: 0xe9,
   Stream: 0xea,
   Read: 0xeb,
+  Unwrap: 0xec,
+  Wrap: 0xee,
   Remote: 0xf0,
   Identify: 0xf2,
   Rate: 0xf3,

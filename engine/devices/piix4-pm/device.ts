@@ -3,7 +3,7 @@
  * The timer is computed from the machine clock. SMBus is not decoded.
  *
  * Threats: the guest controls all registers and can end its own machine; the base register only moves its own ports.
- * The person presses the power button; it sets one status bit however often it is pressed.
+ * The person presses the power and the sleep button; each sets one status bit however often it is pressed.
  * Restored registers are cut to the bits a guest can set; a wrong time only moves one interrupt.
  */
 import { bytes, i64, u8, u16 } from '../../state/index.ts';
@@ -25,8 +25,8 @@ const IDENTITY: PciIdentity = {
   ],
 };
 
-const STATUS_BITS = Pm1.Timer | Pm1.BusMaster | Pm1.Global | Pm1.PowerButton | Pm1.Rtc | Pm1.Wake;
-const EVENTS = Pm1.Timer | Pm1.Global | Pm1.PowerButton | Pm1.Rtc;
+const STATUS_BITS = Pm1.Timer | Pm1.BusMaster | Pm1.Global | Pm1.PowerButton | Pm1.SleepButton | Pm1.Rtc | Pm1.Wake;
+const EVENTS = Pm1.Timer | Pm1.Global | Pm1.PowerButton | Pm1.SleepButton | Pm1.Rtc;
 const CONTROL_KEPT = Control.Sci | Control.BusMasterReload | Control.SleepType;
 const HALF_TURN = 2 ** (TIMER_BITS - 1);
 
@@ -156,6 +156,10 @@ export const piix4Pm = defineDevice({
         /** The person presses the power button. */
         pressPowerButton: () => {
           state.status |= Pm1.PowerButton;
+          settle();
+        },
+        pressSleepButton: () => {
+          state.status |= Pm1.SleepButton;
           settle();
         },
       },

@@ -13,6 +13,7 @@ export const Pm1 = {
   BusMaster: 1 << 4,
   Global: 1 << 5,
   PowerButton: 1 << 8,
+  SleepButton: 1 << 9,
   Rtc: 1 << 10,
   Wake: 1 << 15,
 } as const;

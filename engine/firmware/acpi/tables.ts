@@ -35,8 +35,11 @@ function table(signature: string, revision: number, ...body: readonly Uint8Array
 const ioAddress = (port: number, bits: number, access: 1 | 2 | 4): Uint8Array =>
   join(u8(port === 0 ? 0 : 1), u8(bits), u8(0), u8({ 1: 1, 2: 2, 4: 3 }[access]), u64(port));
 
-/** FADT feature flags (table 5.10): WBINVD works, C1 on all processors, no sleep button, no wake by RTC, reset register present. */
-const FADT_FLAGS = (1 << 0) | (1 << 2) | (1 << 5) | (1 << 6) | (1 << 10);
+/**
+ * FADT feature flags (table 5.10): WBINVD works, C1 on all processors, both buttons are fixed hardware, no wake by RTC, reset register
+ * present.
+ */
+const FADT_FLAGS = (1 << 0) | (1 << 2) | (1 << 6) | (1 << 10);
 /** IA-PC boot flags (table 5.11): legacy devices, 8042; and the one that says that there is no VGA. */
 const BOOT_FLAGS = (1 << 0) | (1 << 1);
 const NO_VGA = 1 << 2;

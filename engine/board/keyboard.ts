@@ -1,0 +1,15 @@
+/** Keyboard and mouse as whoever sits before the screen has them. */
+import { KEYS } from '../devices/i8042/keys.ts';
+import type { Move } from '../devices/i8042/mouse.ts';
+
+/** Every key of the keyboard, by the codes of W3C UI Events. */
+export const keyNames: readonly string[] = KEYS.map(({ name }) => name);
+
+export interface BoardKeyboard {
+  /** A key by its name. False when it was dropped: the keyboard is full, or told not to scan. */
+  key(name: string, down: boolean): boolean;
+  /** The guest has read all that the keyboard has sent. */
+  keysRead(): boolean;
+  /** The mouse moves. False when nobody listens. */
+  move(move: Move): boolean;
+}
