@@ -27,6 +27,10 @@ interface RunOptions {
   readonly cdrom?: readonly string[];
   readonly floppy?: readonly string[];
   readonly name?: string;
+  readonly vga?: string;
+  readonly keyboardLayout?: string;
+  readonly rtc?: string;
+  readonly screenshotAt?: readonly string[];
   readonly reboot: boolean;
   readonly debugExit?: boolean;
   readonly machine?: string;
@@ -64,7 +68,15 @@ function describe(finish: (status: number) => void): Command {
     .option('--name <name>', 'name of the machine (default: machine- and the process id)')
     .action(async (options: RunOptions) => finish(await runCommand(options)));
   machineOptions(run, 'stdio');
+  run
+    .addOption(new Option('--display <where>', 'where the screen is shown: none').choices(['none']).default('none'))
+    .addOption(
+      new Option('--screenshot-at <text:REGEX=file>', 'picture of the screen once its text matches; may be repeated')
+        .argParser((word: string, before: readonly string[] = []) => [...before, word])
+        .default([], 'none'),
+    );
   describeLibrary(program, finish);
+  describeScreen(program, finish);
 
   program
     .command('regs')
@@ -105,6 +117,9 @@ function machineOptions(command: Command, serial: string): Command {
     .option('--accel <name>', 'what runs the guest; see `rootmode capabilities`', 'bare')
     .option('--threads <mode>', 'per-vcpu, or round-robin on one thread', 'per-vcpu')
     .option('--jit <setting>', 'generate code for hot parts of the guest: on, off, or force for tests', 'off')
+    .option('--vga <adapter>', 'display adapter: std or none', 'std')
+    .option('--keyboard-layout <name>', 'keyboard that typed text is for: us, uk, de, fr, es, it or se', 'us')
+    .option('--rtc <base>', 'what the clock shows at first: utc, or local time of the host', 'utc')
     .option('--serial <where>', 'stdio, file:PATH, console (for those who connect) or none', serial)
     .option('--disk <file[,option...]>', 'disk image; options: format=raw|qcow2, bus=ide, readonly, snapshot', collect)
     .option('--cdrom <file>', 'CD or DVD image; `none` for an empty drive', collect)
@@ -116,6 +131,45 @@ function machineOptions(command: Command, serial: string): Command {
 /** An option that can come several times. */
 function collect(value: string, before: readonly string[] = []): readonly string[] {
   return [...before, value];
+}
+
+/** Verbs for screen, keyboard and power of a running machine, carried out in screen-verbs.ts. */
+function describeScreen(program: Command, finish: (status: number) => void): void {
+  const verbs = () => import('./screen-verbs.ts');
+  const say = async (text: string): Promise<void> => {
+    await write(process.stdout, text);
+    finish(0);
+  };
+  program
+    .command('screenshot')
+    .description('take a picture of the screen')
+    .argument('<name>', 'name of the machine')
+    .argument('<file>', 'PNG file to write')
+    .action(async (name: string, file: string) => say(await (await verbs()).screenshot(name, file)));
+  program
+    .command('screen')
+    .description('show the characters on the screen, in text modes')
+    .argument('<name>', 'name of the machine')
+    .option('--text', 'as text; this is what it does anyway')
+    .action(async (name: string) => say(await (await verbs()).screenText(name)));
+  program
+    .command('type')
+    .description('type a text on the keyboard; \\n, \\t and \\e are Enter, Tab and Escape')
+    .argument('<name>', 'name of the machine')
+    .argument('<text>', 'what to type')
+    .action(async (name: string, text: string) => say(await (await verbs()).type(name, text)));
+  program
+    .command('key')
+    .description('press keys together, such as ctrl-alt-del')
+    .argument('<name>', 'name of the machine')
+    .argument('<keys...>', 'names joined by -, one chord after the other')
+    .action(async (name: string, keys: string[]) => say(await (await verbs()).key(name, keys)));
+  program
+    .command('power')
+    .description('press the power or sleep button, reset, or cut the power')
+    .argument('<name>', 'name of the machine')
+    .argument('<what>', 'button, sleep, reset or off')
+    .action(async (name: string, what: string) => say(await (await verbs()).power(name, what)));
 }
 
 /** Verbs for machines that are kept, carried out in library-verbs.ts. */
@@ -166,12 +220,14 @@ function wordsOf(verb: string, options: RunOptions): RunOptions & { readonly ker
 }
 
 async function runCommand(options: RunOptions): Promise<number> {
+  const { parseScreenshots } = await import('./servers/screenshot-at.ts');
+  const screenshots = parseScreenshots(options.screenshotAt ?? []);
   const { settings, release } = await settingsOf(options);
   // A program of its own (see build/entries.ts): the threads of the machine start from the same file.
   const program = new URL('./main.ts', import.meta.url);
   const { runMachine } = (await import(program.href)) as typeof import('./main.ts');
   try {
-    return await runMachine(settings);
+    return await runMachine(settings, { screenshots });
   } finally {
     release();
   }
@@ -214,7 +270,9 @@ async function capabilities(): Promise<number> {
   return 0;
 }
 
-const verbs = ['run', 'list', 'create', 'start', 'remove', 'restore', 'serve', 'regs', ...watchVerbs, 'capabilities'];
+const screenVerbs = ['screenshot', 'screen', 'type', 'key', 'power'];
+const libraryVerbs = ['list', 'create', 'start', 'remove', 'restore', 'serve'];
+const verbs = ['run', ...libraryVerbs, ...screenVerbs, 'regs', ...watchVerbs, 'capabilities'];
 
 /** One sentence for whatever went wrong. */
 function refusal(failure: unknown, words: readonly string[]): string {

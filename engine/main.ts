@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import manifest from '../package.json' with { type: 'json' };
 import { EngineError } from './base/index.ts';
 import type { MachineSettings } from './contract/settings.ts';
-import { monotonicOrigin, monotonicSince, wallClockMilliseconds } from './host/clock.ts';
+import { monotonicOrigin, monotonicSince, wallClockMilliseconds, zoneMilliseconds } from './host/clock.ts';
 import { readRegularFile } from './host/files.ts';
 import { onSignals, setProcessTitle, turn } from './host/process.ts';
 import { openOutputFile, openStandardInput, openStandardOutput } from './host/streams.ts';
@@ -22,6 +22,7 @@ import { serveCommandSocket } from './servers/command-socket.ts';
 import { createEngineDispatcher } from './servers/engine-commands.ts';
 import { createMonitorConsole } from './servers/monitor-console.ts';
 import { registerText } from './servers/register-text.ts';
+import { type ScreenshotAt, watchScreen } from './servers/screenshot-at.ts';
 import { SerialConsole } from './servers/serial-console.ts';
 
 /** How long after the power button a machine that was told to terminate is stopped, in milliseconds. */
@@ -29,11 +30,16 @@ const POWER_BUTTON_PATIENCE = 10_000;
 
 const SIGNAL_STATUS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
+/** What a run does besides running. */
+export interface RunExtras {
+  readonly screenshots?: readonly ScreenshotAt[];
+}
+
 /**
  * Run one machine until it ends. Resolves to the exit status of the process; rejects with `EngineError` when the machine cannot be made
  * or its images cannot be loaded, and then nothing is left behind.
  */
-export async function runMachine(settings: MachineSettings): Promise<number> {
+export async function runMachine(settings: MachineSettings, { screenshots = [] }: RunExtras = {}): Promise<number> {
   setProcessTitle(`rootmode ${settings.name}`);
   const clockOrigin = monotonicOrigin();
   const interpreter = readInterpreter();
@@ -47,6 +53,7 @@ export async function runMachine(settings: MachineSettings): Promise<number> {
     };
   };
   let machine: Coordinator | undefined;
+  let watching: { stop(): void } | undefined;
   const dispatcher = createEngineDispatcher({ settings, control, machine: () => machine });
   const signals = hearSignals(() => machine);
   const serial = new SerialConsole();
@@ -83,8 +90,10 @@ export async function runMachine(settings: MachineSettings): Promise<number> {
       onNotice: ({ message }) => process.stderr.write(`\nrootmode: ${settings.name}: ${message}\n`),
     });
     await machine.start();
+    watching = watchScreen({ machine, screenshots, report: (text) => process.stderr.write(text) });
     return exitStatus(await machine.ended, settings);
   } finally {
+    watching?.stop();
     signals.stop();
     await socket.close();
   }
@@ -159,7 +168,9 @@ function readBuilt(file: URL): Uint8Array<ArrayBuffer> {
 
 async function runThread(plan: ThreadPlan): Promise<void> {
   const hostNow = monotonicSince(plan.clockOrigin);
-  const calendar = { microseconds: () => wallClockMilliseconds() * 1000 };
+  // The zone as it was at the start: a clock that jumps with summer time would jump for a guest that does so itself.
+  const ahead = plan.settings.rtc === 'local' ? zoneMilliseconds() : 0;
+  const calendar = { microseconds: () => (wallClockMilliseconds() + ahead) * 1000 };
   if (plan.role.kind === 'vcpus') {
     const channel = parent<FromVcpus, never>();
     runVcpuThread({

@@ -135,6 +135,17 @@ const sentences = {
   'trace-unknown': (d: { trace: number }) =>
     `There is no trace ${d.trace}: nobody fetched from it for too long, or it was ended; start it again.`,
 
+  // The screen and the keyboard of a running machine.
+  'screen-missing': (d: { name: string }) => `The machine ${d.name} has no display adapter; run it with --vga std.`,
+  'screen-graphics': (d: { name: string }) =>
+    `The screen of ${d.name} shows graphics, not characters; \`rootmode screenshot ${d.name} FILE.png\` takes its picture.`,
+  'text-untypable': (d: { characters: readonly string[]; layout: string }) =>
+    `The keyboard layout ${d.layout} cannot type ${d.characters.join(' ')}; leave that out, or run the machine with another --keyboard-layout.`,
+  'key-unknown': (d: { key: string }) =>
+    `There is no key ${d.key}; name keys as ctrl-alt-del, f12, enter, esc, up or by the sign they type.`,
+  'keys-waiting': (d: { waiting: number }) =>
+    `The guest has yet to read ${d.waiting} strokes of keys typed before; wait until it has.`,
+
   // Messages.
   'message-invalid': (d: { reason: string }) => `The message is not a command (${d.reason}); send one JSON object per line.`,
   'message-too-long': (d: { bytes: number; maximum: number }) =>

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { command } from './command.ts';
 import { eventsSubscribe, serialWrite } from './events.ts';
 import { machineCounters, machineTraceRead, machineTraceStart, machineTraceStop, machineVmcs, machineWalk } from './observe.ts';
+import { screenCommands } from './screen-commands.ts';
 import { MachineName, MachineStatus } from './settings.ts';
 import { Hexadecimal, nothing } from './values.ts';
 
@@ -117,6 +118,7 @@ export const engineCommands = [
   machinePowerButton,
   machineReset,
   machineQuit,
+  ...screenCommands,
   serialWrite,
   eventsSubscribe,
   commandList,

@@ -29,6 +29,10 @@ const SerialTarget = z.union([z.enum(['stdio', 'console', 'none']), z.templateLi
 export const cpuModels = ['x86-64-v2', 'qemu64', 'x86-64-v2-vmx'] as const;
 export const accelerators = ['bare', 'software'] as const;
 
+export const displayAdapters = ['std', 'none'] as const;
+/** The files in assets/keymaps. */
+export const keyboardLayouts = ['us', 'uk', 'de', 'fr', 'es', 'it', 'se'] as const;
+
 /** Most vCPUs of one machine: APIC identifiers 0 to 15 fit every table that the firmware builds. */
 export const maximumVcpus = 16;
 
@@ -48,6 +52,12 @@ export const MachineSettings = z.strictObject({
   jit: z.enum(['off', 'on', 'force']).default('off'),
   serial: SerialTarget.default('stdio'),
   ...storageSettings,
+  /** The display adapter. */
+  vga: z.enum(displayAdapters).default('std'),
+  /** The keyboard that typed text is for. */
+  keyboardLayout: z.enum(keyboardLayouts).default('us'),
+  /** What the real-time clock shows when the guest has not set it: world time, or that of the host's zone. */
+  rtc: z.enum(['utc', 'local']).default('utc'),
   noReboot: z.boolean().default(false),
   debugExit: z.boolean().default(false),
 });

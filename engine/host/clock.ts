@@ -10,6 +10,11 @@ export function monotonicSince(origin: bigint): () => number {
   return () => Number(process.hrtime.bigint() - origin);
 }
 
+/** How far the host's zone is ahead of UTC now, in milliseconds. */
+export function zoneMilliseconds(): number {
+  return new Date().getTimezoneOffset() * -60_000;
+}
+
 /** The host's wall clock in milliseconds since 1970, UTC. */
 export function wallClockMilliseconds(): number {
   return Date.now();

@@ -15,6 +15,7 @@ import { powerOn, readBootFiles } from './boot.ts';
 import { createDeadlineKeeper, type DeadlineKeeper } from './deadline-keeper.ts';
 import { Gate } from './gate.ts';
 import type { IoMachine } from './io-thread.ts';
+import { type KeyReaderWord, takeKeyReader } from './key-feeder.ts';
 import type { MachineEvent, ThreadPlan } from './messages.ts';
 import { runnableOf } from './runnable.ts';
 import { createSerialLine, type SerialLine, type SerialRings, takeSerialRings } from './serial-line.ts';
@@ -50,16 +51,18 @@ interface Parts {
   readonly keeper: DeadlineKeeper;
   readonly machine: Machine;
   readonly line: SerialLine;
+  readonly keyReader: KeyReaderWord;
   readonly board: Board;
 }
 
 function build({ settings, memory: shared, interpreter, role }: ThreadPlan, ports: ThreadPorts): Parts {
-  const { memoryKiB, cpus, cpu, accel, threads, debugExit, jit } = settings;
+  const { memoryKiB, cpus, cpu, accel, threads, debugExit, jit, vga } = settings;
   const memory = createMachineMemory({ ramBytes: memoryKiB * 1024, vcpus: cpus, memory: shared, hostNow: ports.hostNow });
   const gate = new Gate(memory);
   const observation = createObservation(memory);
   const rings = takeSerialRings(memory);
   const line = createSerialLine(rings);
+  const keyReader = takeKeyReader(memory);
   const keeperPlace = memory.arena.take('deadline-keeper', 8, 64);
   const create = accel === 'software' ? createSoftwareMachine : createBareMachine;
   const machine = create({ memory, model: cpu, interpreter, observation, jit, calendar: ports.calendar });
@@ -79,10 +82,11 @@ function build({ settings, memory: shared, interpreter, role }: ThreadPlan, port
   const board = createBoard({
     memory,
     irqchip: machine.irqchip,
-    config: { cpus, testDevices: debugExit, drives: driveSpecs(settings) },
+    config: { cpus, testDevices: debugExit, vga, drives: driveSpecs(settings) },
     ports: {
       serial: [line, { send: () => undefined, onByte: () => undefined, ready: () => undefined }],
       calendar: ports.calendar,
+      keyReader,
       signals: {
         powerOff: () => end({ kind: 'poweroff' }),
         reset: () => end({ kind: 'reset' }),
@@ -90,7 +94,7 @@ function build({ settings, memory: shared, interpreter, role }: ThreadPlan, port
       },
     },
   });
-  return { memory, gate, rings, keeper, machine, line, board };
+  return { memory, gate, rings, keeper, machine, line, keyReader, board };
 }
 
 /** Drives as the board wants them: what they are, not what is in them. */
@@ -100,10 +104,11 @@ function driveSpecs(settings: MachineSettings) {
 
 /** The I/O thread's machine. */
 export function buildIoMachine(plan: ThreadPlan, ports: ThreadPorts): IoMachine {
-  const { memory, rings, keeper, machine, line, board } = build(plan, ports);
-  const deviceWork = (work: () => void): void => {
-    memory.lock.run(work);
+  const { memory, rings, keeper, machine, line, keyReader, board } = build(plan, ports);
+  const deviceWork = <T>(work: () => T): T => {
+    const result = memory.lock.run(work);
     keeper.nudge();
+    return result;
   };
   return {
     rings,
@@ -115,6 +120,13 @@ export function buildIoMachine(plan: ThreadPlan, ports: ThreadPorts): IoMachine 
       memory.lock.run(() => powerOn({ machine, board, files }));
     },
     pressPowerButton: () => deviceWork(() => board.pressPowerButton()),
+    pressSleepButton: () => deviceWork(() => board.pressSleepButton()),
+    keyboard: {
+      key: (name, down) => deviceWork(() => board.keyboard.key(name, down)),
+      keysRead: () => memory.lock.run(() => board.keyboard.keysRead()),
+    },
+    keyReader,
+    createScreen: () => board.createScreen(),
     deliverInput: () => deviceWork(() => line.ready()),
   };
 }

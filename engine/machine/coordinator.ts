@@ -18,6 +18,7 @@ import {
   type VcpuReport,
 } from './messages.ts';
 import { Questions } from './questions.ts';
+import { ScreenDesk } from './screen-desk.ts';
 import { Tracer } from './tracer.ts';
 
 /** How a machine ended. */
@@ -80,6 +81,8 @@ export class Coordinator {
   /** What vCPUs are asked while they run. */
   readonly questions: Questions;
   readonly tracer: Tracer;
+  /** What the I/O thread is asked about screen and keyboard. */
+  readonly screen: ScreenDesk;
   #status: MachineStatus = 'starting';
   #parked = 0;
   #allParked = Promise.withResolvers<void>();
@@ -105,6 +108,12 @@ export class Coordinator {
         // A thread that runs several vCPUs waits on the first one's word.
         for (const one of new Set([vcpu, thread?.vcpus[0] ?? vcpu])) this.#requests?.raiseOne(one, REQUEST.sync);
       },
+    });
+    this.screen = new ScreenDesk({
+      name,
+      patience: PATIENCE,
+      after: parts.after,
+      post: (serial, question) => this.#io.post({ kind: 'screen', serial, question }),
     });
     this.tracer = new Tracer({ ...parts.control, vcpus: cpus, after: parts.after });
     const all = Array.from({ length: cpus }, (_, vcpu) => vcpu);
@@ -172,6 +181,10 @@ export class Coordinator {
     this.#mediaChanges.set(id, settled);
     this.#io.post({ kind: 'change-medium', id, change });
     return settled.promise;
+  }
+
+  sleepButton(): void {
+    if (this.#status === 'running') this.#io.post({ kind: 'sleep-button' });
   }
 
   /** Reset by hand; `noReboot` counts for the guest's own resets only. */
@@ -270,6 +283,7 @@ export class Coordinator {
     memory.clock.stop();
     this.questions.close();
     this.tracer.close();
+    this.screen.close();
     this.#io.post({ kind: 'finish' });
     const byGuest = end.kind !== 'stopped' && end.kind !== 'failed';
     if (byGuest) await this.#finished.promise;
@@ -369,6 +383,9 @@ export class Coordinator {
       }
       case 'monitor':
         this.#parts.onMonitor(message.bytes, message.entered);
+        return;
+      case 'screen':
+        this.screen.answered(message.serial, message.answer);
         return;
       case 'serial-output':
         this.#parts.onSerial(message.bytes);

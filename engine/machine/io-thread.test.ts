@@ -5,6 +5,7 @@ import { createDriveServer } from '../board/drives/server.ts';
 import { MachineSettings } from '../contract/settings.ts';
 import { createMachineMemory } from '../memory/index.ts';
 import { runIoThread } from './io-thread.ts';
+import { takeKeyReader } from './key-feeder.ts';
 import type { FromIo, ThreadPlan, ToIo } from './messages.ts';
 import type { ByteSink } from './ports.ts';
 import { createSerialLine, takeSerialRings } from './serial-line.ts';
@@ -52,6 +53,10 @@ function start({ serial = 'stdio', room = 16, sink, boot }: Given = {}) {
       pressPowerButton: () => received.push(-1),
       serveDrives: (events) => createDriveServer({ memory, bay, work: (body) => body(), ...events }),
       askForTray: () => 'free',
+      pressSleepButton: () => received.push(-2),
+      keyboard: { key: () => true, keysRead: () => true },
+      keyReader: takeKeyReader(memory),
+      createScreen: () => undefined,
       deliverInput: () => line.ready(),
     },
     host: {

@@ -3,11 +3,14 @@
  * rings and the host, and presses the power button. It takes the machine lock for device work, and never waits for the guest.
  */
 
+import type { Screen } from '../board/display.ts';
 import type { DriveServer, DriveServerParts } from '../board/drives/server.ts';
 import { createDrives } from './drives.ts';
 import { createEscapeFilter } from './escape-filter.ts';
+import { type FedKeyboard, KeyFeeder, type KeyReaderWord } from './key-feeder.ts';
 import { type FromIo, packFailure, type ThreadPlan, type ToIo } from './messages.ts';
 import type { ByteSink, ByteSource, Channel, IoHost } from './ports.ts';
+import { createScreenAnswers } from './screen-answers.ts';
 import type { SerialRings } from './serial-line.ts';
 
 /** Bytes handed to the host at once. */
@@ -24,6 +27,11 @@ export interface IoMachine {
   /** Reset the board, load the images, set up every vCPU. vCPUs are parked. */
   boot(readFile: (path: string, what: string) => Uint8Array): void;
   pressPowerButton(): void;
+  pressSleepButton(): void;
+  readonly keyboard: FedKeyboard;
+  readonly keyReader: KeyReaderWord;
+  /** The machine's screen, which this thread alone looks at; undefined without a display adapter. */
+  createScreen(): Screen | undefined;
   /** Bytes wait in the input ring: give the board what it has room for. */
   deliverInput(): void;
 }
@@ -49,6 +57,8 @@ export async function runIoThread({ plan, machine, host, channel }: IoThreadOpti
       onFailure: (_drive, failure) => channel.post({ kind: 'drive-failure', failure: packFailure(failure) }),
     }),
   });
+  const keys = new KeyFeeder(machine.keyboard, machine.keyReader);
+  const screenAnswer = createScreenAnswers({ machine, keys, name: settings.name });
   let output: Promise<void> | undefined;
   let finishing = false;
 
@@ -85,6 +95,7 @@ export async function runIoThread({ plan, machine, host, channel }: IoThreadOpti
       switch (message.kind) {
         case 'boot':
           drives.open();
+          keys.clear();
           machine.boot(host.readFile);
           // Only now is it sure that there will be a machine: an output file is not touched for one that is refused.
           output ??= pump(openSink(settings.serial, { host, channel }));
@@ -100,6 +111,12 @@ export async function runIoThread({ plan, machine, host, channel }: IoThreadOpti
         case 'power-button':
           machine.pressPowerButton();
           return;
+        case 'sleep-button':
+          machine.pressSleepButton();
+          return;
+        case 'screen':
+          channel.post({ kind: 'screen', serial: message.serial, answer: screenAnswer(message.question) });
+          return;
         case 'leave-monitor':
           input.leaveMonitor(message.rest);
           return;
@@ -111,6 +128,7 @@ export async function runIoThread({ plan, machine, host, channel }: IoThreadOpti
           return;
         case 'finish':
           finishing = true;
+          keys.clear();
           input.close();
           rings.output.wake();
           finished();

@@ -4,6 +4,7 @@ import type { MachineSettings } from '../contract/settings.ts';
 import type { BareOptions } from '../hypervisor/bare/index.ts';
 import type { VmcsImage, Walk } from '../hypervisor/index.ts';
 import type { MediaChange } from './drives.ts';
+import type { ScreenAnswer, ScreenQuestion } from './screen-desk.ts';
 
 /** Everything a thread needs to build its view of the machine. Cloned into it; memory and code stay shared. */
 export interface ThreadPlan {
@@ -70,6 +71,8 @@ export type ToIo =
   | { readonly kind: 'continued' }
   /** For the guest's serial port, from somebody at the console. */
   | { readonly kind: 'serial-input'; readonly bytes: Uint8Array }
+  | { readonly kind: 'sleep-button' }
+  | { readonly kind: 'screen'; readonly serial: number; readonly question: ScreenQuestion }
   /** Deliver what the guest has sent, close the host's ends, end. */
   | { readonly kind: 'finish' };
 
@@ -88,6 +91,7 @@ export type FromIo =
   | { readonly kind: 'monitor'; readonly bytes: Uint8Array; readonly entered: boolean }
   /** The guest's serial output, where the console is its target. */
   | { readonly kind: 'serial-output'; readonly bytes: Uint8Array }
+  | { readonly kind: 'screen'; readonly serial: number; readonly answer: ScreenAnswer }
   | { readonly kind: 'finished' };
 
 /** An error on its way to another thread. */

@@ -16,6 +16,7 @@ import { processCpuMicroseconds, processId, residentBytes } from '../host/proces
 import type { MachineControl } from '../machine/build.ts';
 import type { Coordinator } from '../machine/coordinator.ts';
 import { serveObservation } from './observe-commands.ts';
+import { serveScreen } from './screen-commands.ts';
 
 export interface EngineContext {
   readonly settings: MachineSettings;
@@ -57,6 +58,7 @@ export function createEngineDispatcher(context: EngineContext): Dispatcher {
         return { vcpus: reports.map((report) => ({ vcpu: report.vcpu, registers: [...report.registers] })) };
       }),
       ...serveObservation({ settings, control, running }),
+      ...serveScreen({ settings, running }),
       serve(machinePowerButton, () => {
         running().powerButton();
         return {};

@@ -4,7 +4,15 @@ import { EngineError, maximumRamBytes } from '../contract/errors.ts';
 import type { StoredSettings } from '../contract/machine-file.ts';
 import { firstProblem, printable } from '../contract/serve.ts';
 import { mapPaths } from '../contract/setting-paths.ts';
-import { accelerators, cpuModels, MachineSettings, type MachineSettingsInput, maximumVcpus } from '../contract/settings.ts';
+import {
+  accelerators,
+  cpuModels,
+  displayAdapters,
+  keyboardLayouts,
+  MachineSettings,
+  type MachineSettingsInput,
+  maximumVcpus,
+} from '../contract/settings.ts';
 import { checkRegularFile, isRegularFile } from '../host/files.ts';
 import { checkOutputFile } from '../host/streams.ts';
 import { driveSettings } from './drive-settings.ts';
@@ -23,6 +31,9 @@ export interface RunWords {
   readonly disk?: readonly string[] | undefined;
   readonly cdrom?: readonly string[] | undefined;
   readonly floppy?: readonly string[] | undefined;
+  readonly vga?: string | undefined;
+  readonly keyboardLayout?: string | undefined;
+  readonly rtc?: string | undefined;
   readonly name?: string | undefined;
   /** False after `--no-reboot`. */
   readonly reboot: boolean;
@@ -49,6 +60,9 @@ export function runSettings(words: RunWords): MachineSettings {
     jit: oneOf('--jit', words.jit, ['off', 'on', 'force']),
     serial: words.serial as MachineSettingsInput['serial'],
     ...driveSettings(words),
+    vga: oneOf('--vga', words.vga ?? 'std', displayAdapters),
+    keyboardLayout: oneOf('--keyboard-layout', words.keyboardLayout ?? 'us', keyboardLayouts),
+    rtc: oneOf('--rtc', words.rtc ?? 'utc', ['utc', 'local']),
     noReboot: !words.reboot,
     debugExit: words.debugExit ?? false,
   };

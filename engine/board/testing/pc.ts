@@ -78,6 +78,7 @@ export function pc(options: PcOptions = {}) {
     /** The text screen. */
     lines: () => screen?.text()?.lines.map((line) => line.trimEnd()) ?? [],
     serial: () => Buffer.from(serial).toString('latin1'),
-    key: (...codes: number[]) => memory.lock.run(() => board.key(codes)),
+    /** A key by its name, pressed and released. */
+    key: (name: string) => memory.lock.run(() => board.keyboard.key(name, true) && board.keyboard.key(name, false)),
   };
 }

@@ -1,0 +1,62 @@
+/** The commands about screen, keyboard and sleep button, carried out. */
+import { fileURLToPath } from 'node:url';
+import { EngineError } from '../contract/errors.ts';
+import {
+  machineKey,
+  machineScreenshot,
+  machineScreenText,
+  machineSleepButton,
+  machineType,
+} from '../contract/screen-commands.ts';
+import { type Served, serve } from '../contract/serve.ts';
+import type { MachineSettings } from '../contract/settings.ts';
+import { readRegularFile } from '../host/files.ts';
+import { encodePng } from '../host/png.ts';
+import type { Coordinator } from '../machine/coordinator.ts';
+import { type KeyLayout, strokesOfKeys, strokesOfText } from '../machine/keymap.ts';
+
+interface ScreenContext {
+  readonly settings: MachineSettings;
+  running(): Coordinator;
+}
+
+export function serveScreen({ settings, running }: ScreenContext): Served<undefined>[] {
+  const { name } = settings;
+  let layout: KeyLayout | undefined;
+  /** Read when the first key is pressed. */
+  const keys = (): KeyLayout => {
+    layout ??= readLayout(settings.keyboardLayout);
+    return layout;
+  };
+  return [
+    serve(machineScreenshot, async () => {
+      const { picture } = await running().screen.ask({ kind: 'picture' });
+      return { width: picture.width, height: picture.height, png: Buffer.from(encodePng(picture)).toString('base64') };
+    }),
+    serve(machineScreenText, async () => {
+      const { text } = await running().screen.ask({ kind: 'text' });
+      if (text === undefined) throw new EngineError('screen-graphics', { name });
+      const { columns, lines, cursor } = text;
+      return { columns, lines: [...lines], ...(cursor && { cursor }) };
+    }),
+    serve(machineType, async ({ text }) => {
+      await running().screen.ask({ kind: 'keys', strokes: strokesOfText(text, keys()) });
+      return {};
+    }),
+    serve(machineKey, async ({ keys: names }) => {
+      await running().screen.ask({ kind: 'keys', strokes: strokesOfKeys(names, keys()) });
+      return {};
+    }),
+    serve(machineSleepButton, () => {
+      running().sleepButton();
+      return {};
+    }),
+  ];
+}
+
+const keymaps = new URL('../../assets/keymaps/', import.meta.url);
+
+function readLayout(name: MachineSettings['keyboardLayout']): KeyLayout {
+  const bytes = readRegularFile(fileURLToPath(new URL(`${name}.json`, keymaps)), 'keyboard layout');
+  return JSON.parse(new TextDecoder().decode(bytes)) as KeyLayout;
+}
