@@ -1,10 +1,11 @@
 /** Messages between the threads of one machine. State they share stands in the machine's memory; these say what happened. */
 import { EngineError, type ErrorCode } from '../base/index.ts';
+import type { ScreenText } from '../board/display.ts';
 import type { MachineSettings } from '../contract/settings.ts';
 import type { BareOptions } from '../hypervisor/bare/index.ts';
 import type { VmcsImage, Walk } from '../hypervisor/index.ts';
 import type { MediaChange } from './drives.ts';
-import type { ScreenAnswer, ScreenQuestion } from './screen-desk.ts';
+import type { KeyStroke } from './keymap.ts';
 
 /** Everything a thread needs to build its view of the machine. Cloned into it; memory and code stay shared. */
 export interface ThreadPlan {
@@ -93,6 +94,27 @@ export type FromIo =
   | { readonly kind: 'serial-output'; readonly bytes: Uint8Array }
   | { readonly kind: 'screen'; readonly serial: number; readonly answer: ScreenAnswer }
   | { readonly kind: 'finished' };
+
+/** What the main thread asks about screen and keyboard. */
+export type ScreenQuestion =
+  | { readonly kind: 'picture' }
+  | { readonly kind: 'text' }
+  /** Queue these strokes. Fails with `keys-waiting`. */
+  | { readonly kind: 'keys'; readonly strokes: readonly KeyStroke[] };
+
+/** A picture of its own, which does not change. */
+interface TakenPicture {
+  readonly width: number;
+  readonly height: number;
+  readonly pixels: Uint32Array;
+}
+
+export type ScreenAnswer =
+  | { readonly kind: 'picture'; readonly picture: TakenPicture }
+  /** `text` is undefined in graphics modes. */
+  | { readonly kind: 'text'; readonly text: ScreenText | undefined }
+  | { readonly kind: 'keys' }
+  | { readonly kind: 'failed'; readonly failure: Failure };
 
 /** An error on its way to another thread. */
 export interface Failure {

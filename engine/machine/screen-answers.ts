@@ -1,13 +1,11 @@
 /** The I/O thread's answers about screen and keyboard. The screen is made when somebody first looks. */
 import { EngineError } from '../base/index.ts';
 import type { Screen } from '../board/display.ts';
-import type { IoMachine } from './io-thread.ts';
 import type { KeyFeeder } from './key-feeder.ts';
-import { packFailure } from './messages.ts';
-import type { ScreenAnswer, ScreenQuestion } from './screen-desk.ts';
+import { packFailure, type ScreenAnswer, type ScreenQuestion } from './messages.ts';
 
 interface ScreenAnswersOptions {
-  readonly machine: Pick<IoMachine, 'createScreen'>;
+  readonly machine: { createScreen(): Screen | undefined };
   readonly keys: KeyFeeder;
   readonly name: string;
 }

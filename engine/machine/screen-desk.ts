@@ -1,28 +1,6 @@
 /** What the main thread asks the I/O thread about the screen and the keyboard. */
 import { EngineError } from '../base/index.ts';
-import type { ScreenText } from '../board/display.ts';
-import type { KeyStroke } from './keymap.ts';
-import { type Failure, unpackFailure } from './messages.ts';
-
-export type ScreenQuestion =
-  | { readonly kind: 'picture' }
-  | { readonly kind: 'text' }
-  /** Queue these strokes. Fails with `keys-waiting`. */
-  | { readonly kind: 'keys'; readonly strokes: readonly KeyStroke[] };
-
-/** A picture of its own, which does not change. */
-export interface TakenPicture {
-  readonly width: number;
-  readonly height: number;
-  readonly pixels: Uint32Array;
-}
-
-export type ScreenAnswer =
-  | { readonly kind: 'picture'; readonly picture: TakenPicture }
-  /** `text` is undefined in graphics modes. */
-  | { readonly kind: 'text'; readonly text: ScreenText | undefined }
-  | { readonly kind: 'keys' }
-  | { readonly kind: 'failed'; readonly failure: Failure };
+import { type ScreenAnswer, type ScreenQuestion, unpackFailure } from './messages.ts';
 
 export interface ScreenDeskOptions {
   readonly name: string;

@@ -22,7 +22,7 @@ const NONE = 0;
 export interface KeyReader {
   hasRead(): void;
 }
-export const keyReader = definePort<KeyReader>('key-reader', () => ({ hasRead: () => undefined }));
+const keyReader = definePort<KeyReader>('key-reader', () => ({ hasRead: () => undefined }));
 
 export const i8042 = defineDevice({
   type: 'i8042',

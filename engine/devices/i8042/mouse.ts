@@ -36,7 +36,7 @@ export const MOUSE_RESOLUTION = 2;
 /** Most counts that wait for the guest, either way. */
 export const MOST_COUNTS = 4096n;
 
-export const MouseId = { Plain: 0, Wheel: 3, FiveButtons: 4 } as const;
+const MouseId = { Plain: 0, Wheel: 3, FiveButtons: 4 } as const;
 /** Sample rates in this order turn the mouse into another. */
 const KNOCKS = [
   { rates: [200, 100, 80], id: MouseId.Wheel },
