@@ -5,6 +5,7 @@ import { FLAG } from './flags.ts';
 import { WALK } from './routines/paging.ts';
 import { REQUEST, vcpuState } from './state.ts';
 import { breakpointsArmed } from './system/debug.ts';
+import { initBlocked } from './system/idle.ts';
 import { ATTR, CR0, cr0, cr4, EFER, efer, is64, isLongActive, isProtected, isVm86 } from './system/registers.ts';
 
 const CR4_PSE = 1 << 4;
@@ -91,6 +92,7 @@ export function deriveMode(s: VcpuState): number {
 export function derivePollMask(s: VcpuState, held: boolean): void {
   let mask = 0xffffffff;
   if (held || ((s.sysFlags & FLAG.I) === 0 && s.interruptExits === 0)) mask &= ~REQUEST.interrupt;
+  if (initBlocked(s)) mask &= ~REQUEST.init;
   if (held || s.nmiBlocked !== 0 || s.monitored !== 0) mask &= ~REQUEST.nmi;
   if (held || (s.sysFlags & FLAG.I) === 0) mask &= ~REQUEST.window;
   if (held) mask &= ~REQUEST.debug;

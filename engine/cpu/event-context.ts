@@ -9,7 +9,7 @@ import { REQUEST } from './state.ts';
 import type { CpuEvent } from './system/delivery.ts';
 import { deliverEvent } from './system/events.ts';
 import { VECTOR } from './system/faults.ts';
-import { ACTIVITY, wake, wakes } from './system/idle.ts';
+import { ACTIVITY, initBlocked, wake, wakes } from './system/idle.ts';
 import { exitBetween, exitsOnInterrupt, interruptExit } from './vmx/between.ts';
 import { injectEvent } from './vmx/entry.ts';
 import { isTrapped } from './vmx/event-exits.ts';
@@ -93,6 +93,7 @@ export abstract class EventContext extends InstructionContext {
       if ((word & (STOPPING | REQUEST.interrupt)) !== 0) exitGuest(this, KICK);
       return false;
     }
+    if (initBlocked(s)) word &= ~REQUEST.init;
     if ((word & STOPPING) !== 0) return true;
     if (s.activity === ACTIVITY.shutdown || s.activity === ACTIVITY.waitForSipi) return false;
     if ((word & REQUEST.nmi) !== 0 && s.nmiBlocked === 0 && s.shadow === 0) {

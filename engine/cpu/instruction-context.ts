@@ -29,6 +29,8 @@ import { softwareEvent } from './vmx/event-exits.ts';
 import { INTERCEPTS } from './vmx/intercepts.ts';
 import { RULE_INDEX } from './vmx/rule-index.ts';
 
+/** Fraction bits of the TSC multiplier. */
+const TSC_FRACTION = 48n;
 const requestOffset = offsetOf('request');
 /** PAUSE instructions in a row after which a vCPU gives its thread away. */
 const PAUSES = 256;
@@ -246,6 +248,9 @@ export abstract class InstructionContext implements SlowContext {
   }
 
   tsc(): bigint {
-    return BigInt.asUintN(64, this.host.tsc(this.index) + this.s.tscOffset + this.s.guestTscOffset);
+    const { tscMultiplier, tscOffset, guestTscOffset } = this.s;
+    const own = this.host.tsc(this.index) + tscOffset;
+    if (tscMultiplier === 0n) return BigInt.asUintN(64, own + guestTscOffset);
+    return BigInt.asUintN(64, ((BigInt.asUintN(64, own) * tscMultiplier) >> TSC_FRACTION) + guestTscOffset);
   }
 }

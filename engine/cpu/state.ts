@@ -300,6 +300,18 @@ export const vcpuState = defineState('vcpu', {
   guestTscOffset: u64({ id: 259, doc: 'TSC offset of the running guest, 0 in root operation', ...derived }),
   pauseFirst: u64({ id: 260, doc: 'Time of the first PAUSE of a loop (PAUSE-loop exiting)', ...derived }),
   pauseLast: u64({ id: 261, doc: 'Time of the last PAUSE', ...derived }),
+  tscMultiplier: u64({
+    id: 262,
+    doc: 'TSC multiplier of the running guest (48 bits of fraction), 0 where it is not scaled',
+    ...derived,
+  }),
+  pmlAddress: u64({
+    id: 263,
+    reset: 0xffffffffffffffffn,
+    doc: 'Page-modification log of the running guest (physical); all ones when there is none',
+    ...derived,
+  }),
+  pmlIndex: u32({ id: 264, doc: 'Next entry of that log; above 511 it is full' }),
   busTable: u32({
     id: 270,
     reset: FIXED.physTable,

@@ -131,6 +131,7 @@ export const SLOW = {
   vmread: routine(1, 2, false, 'VMREAD: encoding; value, result'),
   vmwrite: routine(2, 1, false, 'VMWRITE: encoding, value'),
   vmcall: routine(0, 1, false, 'VMCALL in root operation'),
+  vmfunc: routine(0, 0, true, 'VMFUNC: function in EAX, its argument in ECX'),
   vmEntry: routine(1, 0, true, 'VMLAUNCH (0), VMRESUME (1); sets the status flags itself when it fails'),
   invept: routine(3, 1, false, 'INVEPT: type, descriptor low, high'),
   invvpid: routine(3, 1, false, 'INVVPID: type, descriptor low, high'),

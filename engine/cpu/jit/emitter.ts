@@ -32,7 +32,8 @@ export class RegionEmitter extends IrEmitter {
   }
 
   override checkTarget(target: Int): void {
-    if (this.#relative.has(target)) return;
+    // CALL asks before it pushes: outside 64-bit code the limit is near enough to matter.
+    if (this.#long && this.#relative.has(target)) return;
     this.checkAnyTarget(target);
   }
 

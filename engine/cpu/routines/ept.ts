@@ -19,7 +19,9 @@ export const EPT_RIGHTS = { shift: 56n, read: 1, write: 2, execute: 4, clean: 8 
  */
 const EPT_BUS_WRITES = 1n << 57n;
 /** Exit reasons queued with `excPending` 2 (SDM vol. 3, appendix C). */
-const EPT_EXIT = { violation: 48, misconfiguration: 49 } as const;
+const EPT_EXIT = { violation: 48, misconfiguration: 49, logFull: 62 } as const;
+/** Entries of a page-modification log. */
+const LOG_ENTRIES = 512;
 /** `excPending` when what is queued is a VM exit. */
 export const PENDING_EXIT = 2;
 
@@ -106,6 +108,31 @@ function mark(r: Routine, host: Node, entry: Int, bits: Int): void {
   });
 }
 
+/** (cpu, gpa) → 1 when the page-modification log is full: the VM exit is queued. Before a dirty flag is set (SDM vol. 3, 28.2.6). */
+const logModification: RoutineDefinition = {
+  name: 'logModification',
+  parameters: ['i32', 'i64'],
+  result: 'i32',
+  build(r) {
+    const index = r.state('pmlIndex');
+    r.if(r.ltU(r.const(LOG_ENTRIES - 1), index), () => {
+      r.setState('eptReason', r.const(EPT_EXIT.logFull));
+      r.setState('eptQualification', r.const(0));
+      r.setState('eptAddress', r.const(0));
+      r.setState('excAddress', r.const(0));
+      r.setState('excPending', r.const(PENDING_EXIT));
+      r.returns(r.i32(1));
+    });
+    const page = physicalEntry(r, r.state('pmlAddress'));
+    r.if(r.any(page, PHYS.RAM), () => {
+      const at = r.or(r.and(page, r.const(0xfffff000)), r.shl(64, index, r.const(3)));
+      r.hostStore(64, r.wrap(at), r.and(r.parameterInt(1), r.const(~0xfffn)));
+    });
+    r.setState('pmlIndex', r.and(r.sub(64, index, r.const(1)), r.const(0xffff)));
+    r.returns(r.i32(0));
+  },
+};
+
 /** (cpu, gpa, access, linear) → physical address with EPT_RIGHTS on top, TRANSLATED.bus, or TRANSLATED.fault with the VM exit queued. */
 const eptWalk: RoutineDefinition = {
   name: 'eptWalk',
@@ -134,6 +161,10 @@ const eptWalk: RoutineDefinition = {
       violation(r, rights);
     });
     const entry = r.hostLoad(64, host);
+    const logged = r.andB(r.andB(writes, kept), r.andB(r.none(entry, EPT.dirty), r.ne(r.state('pmlAddress'), r.const(-1n))));
+    r.if(r.andB(logged, r.none(access, ACCESS.probe)), () => {
+      r.if(r.truth(r.call('logModification', 'i32', r.cpu, r.parameterInt(1))), () => r.returns(r.const(TRANSLATED.fault)));
+    });
     mark(r, host, entry, r.select(writes, r.const(EPT.accessed | EPT.dirty), r.const(EPT.accessed)));
     const clean = r.andB(kept, r.andB(r.none(entry, EPT.dirty), r.notB(writes)));
     const top = r.or(rights, r.select(clean, r.const(EPT_RIGHTS.clean), r.const(0)));
@@ -141,4 +172,4 @@ const eptWalk: RoutineDefinition = {
   },
 };
 
-export const eptRoutines = [eptWalk] as const;
+export const eptRoutines = [logModification, eptWalk] as const;

@@ -86,10 +86,19 @@ interface Walk {
   readonly large: ReturnType<Routine['var']>;
   readonly leaf: ReturnType<Routine['var']>;
   readonly leafEntry: ReturnType<Routine['var']>;
+  /** Guest-physical address of that entry. */
+  readonly leafAt: ReturnType<Routine['var']>;
 }
 
-function setAccessed(r: Routine, host: Int, entry: Int, bits: Int): void {
+/** Accessed and dirty flags of an entry at a guest-physical address, for the walk whose parameters are (cpu, linear, access): a write. */
+function setAccessed(r: Routine, at: { readonly host: Int; readonly gpa: Int; readonly entry: Int }, bits: Int): void {
+  const { host, gpa, entry } = at;
   r.if(r.ne(r.and(entry, bits), bits), () => {
+    r.if(r.ne(r.state('eptPointer'), r.const(0)), () => {
+      const how = r.or(r.and(r.parameterInt(2), r.const(ACCESS.probe)), r.const(ACCESS.table | ACCESS.write));
+      const reached = r.callInt('eptWalk', r.cpu, gpa, how, r.parameterInt(1));
+      r.if(r.bit(reached, 63), () => r.returns(r.const(TRANSLATED.fault)));
+    });
     r.ir.atomic('i32.atomic.rmw.or', 0, 'i32', r.wrap(host), r.wrap(bits));
   });
 }
@@ -100,7 +109,8 @@ function wideLevel(r: Routine, walk: Walk, level: 1 | 2 | 3 | 4): void {
   const access = r.parameterInt(2);
   const shift = 12 + 9 * (level - 1);
   const index = r.and(r.shr(64, linear, r.const(shift - 3)), r.const(0xff8));
-  const host = reachEntry(r, r.or(r.get(walk.table), index));
+  const gpa = r.or(r.get(walk.table), index);
+  const host = reachEntry(r, gpa);
   const entryVar = r.var(r.const(-1n)); // what is read where nothing answers
   r.if(r.truth(host), () => r.set(entryVar, r.hostLoad(64, host)));
   const entry = r.get(entryVar);
@@ -128,13 +138,14 @@ function wideLevel(r: Routine, walk: Walk, level: 1 | 2 | 3 | 4): void {
     const inside = (1n << BigInt(shift)) - 1n;
     r.set(walk.pa, r.or(r.and(entry, r.const(ADDRESS & ~inside)), r.and(linear, r.const(inside))));
     r.set(walk.leaf, r.unsigned(host));
+    r.set(walk.leafAt, gpa);
     r.set(walk.leafEntry, entry);
     r.set(walk.found, r.const(1));
     if (level > 1) r.set(walk.large, r.const(1));
   };
   const isTable = (): void => {
+    setAccessed(r, { host: r.unsigned(host), gpa, entry }, r.const(A));
     r.set(walk.table, r.and(entry, r.const(ADDRESS)));
-    setAccessed(r, r.unsigned(host), entry, r.const(A));
   };
   if (level === 1) isLeaf();
   else if (level === 4) isTable();
@@ -148,20 +159,22 @@ function narrowLevels(r: Routine, walk: Walk): void {
   const linear = r.parameterInt(1);
   const access = r.parameterInt(2);
   const root = r.and(r.state('cr3'), r.const(0xfffff000));
-  const read = (table: Int, index: Int): { host: Node; entry: Int } => {
-    const host = reachEntry(r, r.or(table, index));
+  const read = (table: Int, index: Int): { host: Node; gpa: Int; entry: Int } => {
+    const gpa = r.or(table, index);
+    const host = reachEntry(r, gpa);
     const entry = r.var(r.const(0xffffffff)); // what is read where nothing answers
     r.if(r.truth(host), () => r.set(entry, r.hostLoad(32, host)));
-    return { host, entry: r.get(entry) };
+    return { host, gpa, entry: r.get(entry) };
   };
   const directory = read(root, r.and(r.shr(64, linear, r.const(20)), r.const(0xffc)));
   const pde = directory.entry;
   r.if(r.none(pde, P), () => r.returns(r.callInt('pageFault', r.cpu, linear, access, r.const(0))));
   r.set(walk.writable, r.and(r.get(walk.writable), pde));
   r.set(walk.user, r.and(r.get(walk.user), pde));
-  const found = (host: Node, entry: Int, pa: Int): void => {
+  const found = ({ host, gpa, entry }: ReturnType<typeof read>, pa: Int): void => {
     r.set(walk.pa, pa);
     r.set(walk.leaf, r.unsigned(host));
+    r.set(walk.leafAt, gpa);
     r.set(walk.leafEntry, entry);
     r.set(walk.found, r.const(1));
   };
@@ -171,17 +184,17 @@ function narrowLevels(r: Routine, walk: Walk): void {
       r.if(r.any(pde, 0x200000), () => r.returns(r.callInt('pageFault', r.cpu, linear, access, r.const(9))));
       const upper = r.shl(64, r.and(r.shr(64, pde, r.const(13)), r.const(0xff)), r.const(32));
       const base = r.or(r.and(pde, r.const(0xffc00000)), upper);
-      found(directory.host, pde, r.or(base, r.and(linear, r.const(0x3fffff))));
+      found(directory, r.or(base, r.and(linear, r.const(0x3fffff))));
       r.set(walk.large, r.const(1));
     },
     () => {
       const table = read(r.and(pde, r.const(0xfffff000)), r.and(r.shr(64, linear, r.const(10)), r.const(0xffc)));
       const pte = table.entry;
-      setAccessed(r, r.unsigned(directory.host), pde, r.const(A));
+      setAccessed(r, { ...directory, host: r.unsigned(directory.host) }, r.const(A));
       r.if(r.none(pte, P), () => r.returns(r.callInt('pageFault', r.cpu, linear, access, r.const(0))));
       r.set(walk.writable, r.and(r.get(walk.writable), pte));
       r.set(walk.user, r.and(r.get(walk.user), pte));
-      found(table.host, pte, r.or(r.and(pte, r.const(0xfffff000)), r.and(linear, r.const(0xfff))));
+      found(table, r.or(r.and(pte, r.const(0xfffff000)), r.and(linear, r.const(0xfff))));
     },
   );
 }
@@ -236,6 +249,7 @@ const walkPages: RoutineDefinition = {
       large: zero(),
       leaf: zero(),
       leafEntry: zero(),
+      leafAt: zero(),
     };
     const mayWrite = r.var(r.const(1));
     const paging = r.state('paging');
@@ -263,7 +277,7 @@ const walkPages: RoutineDefinition = {
         );
         r.if(r.notB(allowed(r, walk)), () => r.returns(r.callInt('pageFault', r.cpu, linear, access, r.const(1))));
         const dirty = r.select(r.any(access, ACCESS.write), r.const(A | D), r.const(A));
-        setAccessed(r, r.get(walk.leaf), r.get(walk.leafEntry), dirty);
+        setAccessed(r, { host: r.get(walk.leaf), gpa: r.get(walk.leafAt), entry: r.get(walk.leafEntry) }, dirty);
         const user = r.any(access, ACCESS.user);
         const rights = r.orB(
           r.any(r.get(walk.writable), RW),

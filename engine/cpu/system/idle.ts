@@ -2,6 +2,7 @@
 import type { SlowContext, VcpuState } from '../context.ts';
 import { FLAG } from '../flags.ts';
 import { claims } from '../model/cpuid.ts';
+import { offsetOf } from '../state.ts';
 import { raiseGp, raiseUd, requireRing0 } from './faults.ts';
 import { gpr32, low32, ownAccess, RCX } from './registers.ts';
 
@@ -10,6 +11,14 @@ const LINE = 64;
 const NOT_ARMED = 0xffff_ffff_ffff_ffffn;
 /** `activity` values. */
 export const ACTIVITY = { running: 0, halted: 1, shutdown: 2, waitForSipi: 3, mwait: 4 } as const;
+
+const VMXON_HIGH = offsetOf('vmxonPointer') + 4;
+
+/** INIT waits in VMX root operation, and in a guest that waits for SIPI (SDM vol. 3, 25.2 and 10.4.7.5). */
+export const initBlocked = (s: VcpuState): boolean =>
+  s.views.u32[(s.base + VMXON_HIGH) >>> 2] !== 0xffffffff &&
+  s.monitored === 0 &&
+  (s.nonRoot === 0 || s.activity === ACTIVITY.waitForSipi);
 
 export function hlt(c: SlowContext): void {
   requireRing0(c);

@@ -135,7 +135,8 @@ function write(c: SlowContext, index: number, value: bigint): void {
       s.kernelGsBase = canonical(value);
       return;
     case 0x10:
-      moveTsc(c, value - c.tsc());
+      // From non-root operation too it is the counter itself that is written (SDM vol. 3, 25.3).
+      moveTsc(c, value - c.host.tsc(c.index) - s.tscOffset);
       return;
     case 0x3b:
       if (!claims.tscAdjust(features)) raiseGp();

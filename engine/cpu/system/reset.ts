@@ -1,8 +1,9 @@
 /** Power-up, RESET, INIT and start-up IPI (SDM vol. 3, 9.1, table 9-1; 8.4). */
-import type { SlowContext, VcpuState } from '../context.ts';
+import { type SlowContext, type VcpuState, VmExit } from '../context.ts';
 import { writeFlags } from '../flags.ts';
 import type { CpuModel } from '../model/model.ts';
 import { vcpuState } from '../state.ts';
+import { exitGuest } from '../vmx/exit.ts';
 import { ACTIVITY } from './idle.ts';
 import { CR0, CS, cr0, RDX, setSegment } from './registers.ts';
 
@@ -20,8 +21,21 @@ export function resetVcpu(s: VcpuState, model: CpuModel, index: number): void {
   s.activity = index === 0 ? ACTIVITY.running : ACTIVITY.waitForSipi;
 }
 
+/** Exit reasons (SDM vol. 3, appendix C). */
+const EXIT_REASON = { init: 3, sipi: 4 } as const;
+
+/** INIT in non-root operation is a VM exit; whether it was a reset. Not to be called while INIT is blocked (`initBlocked`). */
+export function initVcpu(c: SlowContext): boolean {
+  if (c.s.nonRoot !== 0 && c.s.monitored === 0) {
+    exitGuest(c, new VmExit(EXIT_REASON.init));
+    return false;
+  }
+  resetByInit(c);
+  return true;
+}
+
 /** INIT: what INIT does not touch (x87 and SSE state, MTRRs, most MSRs, CR0.CD and NW) stays. vCPU 0 restarts at the reset vector. */
-export function initVcpu(c: SlowContext): void {
+function resetByInit(c: SlowContext): void {
   const { s } = c;
   const cache = cr0(s) & CACHE_BITS;
   for (let i = 0; i < 16; i++) s.gpr[i] = 0n;
@@ -60,10 +74,14 @@ export function initVcpu(c: SlowContext): void {
   c.modeChanged();
 }
 
-/** Start-up IPI: begin at vector × 4096 in real mode. Only a vCPU that waits for one takes it; returns whether it did. */
+/** Start-up IPI: begin at vector × 4096 in real mode. Only a vCPU that waits for one takes it, a guest by a VM exit; returns whether it did. */
 export function startVcpu(c: SlowContext, vector: number): boolean {
   const { s } = c;
   if (s.activity !== ACTIVITY.waitForSipi) return false;
+  if (s.nonRoot !== 0 && s.monitored === 0) {
+    exitGuest(c, new VmExit(EXIT_REASON.sipi, { qualification: BigInt(vector & 0xff) }));
+    return true;
+  }
   s.sipiVector = vector & 0xff;
   setSegment(s, CS, { selector: s.sipiVector << 8, base: BigInt(s.sipiVector << 12), limit: 0xffff, attr: 0x9b });
   s.activity = ACTIVITY.running;

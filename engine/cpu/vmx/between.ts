@@ -1,6 +1,7 @@
 /** VM exits between instructions (SDM vol. 3, 25.2, 25.5.1, 26.7): timer, windows, external interrupts. */
 import { type SlowContext, type VcpuState, VmExit } from '../context.ts';
 import { FLAG } from '../flags.ts';
+import { ACTIVITY } from '../system/idle.ts';
 import { exitGuest, preemptionLeft } from './exit.ts';
 import { EXIT_CONTROL, PIN, PROC } from './fields.ts';
 import { get32 } from './region.ts';
@@ -18,6 +19,7 @@ export const exitsOnInterrupt = (s: VcpuState): boolean => s.nonRoot !== 0 && s.
 function betweenExit(c: SlowContext): VmExit | undefined {
   const { s } = c;
   if (exitsByTime(s) && preemptionLeft(c) === 0n) return new VmExit(REASON.preemptionTimer);
+  if (s.activity === ACTIVITY.waitForSipi) return undefined;
   if ((s.procControls & PROC.nmiWindow) !== 0 && s.nmiBlocked === 0 && s.shadow === 0) return new VmExit(REASON.nmiWindow);
   if ((s.procControls & PROC.interruptWindow) !== 0 && (s.sysFlags & FLAG.I) !== 0 && s.shadow === 0)
     return new VmExit(REASON.interruptWindow);

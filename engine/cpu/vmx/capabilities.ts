@@ -2,7 +2,7 @@
 
 import { CR4 } from '../model/bits.ts';
 import type { CpuModel } from '../model/model.ts';
-import { ENTRY_CONTROL, EXIT_CONTROL, HIGHEST_INDEX, PIN, PROC, PROC2 } from './fields.ts';
+import { ENTRY_CONTROL, EXIT_CONTROL, HIGHEST_INDEX, PIN, PROC, PROC2, VM_FUNCTION } from './fields.ts';
 
 /** Our VMCS revision identifier; changes with the layout of regions. */
 export const VMCS_REVISION = 0x524d5601 & 0x7fffffff;
@@ -46,6 +46,9 @@ const exact = (name: keyof typeof ALLOWED): bigint => word(ALLOWED[name].ones, A
 /** EPT: execute-only, four levels, UC and WB, 2 MiB and 1 GiB pages, INVEPT of one or all, A/D flags; INVVPID of all four types. */
 const EPT_VPID = word(0x06334141n, 0xf01n);
 
+/** IA32_VMX_VMFUNC. */
+export const VM_FUNCTIONS = all(VM_FUNCTION);
+
 /** CR4 bits that may be 1 in VMX operation. */
 export const cr4Allowed = (model: CpuModel): bigint => BigInt(model.cr4) | CR4_FIXED;
 
@@ -62,8 +65,8 @@ export function vmxCapability(model: CpuModel, index: number): bigint | undefine
       return old('exit');
     case 0x484:
       return old('entry');
-    case 0x485: // IA32e guest is stored on exit, HLT activity, CR3 targets, software interrupts of length 0
-      return PREEMPTION_SHIFT | (1n << 5n) | (1n << 6n) | (BigInt(CR3_TARGETS) << 16n) | (1n << 30n);
+    case 0x485: // IA32e guest is stored on exit, HLT and wait-for-SIPI, CR3 targets, software interrupts of length 0
+      return PREEMPTION_SHIFT | (1n << 5n) | (1n << 6n) | (1n << 8n) | (BigInt(CR3_TARGETS) << 16n) | (1n << 30n);
     case 0x486:
       return CR0_FIXED;
     case 0x487:
@@ -86,6 +89,8 @@ export function vmxCapability(model: CpuModel, index: number): bigint | undefine
       return exact('exit');
     case 0x490:
       return exact('entry');
+    case 0x491:
+      return VM_FUNCTIONS;
     default:
       return undefined;
   }

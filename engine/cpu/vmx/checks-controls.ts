@@ -1,7 +1,7 @@
 /** Rules for the VMX controls (SDM vol. 3, 26.2.1), in the manual's order. */
 import type { SlowContext } from '../context.ts';
-import { ALLOWED, CR3_TARGETS } from './capabilities.ts';
-import { EXIT_CONTROL, PIN, PROC, PROC2, type VmcsFieldName } from './fields.ts';
+import { ALLOWED, CR3_TARGETS, VM_FUNCTIONS } from './capabilities.ts';
+import { EXIT_CONTROL, PIN, PROC, PROC2, VM_FUNCTION, type VmcsFieldName } from './fields.ts';
 import { type EntryView, type Rule, rule } from './rule.ts';
 
 const within = (v: EntryView, name: VmcsFieldName, kind: keyof typeof ALLOWED): boolean => {
@@ -9,6 +9,9 @@ const within = (v: EntryView, name: VmcsFieldName, kind: keyof typeof ALLOWED): 
   const value = v.big(name);
   return (value & ones) === ones && (value & ~may) === 0n;
 };
+
+const switchesEptp = (v: EntryView): boolean =>
+  v.secondary(PROC2.vmFunctions) && v.has('vmFunctionControls', VM_FUNCTION.eptpSwitching);
 
 /** Memory type UC or WB, four levels, no reserved bit. */
 export function validEptPointer(c: SlowContext, pointer: bigint): boolean {
@@ -101,7 +104,29 @@ export const CONTROL_RULES: readonly Rule[] = [
     ['proc2Controls', 'eptPointer'],
     (v) => !v.secondary(PROC2.ept) || validEptPointer(v.c, v.big('eptPointer')),
   ),
+  rule('page-modification logging needs EPT', ['proc2Controls'], (v) => !v.secondary(PROC2.pml) || v.secondary(PROC2.ept)),
+  rule(
+    'page-modification log: address',
+    ['proc2Controls', 'pmlAddress'],
+    (v) => !v.secondary(PROC2.pml) || v.physical('pmlAddress', 0xfffn),
+  ),
   rule('unrestricted guest needs EPT', ['proc2Controls'], (v) => !v.secondary(PROC2.unrestricted) || v.secondary(PROC2.ept)),
+  rule(
+    'VM-function controls: reserved bits',
+    ['proc2Controls', 'vmFunctionControls'],
+    (v) => !v.secondary(PROC2.vmFunctions) || (v.big('vmFunctionControls') & ~VM_FUNCTIONS) === 0n,
+  ),
+  rule('EPTP switching needs EPT', ['proc2Controls', 'vmFunctionControls'], (v) => !switchesEptp(v) || v.secondary(PROC2.ept)),
+  rule(
+    'EPTP list: address',
+    ['proc2Controls', 'vmFunctionControls', 'eptpListAddress'],
+    (v) => !switchesEptp(v) || v.physical('eptpListAddress', 0xfffn),
+  ),
+  rule(
+    'TSC multiplier is not 0',
+    ['proc2Controls', 'tscMultiplier'],
+    (v) => !v.secondary(PROC2.tscScaling) || v.big('tscMultiplier') !== 0n,
+  ),
   rule('exit controls: reserved bits', ['exitControls'], (v) => within(v, 'exitControls', 'exit')),
   rule(
     'saving the preemption timer needs it',

@@ -148,6 +148,7 @@ const segments: readonly Rule[] = [
 ];
 
 const HLT = 1;
+const WAIT_FOR_SIPI = 3;
 const STI = 1;
 const MOV_SS = 2;
 const NMI = 8;
@@ -155,12 +156,17 @@ const shadow = (v: EntryView): number => v.number('guestInterruptibility');
 const interrupts = (v: EntryView): boolean => (v.big('guestRflags') & 0x200n) !== 0n;
 
 const nonRegister: readonly Rule[] = [
-  rule('activity state exists', ['guestActivity'], (v) => v.number('guestActivity') <= HLT),
+  rule('activity state exists', ['guestActivity'], (v) => [0, HLT, WAIT_FOR_SIPI].includes(v.number('guestActivity'))),
   rule('HLT at CPL 0 only', ['guestActivity', 'guestSsRights'], (v) => v.number('guestActivity') !== HLT || dpl(v, 'Ss') === 0),
   rule(
     'running under an interrupt shadow',
     ['guestActivity', 'guestInterruptibility'],
     (v) => v.number('guestActivity') === 0 || (shadow(v) & 3) === 0,
+  ),
+  rule(
+    'wait-for-SIPI: no event is injected',
+    ['guestActivity', 'entryInterruptionInfo'],
+    (v) => v.number('guestActivity') !== WAIT_FOR_SIPI || !injection(v).valid,
   ),
   rule('HLT: the event wakes it', ['guestActivity', 'entryInterruptionInfo'], (v) => {
     const e = injection(v);

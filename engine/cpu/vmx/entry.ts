@@ -19,8 +19,8 @@ import { loadCr0, loadRegisters } from './transfer.ts';
 
 const REQUEST_AT = offsetOf('request');
 const MOV_SS_SHADOW = 2;
-/** `guestActivity`. */
-const HLT = 1;
+/** `guestActivity`: active, HLT, shutdown (which is not claimed), wait-for-SIPI. */
+const GUEST_ACTIVITY = [ACTIVITY.running, ACTIVITY.halted, ACTIVITY.running, ACTIVITY.waitForSipi];
 const DR7_BITS = 0xffff23ff;
 const EFER_BITS = 0xd01;
 const REASON = { guestState: 33, msrLoading: 34 } as const;
@@ -39,6 +39,9 @@ const WORD = {
   vpid: wordOf('vpid'),
   eptPointer: wordOf('eptPointer'),
   tscOffset: wordOf('tscOffset'),
+  tscMultiplier: wordOf('tscMultiplier'),
+  pmlAddress: wordOf('pmlAddress'),
+  pmlIndex: wordOf('pmlIndex'),
   entry: wordOf('entryControls'),
   cr0: wordOf('guestCr0'),
   dr7: wordOf('guestDr7'),
@@ -76,7 +79,10 @@ export function cacheControls(c: SlowContext): void {
   s.vpid = (s.proc2Controls & PROC2.vpid) !== 0 ? (words[at + WORD.vpid] as number) & 0xffff : 0;
   s.eptPointer = (s.proc2Controls & PROC2.ept) !== 0 ? wide(c, WORD.eptPointer) : 0n;
   s.interruptExits = (s.pinControls & PIN.externalInterrupt) !== 0 ? 1 : 0;
-  s.guestTscOffset = (s.procControls & PROC.tscOffset) !== 0 ? wide(c, WORD.tscOffset) : 0n;
+  const movesTsc = (s.procControls & PROC.tscOffset) !== 0;
+  s.guestTscOffset = movesTsc ? wide(c, WORD.tscOffset) : 0n;
+  s.tscMultiplier = movesTsc && (s.proc2Controls & PROC2.tscScaling) !== 0 ? wide(c, WORD.tscMultiplier) : 0n;
+  s.pmlAddress = (s.proc2Controls & PROC2.pml) !== 0 ? wide(c, WORD.pmlAddress) : NO_REGION;
   awaitWindow(c);
 }
 
@@ -101,7 +107,8 @@ function loadGuest(c: SlowContext): void {
   const interruptibility = words[at + WORD.interruptibility] as number;
   s.shadow = Math.min(interruptibility & 3, MOV_SS_SHADOW);
   s.nmiBlocked = (interruptibility >>> 3) & 1;
-  s.activity = words[at + WORD.activity] === HLT ? ACTIVITY.halted : ACTIVITY.running;
+  s.activity = GUEST_ACTIVITY[(words[at + WORD.activity] as number) & 3] as number;
+  s.pmlIndex = (words[at + WORD.pmlIndex] as number) & 0xffff;
   s.debugTraps = (words[at + WORD.debug] as number) & 0x400f;
 }
 

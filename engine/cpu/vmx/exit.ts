@@ -49,6 +49,7 @@ const WORD = {
   interruptibility: wordOf('guestInterruptibility'),
   activity: wordOf('guestActivity'),
   debug: wordOf('guestPendingDebug'),
+  pmlIndex: wordOf('pmlIndex'),
   hostCr0: wordOf('hostCr0'),
   hostCr4: wordOf('hostCr4'),
   hostEfer: wordOf('hostEfer'),
@@ -59,8 +60,8 @@ const DR7_AT = offsetOf('dr7') >>> 2;
 const EFER_AT = offsetOf('efer') >>> 2;
 const EFER_BITS = 0xd01;
 const CR4_PAE = 0x20;
-/** `guestActivity`. */
-const HLT = 1;
+/** `guestActivity` by activity. */
+const GUEST_ACTIVITY = [0, 1, 0, 3, 0];
 const PDPTES = ['guestPdpte0', 'guestPdpte1', 'guestPdpte2', 'guestPdpte3'] as const;
 
 /** A field of 64 bits or of natural width; nearly all are 0. */
@@ -88,7 +89,8 @@ export function saveGuest(c: SlowContext, exit: Pick<VmExit, 'rip' | 'resume'>):
   put(c, at + WORD.rip, exit.rip ?? s.rip);
   words[at + WORD.rflags] = readFlags(s) | (exit.resume ? FLAG.R : 0);
   words[at + WORD.interruptibility] = s.shadow | (s.nmiBlocked !== 0 ? 8 : 0);
-  words[at + WORD.activity] = s.activity === ACTIVITY.halted ? HLT : 0;
+  words[at + WORD.activity] = GUEST_ACTIVITY[s.activity] as number;
+  if (s.pmlAddress !== NO_REGION) words[at + WORD.pmlIndex] = s.pmlIndex;
   words[at + WORD.debug] = s.debugTraps | ((s.debugTraps & 0xf) !== 0 ? 0x1000 : 0);
   if ((controls & EXIT_CONTROL.savePat) !== 0) set(c, 'guestPat', s.pat);
   if ((controls & EXIT_CONTROL.saveEfer) !== 0) set(c, 'guestEfer', s.efer);
@@ -131,6 +133,7 @@ function loadHost(c: SlowContext): void {
   s.interruptExits = 0;
   Atomics.and(s.views.i32, (s.base + REQUEST_AT) >>> 2, ~REQUEST.window);
   s.guestTscOffset = 0n;
+  s.tscMultiplier = 0n;
   s.injecting = 0;
   loadCr0(s, words[at + WORD.hostCr0] as number);
   u32[state + CR4_AT] = (words[at + WORD.hostCr4] as number) | (long ? CR4_PAE : 0);
@@ -193,8 +196,9 @@ export function exitGuest(c: SlowContext, exit: VmExit, vectoring?: CpuEvent): v
   const virtual = (s.pinControls & PIN.virtualNmi) !== 0;
   if (isNmi) s.nmiBlocked = 1;
   else if (virtual) s.nmiBlocked = 0;
-  // The list holds the counter without the guest's offset.
+  // The list holds the counter without the guest's multiplier and offset.
   s.guestTscOffset = 0n;
+  s.tscMultiplier = 0n;
   if (storeMsrs(c, { address: 'exitMsrStoreAddress', count: 'exitMsrStoreCount' }) !== 0) {
     abort(c, ABORT.savingMsrs);
     return;

@@ -30,6 +30,7 @@ const FOUR = ['0', '1', '2', '3'] as const;
 const ENCODINGS = {
   vpid: 0x0000,
   ...(run(0x0800, 'guest', SEGMENTS, 'Selector') as { readonly [K in `guest${Segment}Selector`]: number }),
+  pmlIndex: 0x0812,
   ...(run(0x0c00, 'host', ['Es', 'Cs', 'Ss', 'Ds', 'Fs', 'Gs', 'Tr'], 'Selector') as {
     readonly [K in `host${Exclude<Segment, 'Ldtr'>}Selector`]: number;
   }),
@@ -40,9 +41,13 @@ const ENCODINGS = {
   exitMsrLoadAddress: 0x2008,
   entryMsrLoadAddress: 0x200a,
   executiveVmcsPointer: 0x200c,
+  pmlAddress: 0x200e,
   tscOffset: 0x2010,
   virtualApicAddress: 0x2012,
+  vmFunctionControls: 0x2018,
   eptPointer: 0x201a,
+  eptpListAddress: 0x2024,
+  tscMultiplier: 0x2032,
   guestPhysicalAddress: 0x2400,
   vmcsLinkPointer: 0x2800,
   guestDebugctl: 0x2802,
@@ -160,7 +165,12 @@ export const PROC2 = {
   unrestricted: 1 << 7,
   pauseLoop: 1 << 10,
   invpcid: 1 << 12,
+  vmFunctions: 1 << 13,
+  pml: 1 << 17,
+  tscScaling: 1 << 25,
 } as const;
+/** VM-function controls: VMFUNC 0. */
+export const VM_FUNCTION = { eptpSwitching: 1 } as const;
 export const EXIT_CONTROL = {
   saveDebug: 1 << 2,
   host64: 1 << 9,
@@ -180,6 +190,7 @@ const BITS: Partial<Record<VmcsFieldName, Readonly<Record<number, string>>>> = {
   pinControls: named(PIN),
   procControls: named(PROC),
   proc2Controls: named(PROC2),
+  vmFunctionControls: named(VM_FUNCTION),
   exitControls: named(EXIT_CONTROL),
   entryControls: named(ENTRY_CONTROL),
   guestInterruptibility: { 0: 'sti', 1: 'movSs', 2: 'smi', 3: 'nmi' },

@@ -75,6 +75,8 @@ export function vmxon(c: SlowContext, pointer: bigint): bigint {
 export function vmxoff(c: SlowContext): bigint {
   c.s.vmxonPointer = NO_REGION;
   c.s.vmcsPointer = NO_REGION;
+  // An INIT that waited comes before the next instruction.
+  c.leave('entry');
   return STATUS.succeed;
 }
 

@@ -8,7 +8,9 @@ import { clts, writeControl } from '../system/control.ts';
 import { raiseGp, raiseUd } from '../system/faults.ts';
 import { checkPort } from '../system/ports.ts';
 import { CR0, cr0, cr4, gpr, gpr32, is64, isProtected, RCX } from '../system/registers.ts';
+import { exitsByTime } from './between.ts';
 import { isTrapped } from './event-exits.ts';
+import { preemptionLeft } from './exit.ts';
 import { PROC, PROC2 } from './fields.ts';
 import { instructionInformation, stringInformation, type TakenApart, takeApart } from './information.ts';
 import { get, get32 } from './region.ts';
@@ -35,6 +37,7 @@ const REASON = {
   gdtrIdtr: 46,
   ldtrTr: 47,
   rdtscp: 51,
+  preemptionTimer: 52,
   wbinvd: 54,
   xsetbv: 55,
   invpcid: 58,
@@ -254,7 +257,11 @@ export const INTERCEPTS: { readonly [K in SlowName]?: Intercept } = {
     if (c.s.cpl !== 0 && (cr4(c.s) & CR4_PCE) === 0) return raiseGp();
     return proc(c, PROC.rdpmc) ? exit(REASON.rdpmc) : undefined;
   },
-  rdtsc: (c) => (!timeDisabled(c) && proc(c, PROC.rdtsc) ? exit(REASON.rdtsc) : undefined),
+  rdtsc: (c) => {
+    // No guest sees a time after the end of its timer.
+    if (exitsByTime(c.s) && preemptionLeft(c) === 0n) return exit(REASON.preemptionTimer);
+    return !timeDisabled(c) && proc(c, PROC.rdtsc) ? exit(REASON.rdtsc) : undefined;
+  },
   rdtscp: (c) => {
     if (!proc2(c, PROC2.rdtscp)) return raiseUd();
     return !timeDisabled(c) && proc(c, PROC.rdtsc) ? exit(REASON.rdtscp) : undefined;

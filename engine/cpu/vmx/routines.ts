@@ -1,6 +1,7 @@
 /** The slow routines of VMX by their names in `SLOW`. */
 import type { SlowContext, SlowRoutineBody } from '../context.ts';
 import { enter } from './entry.ts';
+import { vmfunc } from './functions.ts';
 import {
   invept,
   invvpid,
@@ -25,6 +26,7 @@ export type VmxSlowName =
   | 'vmread'
   | 'vmwrite'
   | 'vmcall'
+  | 'vmfunc'
   | 'vmEntry'
   | 'invept'
   | 'invvpid';
@@ -46,6 +48,10 @@ export const vmxRoutines: Readonly<Record<VmxSlowName, SlowRoutineBody>> = {
   vmread: (c, encoding) => vmread(c, encoding),
   vmwrite: (c, encoding, value) => [vmwrite(c, encoding, value)],
   vmcall: one(vmcall),
+  vmfunc: (c) => {
+    vmfunc(c);
+    return undefined;
+  },
   vmEntry: (c, resume) => {
     enter(c, resume !== 0n);
     return undefined;

@@ -1,6 +1,6 @@
 /** A vCPU on our processor as the interface shows it: register groups, waiting, save and restore. How it runs, each back end says. */
 import { EngineError, REQUEST, type Requests } from '../../base/index.ts';
-import { FLAG, initVcpu, inspectVmcs, startVcpu, type VcpuCore, vcpuState } from '../../cpu/index.ts';
+import { FLAG, initBlocked, initVcpu, inspectVmcs, startVcpu, type VcpuCore, vcpuState } from '../../cpu/index.ts';
 import { type MachineMemory, PHYS, PHYSICAL_END } from '../../memory/index.ts';
 import type { InspectedMember, SavedState } from '../../state/index.ts';
 import type {
@@ -100,11 +100,11 @@ export abstract class ProcessorVcpu implements Vcpu {
 
   /** Take INIT and start-up IPI, in this order: a start-up IPI after INIT finds the vCPU waiting. */
   protected serveResets(): void {
-    const raised = this.requests.served(this.id, REQUEST.init | REQUEST.sipi | REQUEST.sync);
+    const init = initBlocked(this.core.s) ? 0 : REQUEST.init;
+    const raised = this.requests.served(this.id, init | REQUEST.sipi | REQUEST.sync);
     const lapic = this.irqchip.lapics.of(this.id);
-    if ((raised & REQUEST.init) !== 0) {
+    if ((raised & REQUEST.init) !== 0 && this.plain(true, () => initVcpu(this.core))) {
       this.requests.served(this.id, REQUEST.nmi);
-      this.plain(true, () => initVcpu(this.core));
       lapic.init();
     }
     if ((raised & REQUEST.sipi) !== 0) this.plain(true, () => startVcpu(this.core, lapic.state.sipiVector));
@@ -112,10 +112,11 @@ export abstract class ProcessorVcpu implements Vcpu {
 
   wait(milliseconds: number): boolean {
     const { s } = this.core;
-    let wake: number = ALWAYS;
+    let wake: number = initBlocked(s) ? ALWAYS & ~REQUEST.init : ALWAYS;
     if (s.activity !== ACTIVITY.waitForSipi && s.activity !== ACTIVITY.shutdown) {
       // What the vCPU would not take must not wake it, or it would never sleep.
-      if ((s.sysFlags & FLAG.I) !== 0) wake |= REQUEST.interrupt;
+      const exits = s.interruptExits !== 0 && s.monitored === 0;
+      if ((s.sysFlags & FLAG.I) !== 0 || exits) wake |= REQUEST.interrupt;
       if (s.nmiBlocked === 0) wake |= REQUEST.nmi;
     }
     return this.requests.wait(this.id, wake, milliseconds);

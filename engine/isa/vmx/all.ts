@@ -96,6 +96,15 @@ const vmwrite = defineInstruction({
   },
 });
 
+/** At any privilege; outside of non-root operation it is undefined. */
+const vmfunc = defineInstruction({
+  name: 'vmfunc',
+  forms: ['NP 0F 01 D4 feature:vmx'],
+  run(e) {
+    e.slow('vmfunc');
+  },
+});
+
 const invalidate = (name: 'invept' | 'invvpid', opcode: string, reason: number): Definition =>
   defineInstruction({
     name,
@@ -120,6 +129,7 @@ export const definitions: readonly Definition[] = [
   entry('vmlaunch', 'NP 0F 01 C2 feature:vmx', REASON.vmlaunch, 0),
   entry('vmresume', 'NP 0F 01 C3 feature:vmx', REASON.vmresume, 1),
   plain('vmxoff', 'NP 0F 01 C4 feature:vmx', 'vmxoff', REASON2.vmxoff),
+  vmfunc,
   invalidate('invept', '80', REASON2.invept),
   invalidate('invvpid', '81', REASON2.invvpid),
 ];
