@@ -10,24 +10,29 @@ export type {
 export { IoEvents } from './io-events.ts';
 export { Irqchip } from './irqchip/index.ts';
 export {
+  argumentTexts,
   COUNTER,
   COUNTER_GROUPS,
   type CounterName,
+  compileWhere,
   createObservation,
   decodeField,
   type EntryCheck,
-  EXIT_REASONS,
   exitReasonName,
+  type Histogram,
   KVMSTAT,
+  MAXIMUM_LISTENERS,
   type Observation,
   PROBE,
   PROBES,
   type ProbeEvent,
   type ProbeName,
   type Translation,
+  type VcpuTimes,
   type VmcsImage,
   type Walk,
   type WalkEntry,
+  WhereError,
   walk,
 } from './observe/index.ts';
 export type {

@@ -2,9 +2,13 @@
 import { COUNTER, COUNTER_GROUPS, type CounterName } from '../hypervisor/index.ts';
 import type { MachineControl } from './build.ts';
 
-export { decodeField, KVMSTAT as kvmstatColumns, type WalkEntry as WalkedEntry } from '../hypervisor/index.ts';
-export type { Histogram } from './time-histograms.ts';
-export { argumentTexts } from './trace-names.ts';
+export {
+  argumentTexts,
+  decodeField,
+  type Histogram,
+  KVMSTAT as kvmstatColumns,
+  type WalkEntry as WalkedEntry,
+} from '../hypervisor/index.ts';
 
 /** All counters by group; null where the back end does not have the fact. */
 export function countersOf({

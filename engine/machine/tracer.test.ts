@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { createObservation, PROBE, type ProbeName } from '../hypervisor/index.ts';
+import { argumentTexts, createObservation, PROBE, type ProbeName } from '../hypervisor/index.ts';
 import { createMachineMemory } from '../memory/index.ts';
-import { argumentTexts } from './trace-names.ts';
 import { type TraceOptions, Tracer } from './tracer.ts';
 
 const ALL: readonly ProbeName[] = Object.keys(PROBE) as ProbeName[];
@@ -12,7 +11,7 @@ function make({ probes = ALL, vcpus = 2 }: { probes?: readonly ProbeName[]; vcpu
   const time = { ns: 0 };
   const memory = createMachineMemory({ ramBytes: 2 ** 20, vcpus, arenaBytes: 8 * 2 ** 20, hostNow: () => time.ns });
   memory.clock.start();
-  const observation = createObservation(memory);
+  const observation = createObservation(memory, FIELDS);
   const leases: (() => void)[] = [];
   const tracer = new Tracer({
     observation,
@@ -166,8 +165,8 @@ describe('histograms', () => {
     for (let i = 0; i < 5; i++) round(1000, 30, 300);
     round(5000, 10, 100);
     round(70_000, 12, 2 ** 20);
-    const { histograms } = await made.tracer.fetch(trace, 10, 0);
-    const [vcpu] = histograms?.all ?? [];
+    const { times } = await made.tracer.fetch(trace, 10, 0);
+    const [vcpu] = times ?? [];
     const filled = (counts: readonly number[] = []) => counts.flatMap((count, power) => (count > 0 ? [[power, count]] : []));
     expect(filled(vcpu?.guest.counts)).toEqual([
       [9, 5],
@@ -181,9 +180,9 @@ describe('histograms', () => {
     expect(filled(vcpu?.halted.counts)).toEqual([[20, 1]]);
     expect(vcpu?.guest.nanoseconds).toBe(80_000);
     expect(vcpu?.reasons).toEqual([
-      { reason: 'IO_INSTRUCTION', count: 5, nanoseconds: 1500 },
       { reason: 'CPUID', count: 1, nanoseconds: 100 },
       { reason: 'HLT', count: 1, nanoseconds: 2 ** 20 },
+      { reason: 'IO_INSTRUCTION', count: 5, nanoseconds: 1500 },
     ]);
     made.tracer.close();
   });
@@ -198,8 +197,9 @@ describe('histograms', () => {
       made.time.ns += 7;
     }
     made.entry(1);
-    const { histograms } = await made.tracer.fetch(trace, 10, 0);
-    expect(histograms?.all).toMatchObject([
+    const { times } = await made.tracer.fetch(trace, 10, 0);
+    expect(times).toMatchObject([
+      { vcpu: 0, guest: { nanoseconds: 0 }, reasons: [] },
       { vcpu: 1, guest: { nanoseconds: 100 }, handlers: { nanoseconds: 14 }, reasons: [{ reason: 'CPUID', count: 2 }] },
     ]);
     made.tracer.close();

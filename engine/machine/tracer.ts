@@ -1,12 +1,20 @@
 /**
  * Traces of a running machine, on the main thread: reads the rings of probes and keeps what a trace asks for until somebody fetches it.
- * A trace that nobody fetches for a while ends by itself, so that a client that went away costs nothing.
+ * What a trace wants is judged where events happen (`hypervisor/observe/listeners.ts`). A trace that nobody fetches for a while ends by
+ * itself, so that a client that went away costs nothing.
  */
 import { EngineError } from '../base/index.ts';
-import { type Capabilities, type Observation, PROBES, type ProbeEvent, type ProbeName } from '../hypervisor/index.ts';
-import { TimeHistograms } from './time-histograms.ts';
-import { argumentOf } from './trace-names.ts';
-import { parseWhere, WhereError } from './where.ts';
+import {
+  type Capabilities,
+  compileWhere,
+  MAXIMUM_LISTENERS,
+  type Observation,
+  PROBES,
+  type ProbeEvent,
+  type ProbeName,
+  type VcpuTimes,
+  WhereError,
+} from '../hypervisor/index.ts';
 
 export interface TraceOptions {
   /** Absent: exits where the back end has them, otherwise everything. */
@@ -15,7 +23,7 @@ export interface TraceOptions {
   readonly vcpu?: number | undefined;
   /** Names of VMCS fields each event is to bring. */
   readonly fields: readonly string[];
-  /** Histograms of time instead of events. */
+  /** Times added up instead of events. */
   readonly histogram: boolean;
 }
 
@@ -29,8 +37,8 @@ export interface TraceNews {
   readonly events: readonly TraceEvent[];
   /** Events that came faster than they could be read or were fetched. */
   readonly dropped: number;
-  /** Since the trace began. */
-  readonly histograms: TimeHistograms | undefined;
+  /** Since the trace began, for the vCPUs it is about. */
+  readonly times: readonly VcpuTimes[] | undefined;
 }
 
 export interface TracerOptions {
@@ -41,7 +49,6 @@ export interface TracerOptions {
   after(milliseconds: number, callback: () => void): () => void;
 }
 
-const MOST_TRACES = 8;
 const MOST_FIELDS = 8;
 /** Events kept for a client that is slow to fetch them. */
 const MOST_WAITING = 50_000;
@@ -56,11 +63,13 @@ type Reader = ReturnType<Observation['probes']['reader']>;
 
 interface Trace {
   readonly id: number;
+  /** Its place among the listeners. */
+  readonly place: number;
   readonly mask: number;
-  readonly rings: readonly { readonly vcpu: number; readonly reader: Reader }[];
+  readonly vcpus: readonly number[];
+  /** Of its vCPUs; none when it adds up times. */
+  readonly readers: readonly Reader[];
   readonly fields: readonly string[];
-  readonly wanted: (event: ProbeEvent) => boolean;
-  readonly histograms: TimeHistograms | undefined;
   waiting: ProbeEvent[];
   dropped: number;
   stopped: boolean;
@@ -80,26 +89,26 @@ export class Tracer {
 
   /** Begin. Fails with an `EngineError` that says what is wrong with the options, and then nothing has begun. */
   start(options: TraceOptions): number {
-    const { vcpus, observation } = this.#o;
-    const { vcpu, fields, histogram } = options;
+    const { vcpus, observation, capabilities } = this.#o;
+    const { vcpu, fields, histogram, where } = options;
     if (vcpu !== undefined && vcpu >= vcpus) throw new EngineError('vcpu-unknown', { vcpu, vcpus });
-    if (this.#traces.size >= MOST_TRACES) throw new EngineError('trace-limit', { maximum: MOST_TRACES });
+    const place = this.#freePlace();
     const mask = this.#mask(options);
     const captured = [...this.#captured];
     for (const name of fields) this.#captureField(name, captured);
-    const wanted = this.#compile(options.where, captured);
+    if (where !== undefined) this.#judge(where);
     if (captured.length > this.#captured.length) {
-      observation.probes.captureFields(captured.map((name) => this.#o.capabilities.vmcsFields[name] as number));
+      observation.probes.captureFields(captured.map((name) => capabilities.vmcsFields[name] as number));
       this.#captured = captured;
     }
-    const rings = vcpu === undefined ? [...Array(vcpus).keys(), -1] : [vcpu];
+    const watched = vcpu === undefined ? [...Array(vcpus).keys(), -1] : [vcpu];
     const trace: Trace = {
       id: ++this.#serial,
+      place,
       mask,
-      rings: rings.map((ring) => ({ vcpu: ring, reader: observation.probes.reader(ring) })),
+      vcpus: watched,
+      readers: histogram ? [] : watched.map((one) => observation.probes.reader(one)),
       fields,
-      wanted,
-      histograms: histogram ? new TimeHistograms(wanted) : undefined,
       waiting: [],
       dropped: 0,
       stopped: false,
@@ -107,37 +116,44 @@ export class Tracer {
     };
     this.#traces.set(trace.id, trace);
     this.#renew(trace);
+    observation.listeners.set(place, { mask, where, times: histogram });
     this.#enable();
-    void this.#pump(trace);
+    if (!histogram) void this.#pump(trace);
     return trace.id;
   }
 
-  /** What came since the last call, at most `limit` events; waits up to `milliseconds` for the first, or for more to be measured. */
+  /** What came since the last call, at most `limit` events; waits up to `milliseconds` for the first. */
   async fetch(id: number, limit: number, milliseconds: number): Promise<TraceNews> {
-    const trace = this.#known(id);
+    const trace = this.#traces.get(id);
+    if (trace === undefined) throw new EngineError('trace-unknown', { trace: id });
     for (let waited = 0; waited < milliseconds && trace.waiting.length === 0 && !trace.stopped; waited += LOOK) {
       await this.#pause(Math.min(LOOK, milliseconds - waited));
     }
+    if (!trace.stopped) this.#renew(trace);
+    if (trace.readers.length === 0) {
+      const times = this.#o.observation.listeners.times(trace.place).filter(({ vcpu }) => trace.vcpus.includes(vcpu));
+      return { events: [], dropped: 0, times };
+    }
     this.#drain(trace);
     const events = trace.waiting.splice(0, limit).map((event) => ({ event, fields: this.#fieldsOf(trace, event) }));
-    const { dropped, histograms } = trace;
+    const { dropped } = trace;
     trace.dropped = 0;
-    if (!trace.stopped) this.#renew(trace);
-    return { events, dropped, histograms };
+    return { events, dropped, times: undefined };
   }
 
   /** Ending a trace that is over succeeds. */
   stop(id: number): void {
     const trace = this.#traces.get(id);
     if (trace === undefined) return;
+    const { probes, listeners } = this.#o.observation;
     trace.stopped = true;
     trace.cancelLease();
     this.#traces.delete(id);
-    if (this.#traces.size === 0 && this.#captured.length > 0) {
-      this.#captured = [];
-      this.#o.observation.probes.captureFields([]);
-    }
     this.#enable();
+    listeners.clear(trace.place);
+    if (this.#traces.size > 0 || this.#captured.length === 0) return;
+    this.#captured = [];
+    probes.captureFields([]);
   }
 
   /** The machine ends. */
@@ -145,10 +161,10 @@ export class Tracer {
     for (const id of [...this.#traces.keys()]) this.stop(id);
   }
 
-  #known(id: number): Trace {
-    const trace = this.#traces.get(id);
-    if (trace === undefined) throw new EngineError('trace-unknown', { trace: id });
-    return trace;
+  #freePlace(): number {
+    const taken = new Set([...this.#traces.values()].map(({ place }) => place));
+    for (let place = 0; place < MAXIMUM_LISTENERS; place++) if (!taken.has(place)) return place;
+    throw new EngineError('trace-limit', { maximum: MAXIMUM_LISTENERS });
   }
 
   #mask({ probes: asked, histogram }: TraceOptions): number {
@@ -165,35 +181,22 @@ export class Tracer {
     return mask;
   }
 
-  /** Where in `captured` a field's value stands; appended when it is not there yet. */
-  #captureField(name: string, captured: string[]): number {
+  /** Append a field to `captured` unless it is there. */
+  #captureField(name: string, captured: string[]): void {
     const { backend, vmcsFields } = this.#o.capabilities;
     if (!Object.hasOwn(vmcsFields, name)) throw new EngineError('trace-field', { field: name, backend });
-    const at = captured.indexOf(name);
-    if (at >= 0) return at;
+    if (captured.includes(name)) return;
     if (captured.length === MOST_FIELDS) throw new EngineError('trace-fields', { maximum: MOST_FIELDS });
-    return captured.push(name) - 1;
+    captured.push(name);
   }
 
-  #compile(where: string | undefined, captured: string[]): (event: ProbeEvent) => boolean {
-    if (where === undefined) return () => true;
-    let current: ProbeEvent | undefined;
-    const resolve = (name: string): (() => bigint | undefined) | undefined => {
-      const argument = argumentOf(name);
-      if (argument !== undefined) return () => (current === undefined ? undefined : argument(current));
-      if (!Object.hasOwn(this.#o.capabilities.vmcsFields, name)) return undefined;
-      const at = this.#captureField(name, captured);
-      return () => current?.fields[at];
-    };
+  /** Refuse what would not compile where events happen. */
+  #judge(where: string): void {
     try {
-      const holds = parseWhere(where, resolve);
-      return (event) => {
-        current = event;
-        return holds();
-      };
+      compileWhere(where, this.#o.capabilities.vmcsFields, () => undefined);
     } catch (error) {
-      if (error instanceof WhereError) throw new EngineError('trace-where', { where, reason: error.message, at: error.at + 1 });
-      throw error;
+      if (!(error instanceof WhereError)) throw error;
+      throw new EngineError('trace-where', { where, reason: error.message, at: error.at + 1 });
     }
   }
 
@@ -209,7 +212,7 @@ export class Tracer {
   #enable(): void {
     const { probes } = this.#o.observation;
     for (let vcpu = -1; vcpu < this.#o.vcpus; vcpu++) {
-      const traces = [...this.#traces.values()].filter(({ rings }) => rings.some((ring) => ring.vcpu === vcpu));
+      const traces = [...this.#traces.values()].filter(({ vcpus }) => vcpus.includes(vcpu));
       probes.enable(
         vcpu,
         traces.reduce((bits, { mask }) => bits | mask, 0),
@@ -231,33 +234,27 @@ export class Tracer {
   async #pump(trace: Trace): Promise<void> {
     while (!trace.stopped) {
       this.#drain(trace);
-      await Promise.race(trace.rings.map(({ reader }) => reader.ready(LOOK)));
+      await Promise.race(trace.readers.map((reader) => reader.ready(LOOK)));
     }
   }
 
   #drain(trace: Trace): void {
-    const { mask, wanted, histograms, waiting } = trace;
+    const { place, readers, waiting } = trace;
     const before = waiting.length;
-    for (const { vcpu, reader } of trace.rings) {
+    for (const reader of readers) {
       for (;;) {
         const { events, dropped } = reader.read(BATCH);
         trace.dropped += dropped;
-        if (dropped > 0) histograms?.interrupted(vcpu);
-        for (const event of events) {
-          if ((event.probe.bit & mask) === 0) continue;
-          if (histograms !== undefined) histograms.feed(event);
-          else if (wanted(event)) waiting.push(event);
-        }
+        for (const event of events) if (((event.listeners >>> place) & 1) !== 0) waiting.push(event);
         if (events.length < BATCH) break;
       }
     }
     // Rings of several vCPUs come one after the other; people read by time.
-    if (waiting.length > before && trace.rings.length > 1) sortTail(waiting, before);
+    if (waiting.length > before && readers.length > 1) sortTail(waiting, before);
     const many = waiting.length - MOST_WAITING;
-    if (many > 0) {
-      waiting.splice(0, many);
-      trace.dropped += many;
-    }
+    if (many <= 0) return;
+    waiting.splice(0, many);
+    trace.dropped += many;
   }
 }
 

@@ -73,7 +73,7 @@ export function serveObservation({ settings, control, running }: ObservationCont
     }),
     serve(machineTraceStart, (options) => ({ trace: running().tracer.start(options) })),
     serve(machineTraceRead, async ({ trace, limit, waitMilliseconds }) => {
-      const { events, dropped, histograms } = await running().tracer.fetch(trace, limit, waitMilliseconds);
+      const { events, dropped, times } = await running().tracer.fetch(trace, limit, waitMilliseconds);
       return {
         events: events.map(({ event, fields }) => ({
           nanoseconds: event.time,
@@ -83,9 +83,10 @@ export function serveObservation({ settings, control, running }: ObservationCont
           fields: Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, hex(value)])),
         })),
         dropped,
-        ...(histograms && {
-          histograms: histograms.all.map(({ guest, handlers, halted, ...rest }) => ({
-            ...rest,
+        ...(times && {
+          histograms: times.map(({ vcpu, guest, handlers, halted, reasons }) => ({
+            vcpu,
+            reasons: [...reasons],
             guest: inBuckets(guest),
             handlers: inBuckets(handlers),
             halted: inBuckets(halted),

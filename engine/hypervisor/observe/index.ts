@@ -1,7 +1,11 @@
 export { COUNTER, COUNTER_GROUPS, type CounterName, KVMSTAT } from './counters.ts';
-export { EXIT_REASONS, exitReasonName } from './exit-reasons.ts';
+export { argumentTexts, compileWhere } from './event-names.ts';
+export { exitReasonName } from './exit-reasons.ts';
+export { MAXIMUM_LISTENERS } from './listeners.ts';
 export { createObservation, type Observation } from './observation.ts';
 export { PROBE, PROBES, type ProbeName } from './probe-table.ts';
 export type { ProbeEvent, Probes } from './probes.ts';
+export type { Histogram, VcpuTimes } from './times.ts';
 export { decodeField, type EntryCheck, type VmcsImage } from './vmcs.ts';
 export { type Translation, type Walk, type WalkEntry, walk } from './walk.ts';
+export { WhereError } from './where.ts';

@@ -9,8 +9,13 @@ function machine(vcpus = 2) {
   memory.clock.start();
   // A second thread's view of the same memory: what one writes, the other reads.
   const other = createMachineMemory({ ...options, memory: memory.memory });
-  return { time, memory, here: createObservation(memory), there: createObservation(other) };
+  const [here, there] = [createObservation(memory, FIELDS), createObservation(other, FIELDS)];
+  // Somebody who wants everything.
+  there.listeners.set(0, { mask: -1, times: false });
+  return { time, memory, here, there };
 }
+
+const FIELDS = { guestCr3: 0x6802, exitReason: 0x4402 };
 
 /** Records of one ring. */
 const RING = 8192;
@@ -127,6 +132,45 @@ describe('probes', () => {
       expect(dropped).toBeGreaterThanOrEqual(0);
       for (const { probe } of events) expect(PROBES).toContain(probe);
     }
+  });
+
+  it('write down only what somebody wants, and who it is', () => {
+    const { here, there } = machine();
+    const reader = there.probes.reader(0);
+    here.probes.fieldReader = (_vcpu, encoding) => (encoding === FIELDS.guestCr3 ? 0x5000n : undefined);
+    const exit = (reason: number, qualification = 0): void =>
+      here.probes.fire(0, 'exit', { reason, qualification, rip: 0, info: 0 });
+    there.listeners.set(0, { mask: PROBE.exit.bit, where: 'reason == CPUID', times: false });
+    there.listeners.set(5, { mask: PROBE.exit.bit | PROBE.pio.bit, where: 'port == 0x80 || guestCr3 == 0x6000', times: false });
+    exit(10);
+    exit(12);
+    exit(30, 0x80_0000);
+    here.probes.fire(0, 'pio', { port: 0x80, size: 1, value: 0, write: true });
+    here.probes.fire(0, 'pio', { port: 0x81, size: 1, value: 0, write: true });
+    here.probes.fire(0, 'mmio', { gpa: 0x80, size: 1, value: 0, write: true });
+    there.listeners.set(5, { mask: PROBE.exit.bit, where: 'guestCr3 == 0x5000', times: false });
+    exit(10);
+    there.listeners.clear(0);
+    exit(10);
+    expect(reader.read(10).events.map(({ probe, args, listeners }) => `${probe.name} ${args[0]} ${listeners}`)).toEqual([
+      'exit 10 1',
+      'exit 30 32',
+      'pio 128 32',
+      'exit 10 33',
+      'exit 10 32',
+    ]);
+  });
+
+  it('do not fire for what is read on behalf of a listener', () => {
+    const { here, there } = machine();
+    const reader = there.probes.reader(0);
+    here.probes.fieldReader = (vcpu, field) => {
+      here.probes.fire(vcpu, 'vmread', { field, value: 1 });
+      return 1n;
+    };
+    there.listeners.set(0, { mask: -1, where: 'guestCr3 == 1', times: false });
+    here.probes.fire(0, 'entry', { rip: 0, injection: 0, error: 0 });
+    expect(reader.read(10).events.map(({ probe }) => probe.name)).toEqual(['entry']);
   });
 
   it('wake a waiting reader before a quarter of the ring is lost', async () => {

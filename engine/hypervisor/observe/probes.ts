@@ -4,6 +4,8 @@
  */
 import { assert } from '../../base/index.ts';
 import type { MachineMemory } from '../../memory/index.ts';
+import type { FieldReader, Happening } from './event-names.ts';
+import type { Listeners } from './listeners.ts';
 import { PROBE, PROBES, type Probe, type ProbeArguments, type ProbeName } from './probe-table.ts';
 
 /** Records of one ring, a power of two: 8 ms of half a million exits a second, twice. */
@@ -12,7 +14,7 @@ const RECORDS = 8192;
 const MAXIMUM_FIELDS = 8;
 const ARGUMENTS = 4;
 const WORDS = ARGUMENTS + MAXIMUM_FIELDS;
-/** A record: u32 sequence, u32 probe, i32 vCPU (-1: none), u32 fields read, f64 machine ns, then words of 64 bits. */
+/** A record: u32 sequence, u32 probe, i32 vCPU (-1: none), u32 fields read and from bit 8 places of listeners, f64 machine ns, then words of 64 bits. */
 const RECORD = { sequence: 0, probe: 1, vcpu: 2, fields: 3, time: 4, words: 6 } as const;
 const RECORD_BYTES = 128;
 const RECORD_CELLS = RECORD_BYTES / 4;
@@ -23,20 +25,12 @@ assert(
   'a probe has at most four arguments',
 );
 
-/** Reads a field of the VMCS under which a vCPU's guest runs; `undefined` where there is none. On the vCPU's own thread. */
-export type FieldReader = (vcpu: number, encoding: number) => bigint | undefined;
-
 /** One event as a listener gets it. */
-export interface ProbeEvent {
-  readonly probe: Probe;
-  /** -1: for no vCPU. */
-  readonly vcpu: number;
-  /** Machine time in ns. */
-  readonly time: number;
-  /** The probe's arguments, as `probe.args` names them. */
-  readonly args: readonly bigint[];
+export interface ProbeEvent extends Happening {
   /** Values of the fields asked for, in their order; none where there is no VMCS. */
   readonly fields: readonly bigint[];
+  /** Bits of the places of listeners that want it. */
+  readonly listeners: number;
 }
 
 /**
@@ -45,8 +39,10 @@ export interface ProbeEvent {
  * plus one; readers look before and after they copy.
  */
 export class Probes {
-  /** The back end's, where it has VMCSs. */
-  fieldReader: FieldReader = () => undefined;
+  readonly #listeners: Listeners;
+  #fieldReader: FieldReader = () => undefined;
+  /** What a probe reads for its listeners is no event itself. */
+  #firing = false;
   readonly #words: Int32Array;
   readonly #floats: Float64Array;
   readonly #clock: { now(): number };
@@ -58,7 +54,8 @@ export class Probes {
   readonly #rings: number;
 
   /** Takes its place from the arena: every thread does so at the same point. */
-  constructor({ arena, views, vcpus, clock }: MachineMemory) {
+  constructor({ arena, views, vcpus, clock }: MachineMemory, listeners: Listeners) {
+    this.#listeners = listeners;
     this.#words = views.i32;
     this.#floats = new Float64Array(views.buffer as ArrayBuffer, 0, Math.floor(views.buffer.byteLength / 8));
     this.#clock = clock;
@@ -70,6 +67,12 @@ export class Probes {
     this.#rings = arena.take('probe-rings', RECORD_BYTES * RECORDS * (vcpus + 1), 4096) >>> 2;
   }
 
+  /** The back end's, where it has VMCSs. Called on the vCPU's own thread. */
+  set fieldReader(read: FieldReader) {
+    this.#fieldReader = read;
+    this.#listeners.readField = read;
+  }
+
   /** Does somebody listen? Ask before arguments are put together. */
   on(vcpu: number, probe: Probe): boolean {
     return ((this.#words[this.#masks + (vcpu < 0 ? this.#vcpus : vcpu)] as number) & probe.bit) !== 0;
@@ -77,23 +80,17 @@ export class Probes {
 
   /** Record an event. `vcpu` is the vCPU this thread runs; -1 under the machine lock, on behalf of no vCPU. Arguments are unsigned. */
   fire<N extends ProbeName>(vcpu: number, name: N, args: ProbeArguments<N>): void {
-    const ring = vcpu < 0 ? this.#vcpus : vcpu;
-    const words = this.#words;
-    const place = this.#positions + ring * 16;
-    const position = words[place] as number;
-    const at = this.#record(ring, position);
-    const probe = PROBE[name];
-    // Whoever copies the old record now finds out.
-    Atomics.store(words, at + RECORD.sequence, 0);
-    words[at + RECORD.probe] = probe.id;
-    words[at + RECORD.vcpu] = vcpu;
-    this.#floats[(at + RECORD.time) >>> 1] = this.#clock.now();
-    for (const [i, arg] of probe.args.entries()) this.#put(at + RECORD.words + 2 * i, args[arg as keyof typeof args]);
-    words[at + RECORD.fields] = vcpu < 0 ? 0 : this.#captureFields(vcpu, at);
-    Atomics.store(words, at + RECORD.sequence, (position + 1) | 0);
-    Atomics.store(words, place, (position + 1) | 0);
-    // A sleeping reader is woken in time for what it has not read yet.
-    if (((position + 1) & (RECORDS / 4 - 1)) === 0) Atomics.notify(words, place);
+    if (this.#firing) return;
+    this.#firing = true;
+    try {
+      const probe = PROBE[name];
+      const values = probe.args.map((arg) => BigInt.asUintN(64, BigInt(args[arg as keyof typeof args])));
+      const event = { probe, vcpu, time: this.#clock.now(), args: values };
+      const listeners = this.#listeners.hear(event);
+      if (listeners !== 0) this.#write(event, listeners);
+    } finally {
+      this.#firing = false;
+    }
   }
 
   /** Which probes fire for a vCPU (-1: for none): bits of `Probe.bit`. For the one who keeps account of all listeners. */
@@ -121,25 +118,38 @@ export class Probes {
     });
   }
 
+  #write({ probe, vcpu, time, args }: Happening, listeners: number): void {
+    const ring = vcpu < 0 ? this.#vcpus : vcpu;
+    const words = this.#words;
+    const place = this.#positions + ring * 16;
+    const position = words[place] as number;
+    const at = this.#record(ring, position);
+    // Whoever copies the old record now finds out.
+    Atomics.store(words, at + RECORD.sequence, 0);
+    words[at + RECORD.probe] = probe.id;
+    words[at + RECORD.vcpu] = vcpu;
+    this.#floats[(at + RECORD.time) >>> 1] = time;
+    for (const [i, arg] of args.entries()) this.#put(at + RECORD.words + 2 * i, arg);
+    words[at + RECORD.fields] = (vcpu < 0 ? 0 : this.#captureFields(vcpu, at)) | (listeners << 8);
+    Atomics.store(words, at + RECORD.sequence, (position + 1) | 0);
+    Atomics.store(words, place, (position + 1) | 0);
+    // A sleeping reader is woken in time for what it has not read yet.
+    if (((position + 1) & (RECORDS / 4 - 1)) === 0) Atomics.notify(words, place);
+  }
+
   #record(ring: number, position: number): number {
     return this.#rings + (ring * RECORDS + (position & (RECORDS - 1))) * RECORD_CELLS;
   }
 
-  #put(at: number, value: number | bigint | boolean): void {
-    if (typeof value === 'bigint') {
-      this.#words[at] = Number(BigInt.asIntN(32, value));
-      this.#words[at + 1] = Number(BigInt.asIntN(32, value >> 32n));
-      return;
-    }
-    const number = Number(value);
-    this.#words[at] = number | 0;
-    this.#words[at + 1] = Math.floor(number / 2 ** 32);
+  #put(at: number, value: bigint): void {
+    this.#words[at] = Number(BigInt.asIntN(32, value));
+    this.#words[at + 1] = Number(BigInt.asIntN(32, value >> 32n));
   }
 
   #captureFields(vcpu: number, at: number): number {
     const count = this.#words[this.#fields] as number;
     for (let i = 0; i < count; i++) {
-      const value = this.fieldReader(vcpu, this.#words[this.#fields + 1 + i] as number);
+      const value = this.#fieldReader(vcpu, this.#words[this.#fields + 1 + i] as number);
       if (value === undefined) return 0;
       this.#put(at + RECORD.words + 2 * (ARGUMENTS + i), value);
     }
@@ -201,7 +211,8 @@ export class ProbeReader {
     const probe = PROBES[words[at + RECORD.probe] as number];
     const vcpu = words[at + RECORD.vcpu] as number;
     const time = floats[(at + RECORD.time) >>> 1] as number;
-    const count = Math.min(MAXIMUM_FIELDS, (words[at + RECORD.fields] as number) >>> 0);
+    const about = words[at + RECORD.fields] as number;
+    const count = Math.min(MAXIMUM_FIELDS, about & 0xff);
     const word = (i: number): bigint => {
       const low = BigInt((words[at + RECORD.words + 2 * i] as number) >>> 0);
       return low | (BigInt((words[at + RECORD.words + 2 * i + 1] as number) >>> 0) << 32n);
@@ -209,6 +220,6 @@ export class ProbeReader {
     const args = probe?.args.map((_, i) => word(i)) ?? [];
     const fields = Array.from({ length: count }, (_, i) => word(ARGUMENTS + i));
     if (Atomics.load(words, at + RECORD.sequence) !== sequence || probe === undefined) return undefined;
-    return { probe, vcpu, time, args, fields };
+    return { probe, vcpu, time, args, fields, listeners: (about >>> 8) & 0xff };
   }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Random } from '../cpu/testing/random.ts';
+import { Random } from '../../cpu/testing/random.ts';
 import { MAXIMUM_WHERE, parseWhere, WhereError } from './where.ts';
 
 const values: Record<string, bigint | undefined> = {

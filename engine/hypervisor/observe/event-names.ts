@@ -1,8 +1,24 @@
 /** What the names in an expression mean for an event, and how an event's arguments are shown. */
-import { EXIT_REASONS, exitReasonName, PROBE, PROBES, type ProbeEvent } from '../hypervisor/index.ts';
+import { EXIT_REASONS, exitReasonName } from './exit-reasons.ts';
+import { PROBE, PROBES, type Probe } from './probe-table.ts';
+import { parseWhere } from './where.ts';
+
+/** An event as probes have it while it happens, and as listeners get it. */
+export interface Happening {
+  readonly probe: Probe;
+  /** -1: for no vCPU. */
+  readonly vcpu: number;
+  /** Machine time in ns. */
+  readonly time: number;
+  /** The probe's arguments, as `probe.args` names them. */
+  readonly args: readonly bigint[];
+}
 
 /** The value of a name in an event; `undefined` where it has none. */
-type Argument = (event: ProbeEvent) => bigint | undefined;
+type Argument = (event: Happening) => bigint | undefined;
+
+/** Reads a field of the VMCS under which a vCPU's guest runs; `undefined` where there is none. On the vCPU's own thread. */
+export type FieldReader = (vcpu: number, encoding: number) => bigint | undefined;
 
 const REASON = { crAccess: 28n, io: 30n } as const;
 
@@ -20,7 +36,7 @@ const INSIDE: Readonly<Record<string, (reason: bigint, qualification: bigint) =>
 const known = new Set(PROBES.flatMap(({ args }) => args));
 
 /** What a name means that is no VMCS field; `undefined` when it means nothing. */
-export function argumentOf(name: string): Argument | undefined {
+function argumentOf(name: string): Argument | undefined {
   if (name === 'vcpu') return ({ vcpu }) => (vcpu < 0 ? undefined : BigInt(vcpu));
   if (name === 'time') return ({ time }) => BigInt(Math.floor(time));
   const reason = EXIT_REASONS.get(name);
@@ -35,10 +51,33 @@ export function argumentOf(name: string): Argument | undefined {
   };
 }
 
+/**
+ * An expression as a test of events, with VMCS fields by name. Throws `WhereError`. Fields are read while an event happens, so only its own
+ * thread can ask about them.
+ */
+export function compileWhere(
+  where: string,
+  vmcsFields: Readonly<Record<string, number>>,
+  readField: FieldReader,
+): (event: Happening) => boolean {
+  let current: Happening | undefined;
+  const holds = parseWhere(where, (name) => {
+    const argument = argumentOf(name);
+    if (argument !== undefined) return () => current && argument(current);
+    if (!Object.hasOwn(vmcsFields, name)) return undefined;
+    const encoding = vmcsFields[name] as number;
+    return () => (current === undefined || current.vcpu < 0 ? undefined : readField(current.vcpu, encoding));
+  });
+  return (event) => {
+    current = event;
+    return holds();
+  };
+}
+
 const DERIVED = Object.keys(INSIDE).map((name) => [name, argumentOf(name) as Argument] as const);
 
 /** Arguments by name, as text: reasons by name, everything else in hexadecimal; what an exit's qualification holds besides. */
-export function argumentTexts(event: ProbeEvent): Record<string, string> {
+export function argumentTexts(event: Happening): Record<string, string> {
   const { probe, args } = event;
   const texts = Object.fromEntries(
     probe.args.map((name, i) => {
