@@ -18,7 +18,6 @@ export {
   createObservation,
   decodeField,
   type EntryCheck,
-  exitReasonName,
   type Histogram,
   KVMSTAT,
   MAXIMUM_LISTENERS,

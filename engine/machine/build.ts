@@ -40,10 +40,12 @@ export interface MachineControl {
 
 export function buildMachineControl(settings: MachineSettings, hostNow: HostNow): MachineControl {
   const memory = createMachineMemory({ ramBytes: settings.memoryKiB * 1024, vcpus: settings.cpus, hostNow });
-  const capabilities = settings.accel === 'software' ? softwareCapabilities() : bareCapabilities();
-  return { memory, gate: new Gate(memory), observation: createObservation(memory), capabilities };
-  const capabilities = bareCapabilities();
+  const capabilities = capabilitiesOf(settings);
   return { memory, gate: new Gate(memory), observation: createObservation(memory, capabilities.vmcsFields), capabilities };
+}
+
+function capabilitiesOf({ accel }: MachineSettings): Capabilities {
+  return accel === 'software' ? softwareCapabilities() : bareCapabilities();
 }
 
 interface Parts {
@@ -61,7 +63,7 @@ function build({ settings, memory: shared, interpreter, role }: ThreadPlan, port
   const { memoryKiB, cpus, cpu, accel, threads, debugExit, jit, vga } = settings;
   const memory = createMachineMemory({ ramBytes: memoryKiB * 1024, vcpus: cpus, memory: shared, hostNow: ports.hostNow });
   const gate = new Gate(memory);
-  const observation = createObservation(memory, bareCapabilities().vmcsFields);
+  const observation = createObservation(memory, capabilitiesOf(settings).vmcsFields);
   const rings = takeSerialRings(memory);
   const line = createSerialLine(rings);
   const keyReader = takeKeyReader(memory);

@@ -1,6 +1,5 @@
 export { COUNTER, COUNTER_GROUPS, type CounterName, KVMSTAT } from './counters.ts';
 export { argumentTexts, compileWhere } from './event-names.ts';
-export { exitReasonName } from './exit-reasons.ts';
 export { MAXIMUM_LISTENERS } from './listeners.ts';
 export { createObservation, type Observation } from './observation.ts';
 export { PROBE, PROBES, type ProbeName } from './probe-table.ts';
