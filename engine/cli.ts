@@ -14,6 +14,8 @@ const REFUSED = 2;
 
 interface RunOptions {
   readonly kernel?: string;
+  readonly firmware?: string;
+  readonly boot?: string;
   readonly initrd?: string;
   readonly append?: string;
   readonly memory: string;
@@ -63,7 +65,7 @@ function describe(finish: (status: number) => void): Command {
 
   const run = program
     .command('run')
-    .description('boot a kernel with its serial port on this terminal; Ctrl-A x quits, Ctrl-A c opens the monitor')
+    .description('boot a machine with its serial port on this terminal; Ctrl-A x quits, Ctrl-A c opens the monitor')
     .option('--machine <folder>', 'run the machine in this folder with its own settings instead of all the others')
     .option('--name <name>', 'name of the machine (default: machine- and the process id)')
     .action(async (options: RunOptions) => finish(await runCommand(options)));
@@ -108,7 +110,9 @@ function describe(finish: (status: number) => void): Command {
 /** What a machine is made of, as `run` and `create` take it. */
 function machineOptions(command: Command, serial: string): Command {
   return command
-    .option('--kernel <file>', 'Linux bzImage, PVH ELF or multiboot image; required')
+    .option('--kernel <file>', 'Linux bzImage, PVH ELF or multiboot image, started without firmware')
+    .option('--firmware <file>', 'firmware image in place of the built-in BIOS')
+    .option('--boot <settings>', 'order=KIND+KIND... of disk, floppy and cdrom; menu=on waits for F12')
     .option('--initrd <file>', 'initial ramdisk; for multiboot, modules as FILE[ ARGUMENTS][,FILE...]')
     .option('--append <text>', 'kernel command line')
     .option('--memory <MiB>', 'guest memory, 1 to 3584', '512')
@@ -188,7 +192,7 @@ function describeLibrary(program: Command, finish: (status: number) => void): vo
     .command('create')
     .description('make a machine in the library; it takes what `rootmode run` takes')
     .argument('<name>', 'name of the machine')
-    .action(async (name: string, options: RunOptions) => say(await (await verbs()).create(name, wordsOf('create', options))));
+    .action(async (name: string, options: RunOptions) => say(await (await verbs()).create(name, wordsOf(options))));
   machineOptions(create, 'console');
   const named = (verb: 'start' | 'remove' | 'restore', description: string): void => {
     program
@@ -210,13 +214,8 @@ function describeLibrary(program: Command, finish: (status: number) => void): vo
     });
 }
 
-/** Not `requiredOption`: a mistyped option is the better thing to name first. */
-function wordsOf(verb: string, options: RunOptions): RunOptions & { readonly kernel: string; readonly processId: number } {
-  const { kernel } = options;
-  if (kernel === undefined) {
-    throw new EngineError('usage', { command: `rootmode ${verb}`, reason: 'The option --kernel is missing' });
-  }
-  return { ...options, kernel, processId: process.pid };
+function wordsOf(options: RunOptions): RunOptions & { readonly processId: number } {
+  return { ...options, processId: process.pid };
 }
 
 async function runCommand(options: RunOptions): Promise<number> {
@@ -236,7 +235,7 @@ async function runCommand(options: RunOptions): Promise<number> {
 async function settingsOf(options: RunOptions): Promise<{ readonly settings: MachineSettings; release(): void }> {
   if (options.machine !== undefined) return (await import('./library-verbs.ts')).takeMachine(options.machine);
   const { runSettings } = await import('./servers/run-settings.ts');
-  return { settings: runSettings(wordsOf('run', options)), release: () => undefined };
+  return { settings: runSettings(wordsOf(options)), release: () => undefined };
 }
 
 async function regs(name: string): Promise<number> {

@@ -43,11 +43,12 @@ export async function runMachine(settings: MachineSettings, { screenshots = [] }
   setProcessTitle(`rootmode ${settings.name}`);
   const clockOrigin = monotonicOrigin();
   const interpreter = readInterpreter();
+  const builtInFirmware = fileURLToPath(new URL('../assets/firmware/bios.bin', import.meta.url));
   const control = buildMachineControl(settings, monotonicSince(clockOrigin));
 
   const start = <Out, In>(name: string) => {
     return (role: ThreadPlan['role'], events: { onMessage(message: In): void; onFailure(why: string): void; onExit(): void }) => {
-      const plan: ThreadPlan = { settings, memory: control.memory.memory, clockOrigin, interpreter, role };
+      const plan: ThreadPlan = { settings, memory: control.memory.memory, clockOrigin, interpreter, builtInFirmware, role };
       const words = role.kind === 'vcpus' ? `${name} ${role.vcpus.join(',')}` : name;
       return startThread<Out, In>({ entry: new URL('./main.ts', import.meta.url), name: words, data: plan, ...events });
     };

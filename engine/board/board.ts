@@ -33,6 +33,7 @@ import type { Irqchip } from '../hypervisor/index.ts';
 import type { MachineMemory } from '../memory/index.ts';
 import type { InspectedMember, SavedState } from '../state/index.ts';
 import { attachDisplay, type Display } from './display.ts';
+import { attachBiosDrives } from './drives/bios.ts';
 import { createDriveBay, type DriveBay, type DriveSpec } from './drives/queue.ts';
 import { attachFirmware } from './firmware.ts';
 import { addShadowWindow, mapRam, mapShadow } from './guest-memory.ts';
@@ -79,7 +80,7 @@ export interface BoardPorts {
   readonly debugConsole?: ByteLine;
   readonly signals: MachineSignals;
   readonly calendar: Calendar;
-  /** Drives as the BIOS sees them; those of a kind in the order of their numbers. */
+  /** Drives as the BIOS sees them, those of a kind in the order of their numbers; absent: the bay's. */
   readonly drives?: readonly BiosDrive[];
   /** Told when the guest has read the keys it was sent; absent: nobody. */
   readonly keyReader?: KeyReader;
@@ -186,7 +187,8 @@ function attachDevices({ memory, irqchip, config, ports }: BoardParts, platform:
     irqs: {},
     needs: ports.debugConsole ? { line: ports.debugConsole } : {},
   });
-  const { drives = [] } = ports;
+  const bays = attachBiosDrives(memory, bay, storage.trays);
+  const drives = ports.drives ?? bays.drives;
   const boot = { order: config.bootOrder ?? BOOT_ORDER, menuMilliseconds: config.bootMenuMilliseconds ?? 0 };
   const traps = attachFirmware({ memory, irqchip, platform, rom, drives, boot });
 
@@ -209,6 +211,7 @@ function attachDevices({ memory, irqchip, config, ports }: BoardParts, platform:
       hostBridge,
       power,
       ...storage.devices,
+      ...bays.devices,
       clock,
       keyboard,
       dma,

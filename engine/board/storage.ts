@@ -27,6 +27,10 @@ export function attachStorage({ memory, irqchip, bus, bay }: StorageParts) {
   bus.plug(1, 1, controller.api.config);
   return {
     devices: [controller],
+    trays: {
+      locked: (drive: number) => controller.api.trayLocked(drive),
+      lock: (drive: number, locked: boolean) => controller.api.lockTray(drive, locked),
+    },
     askForTray: (drive: number): 'free' | 'locked' => {
       if (!controller.api.trayLocked(drive)) return 'free';
       controller.api.requestEject(drive);

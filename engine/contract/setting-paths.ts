@@ -10,7 +10,8 @@ export function mapPaths(settings: StoredSettings, at: (path: string) => string)
     : settings.serial;
   return {
     ...settings,
-    kernel: at(settings.kernel),
+    ...(settings.kernel !== undefined && { kernel: at(settings.kernel) }),
+    ...(settings.firmware !== undefined && { firmware: at(settings.firmware) }),
     modules: settings.modules.map(medium),
     disks: settings.disks.map(medium),
     cdroms: settings.cdroms.map(medium),

@@ -3,6 +3,7 @@
  */
 import { z } from 'zod';
 import { maximumRamBytes } from './errors.ts';
+import { firmwareSettings } from './firmware-settings.ts';
 import { storageSettings } from './storage-settings.ts';
 
 /** A name that is safe as a file name, a process title and a word of a command line: 1 to 48 characters, no leading dot or dash. */
@@ -38,7 +39,7 @@ export const maximumVcpus = 16;
 
 export const MachineSettings = z.strictObject({
   name: MachineName,
-  kernel: z.string().min(1),
+  ...firmwareSettings,
   /** Loaded beside the kernel: Linux takes one, its initial ramdisk; PVH and multiboot kernels are told `text` with each. */
   modules: z.array(z.strictObject({ file: z.string().min(1), text: z.string() })).default([]),
   append: z.string().max(2047, 'must be at most 2047 characters').default(''),

@@ -1,4 +1,6 @@
-/** Power-on of a machine that boots its kernel directly: images read, hardware reset, first vCPU in the state the protocol prescribes. */
+/**
+ * Power-on of a machine: with firmware, which the first vCPU starts in, or with a kernel, whose boot protocol says how it starts.
+ */
 
 import { REQUEST } from '../base/index.ts';
 import type { Board } from '../board/board.ts';
@@ -8,11 +10,22 @@ import type { KvmSegment, Machine } from '../hypervisor/index.ts';
 type BootFiles = Parameters<Board['boot']>[0];
 type BootState = ReturnType<Board['boot']>;
 
-/** Read what the settings name. `readFile` fails with `file-missing` and the like. */
-export function readBootFiles(settings: MachineSettings, readFile: (path: string, what: string) => Uint8Array): BootFiles {
+/** What a machine starts from: a kernel with what belongs to it, or firmware. */
+export type StartFiles = { readonly firmware: Uint8Array } | { readonly files: BootFiles };
+
+type ReadFile = (path: string, what: string) => Uint8Array;
+
+/** Read what the settings name, or the BIOS that is built in. `readFile` fails with `file-missing` and the like. */
+export function readStartFiles(settings: MachineSettings, builtIn: string, readFile: ReadFile): StartFiles {
+  const { kernel, firmware } = settings;
+  if (kernel !== undefined) return { files: kernelFiles(settings, kernel, readFile) };
+  return { firmware: readFile(firmware ?? builtIn, firmware === undefined ? 'built-in firmware' : 'firmware') };
+}
+
+function kernelFiles(settings: MachineSettings, kernel: string, readFile: ReadFile): BootFiles {
   const [first, ...others] = settings.modules.map(({ file, text }) => ({ text, bytes: readFile(file, 'initrd') }));
   return {
-    kernel: { name: settings.kernel, bytes: readFile(settings.kernel, 'kernel') },
+    kernel: { name: kernel, bytes: readFile(kernel, 'kernel') },
     ...(first && { initrd: { name: first.text, bytes: first.bytes } }),
     modules: others.map(({ text, bytes }) => ({ bytes, commandLine: text })),
     commandLine: settings.append,
@@ -22,14 +35,15 @@ export function readBootFiles(settings: MachineSettings, readFile: (path: string
 export interface PowerOnParts {
   readonly machine: Machine;
   readonly board: Board;
-  readonly files: BootFiles;
+  readonly start: StartFiles;
 }
 
 /** Under the machine lock, with every vCPU stopped. Throws what the board's `boot` throws; the machine is then in no defined state. */
-export function powerOn({ machine, board, files }: PowerOnParts): void {
+export function powerOn({ machine, board, start }: PowerOnParts): void {
+  board.loadFirmware('firmware' in start ? start.firmware : new Uint8Array(0));
   machine.reset();
   board.reset();
-  setFirstVcpu(machine, board.boot(files));
+  if ('files' in start) setFirstVcpu(machine, board.boot(start.files));
   // The vCPUs' own threads have views of their own: at their next run they look at everything anew.
   machine.requests.raise(-1, REQUEST.flushTlb);
 }

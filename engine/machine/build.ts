@@ -11,7 +11,7 @@ import { bareCapabilities, createBareMachine } from '../hypervisor/bare/index.ts
 import { type Capabilities, createObservation, type Machine, type Observation } from '../hypervisor/index.ts';
 import { createSoftwareMachine, softwareCapabilities } from '../hypervisor/software/index.ts';
 import { createMachineMemory, type MachineMemory } from '../memory/index.ts';
-import { powerOn, readBootFiles } from './boot.ts';
+import { powerOn, readStartFiles } from './boot.ts';
 import { createDeadlineKeeper, type DeadlineKeeper } from './deadline-keeper.ts';
 import { Gate } from './gate.ts';
 import type { IoMachine } from './io-thread.ts';
@@ -86,7 +86,14 @@ function build({ settings, memory: shared, interpreter, role }: ThreadPlan, port
   const board = createBoard({
     memory,
     irqchip: machine.irqchip,
-    config: { cpus, testDevices: debugExit, vga, drives: driveSpecs(settings) },
+    config: {
+      cpus,
+      testDevices: debugExit,
+      vga,
+      drives: driveSpecs(settings),
+      bootOrder: settings.boot.order,
+      bootMenuMilliseconds: settings.boot.menu ? BOOT_MENU_MILLISECONDS : 0,
+    },
     ports: {
       serial: [line, { send: () => undefined, onByte: () => undefined, ready: () => undefined }],
       calendar: ports.calendar,
@@ -101,9 +108,15 @@ function build({ settings, memory: shared, interpreter, role }: ThreadPlan, port
   return { memory, gate, rings, keeper, machine, line, keyReader, board };
 }
 
+/** How long the BIOS waits for F12 where a boot menu is wanted. */
+const BOOT_MENU_MILLISECONDS = 3000;
+
 /** Drives as the board wants them: what they are, not what is in them. */
 function driveSpecs(settings: MachineSettings) {
-  return drivePlan(settings).map((drive, d) => drive && { kind: drive.kind, serial: `RM-${String(d).padStart(8, '0')}` });
+  return drivePlan(settings).map((drive, d) => {
+    const title = drive?.medium?.file.split(/[/\\]/).at(-1) ?? drive?.name ?? '';
+    return drive && { kind: drive.kind, serial: `RM-${String(d).padStart(8, '0')}`, title };
+  });
 }
 
 /** The I/O thread's machine. */
@@ -120,8 +133,8 @@ export function buildIoMachine(plan: ThreadPlan, ports: ThreadPorts): IoMachine 
     serveDrives: (events) => createDriveServer({ memory, bay: board.bay, work: deviceWork, ...events }),
     askForTray: (drive) => memory.lock.run(() => board.askForTray(drive)),
     boot: (readFile) => {
-      const files = readBootFiles(plan.settings, readFile);
-      memory.lock.run(() => powerOn({ machine, board, files }));
+      const start = readStartFiles(plan.settings, plan.builtInFirmware, readFile);
+      memory.lock.run(() => powerOn({ machine, board, start }));
     },
     pressPowerButton: () => deviceWork(() => board.pressPowerButton()),
     pressSleepButton: () => deviceWork(() => board.pressSleepButton()),

@@ -15,6 +15,8 @@ export interface ThreadPlan {
   readonly clockOrigin: bigint;
   /** Generated code of the processor, which only the back end knows. */
   readonly interpreter: BareOptions['interpreter'];
+  /** Path of the BIOS that a machine without a kernel starts with. */
+  readonly builtInFirmware: string;
   readonly role: { readonly kind: 'io' } | { readonly kind: 'vcpus'; readonly vcpus: readonly number[] };
 }
 

@@ -1,6 +1,7 @@
 /** The options of `rootmode run`, as typed, checked and turned into the settings of a machine. */
 import { resolve } from 'node:path';
 import { EngineError, maximumRamBytes } from '../contract/errors.ts';
+import { bootKinds } from '../contract/firmware-settings.ts';
 import type { StoredSettings } from '../contract/machine-file.ts';
 import { firstProblem, printable } from '../contract/serve.ts';
 import { mapPaths } from '../contract/setting-paths.ts';
@@ -18,7 +19,9 @@ import { checkOutputFile } from '../host/streams.ts';
 import { driveSettings } from './drive-settings.ts';
 
 export interface RunWords {
-  readonly kernel: string;
+  readonly kernel?: string | undefined;
+  readonly firmware?: string | undefined;
+  readonly boot?: string | undefined;
   readonly initrd?: string | undefined;
   readonly append?: string | undefined;
   readonly memory: string;
@@ -49,7 +52,9 @@ export interface RunWords {
 export function runSettings(words: RunWords): MachineSettings {
   const input: MachineSettingsInput = {
     name: words.name ?? `machine-${words.processId}`,
-    kernel: words.kernel,
+    ...(words.kernel !== undefined && { kernel: words.kernel }),
+    ...(words.firmware !== undefined && { firmware: words.firmware }),
+    ...(words.boot !== undefined && { boot: bootWords(words.boot) }),
     modules: words.initrd === undefined ? [] : moduleWords(words.initrd),
     append: words.append ?? '',
     memoryKiB: memoryKiB(words.memory),
@@ -75,7 +80,7 @@ export function runSettings(words: RunWords): MachineSettings {
     refuse(`--${option}`, value, firstProblem(parsed.error).replace(`${option}: `, ''));
   }
   const ramBytes = parsed.data.memoryKiB * 1024;
-  checkImage('kernel', words.kernel, ramBytes);
+  checkStart(words, ramBytes);
   for (const { file } of parsed.data.modules) checkImage('initrd', file, ramBytes);
   if (words.serial.startsWith('file:')) checkOutputFile(words.serial.slice('file:'.length), 'serial file');
   return parsed.data;
@@ -85,6 +90,33 @@ export function runSettings(words: RunWords): MachineSettings {
 export function storedSettings(words: RunWords): StoredSettings {
   const { name: _name, ...settings } = runSettings(words);
   return mapPaths(settings, (path) => resolve(path));
+}
+
+/** A kernel and firmware exclude each other, and what belongs to a kernel needs one. */
+function checkStart({ kernel, firmware, initrd, append }: RunWords, ramBytes: number): void {
+  if (kernel !== undefined) {
+    if (firmware !== undefined) refuse('--firmware', firmware, 'starts a machine without --kernel; leave one of the two out');
+    checkImage('kernel', kernel, ramBytes);
+    return;
+  }
+  if (initrd !== undefined) refuse('--initrd', initrd, 'belongs to a kernel; name one with --kernel');
+  if (append !== undefined) refuse('--append', append, 'belongs to a kernel; name one with --kernel');
+  if (firmware !== undefined) checkRegularFile(firmware, 'firmware');
+}
+
+/** `order=cdrom+disk,menu=on`: either part, in any order. */
+function bootWords(text: string): MachineSettings['boot'] {
+  let order: MachineSettings['boot']['order'] = [...bootKinds];
+  let menu = false;
+  for (const part of text.split(',')) {
+    const [key, value = ''] = part.split('=', 2);
+    const kinds = value.split('+');
+    if (key === 'order' && kinds.every((kind): kind is (typeof bootKinds)[number] => bootKinds.some((one) => one === kind)))
+      order = [...new Set(kinds as (typeof bootKinds)[number][])];
+    else if (key === 'menu' && (value === 'on' || value === 'off')) menu = value === 'on';
+    else refuse('--boot', text, 'must be order=KIND+KIND... of disk, floppy and cdrom, menu=on or menu=off, separated by commas');
+  }
+  return { order, menu };
 }
 
 /**

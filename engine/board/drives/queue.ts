@@ -17,6 +17,8 @@ import type { MachineMemory } from '../../memory/index.ts';
 export interface DriveSpec {
   readonly kind: DriveLine['kind'];
   readonly serial: string;
+  /** What a person calls it; the serial number when absent. */
+  readonly title?: string;
 }
 
 const OPS = ['read', 'write', 'flush', 'discard', 'verify'] as const;
@@ -127,6 +129,7 @@ export class DriveLane {
 export class Drive {
   readonly kind: DriveLine['kind'];
   readonly serial: string;
+  readonly title: string;
   /** The controller's place and the BIOS's. */
   readonly lanes: readonly [DriveLane, DriveLane];
   readonly #words: Int32Array;
@@ -136,6 +139,7 @@ export class Drive {
   constructor(memory: MachineMemory, spec: DriveSpec, { name, doorbell }: { readonly name: string; doorbell(): void }) {
     this.kind = spec.kind;
     this.serial = spec.serial;
+    this.title = spec.title ?? spec.serial;
     this.#doorbell = doorbell;
     const { arena, views } = memory;
     const at = arena.take(`${name}.medium`, MEDIUM_BYTES, 64);

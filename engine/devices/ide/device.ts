@@ -77,6 +77,9 @@ export const ide = defineDevice({
         config,
         /** The guest has locked the tray of drive 0 to 3: it is asked to let go instead. */
         trayLocked: (drive: number) => state.trayLocked[drive] !== 0,
+        lockTray: (drive: number, locked: boolean) => {
+          state.trayLocked[drive] = locked ? 1 : 0;
+        },
         requestEject: (drive: number) => channels[drive >>> 1]?.requestEject(drive & 1),
       },
     };

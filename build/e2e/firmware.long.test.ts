@@ -1,0 +1,57 @@
+/** The built-in BIOS on the built program: drives that start, drives that do not, and what is said of them. */
+import { copyFileSync, existsSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { root } from '../tasks/run.ts';
+import { type Bench, createBench, notBuilt } from './session.ts';
+
+const SECTOR = join(root, 'assets/guests/bootsec.bin');
+
+let bench: Bench;
+let folder: string;
+let disk: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'rootmode-firmware-'));
+  disk = join(folder, 'disk.img');
+  copyFileSync(SECTOR, disk);
+  truncateSync(disk, 1 << 20);
+  writeFileSync(join(folder, 'empty.img'), new Uint8Array(1 << 20));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+beforeEach(() => {
+  bench = createBench();
+});
+afterEach(() => bench.close());
+
+describe.skipIf(notBuilt !== undefined)(`the BIOS${notBuilt === undefined ? '' : ` (skipped: ${notBuilt})`}`, () => {
+  it('boots the first sector of a disk, which powers off', async () => {
+    const { status, out, err } = await bench.run('run', '--disk', disk, '--memory', '16');
+    expect({ status, out, err }).toEqual({ status: 0, out: 'Rootmode BIOS\r\nHello from a boot sector.\r\n', err: '' });
+  });
+
+  it('tries the next drive when one has nothing to start, and obeys the order', async () => {
+    const drives = ['--disk', join(folder, 'empty.img'), '--disk', disk, '--cdrom', 'none', '--memory', '16'];
+    const { status, out } = await bench.run('run', ...drives, '--boot', 'order=cdrom+disk');
+    expect(status).toBe(0);
+    expect(out).toContain('Hello from a boot sector.');
+  });
+
+  it('says of each drive why it was not started', async () => {
+    const session = bench.start(['run', '--disk', join(folder, 'empty.img'), '--cdrom', 'none', '--memory', '16']);
+    await session.see('Nothing to boot from.');
+    await session.see('Disk 1 (empty.img) has no boot signature in its first sector.');
+    await session.see('CD 1 (cdrom) has no medium in it.');
+    session.kill('SIGINT');
+    expect((await session.ended).status).toBe(130);
+  });
+
+  it('boots Linux from an El Torito CD by ISOLINUX where one is named by ROOTMODE_TEST_ISO', async (ctx) => {
+    const iso = process.env.ROOTMODE_TEST_ISO;
+    if (iso === undefined || !existsSync(iso)) return ctx.skip('ROOTMODE_TEST_ISO names no CD image');
+    const session = bench.start(['run', '--cdrom', iso, '--memory', '512']);
+    await session.see('ISOLINUX');
+    await session.see('@DONE', 120_000);
+    return undefined;
+  });
+});
