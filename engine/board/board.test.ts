@@ -304,7 +304,7 @@ describe('state', () => {
     disturb(m);
     const saved = m.board.save();
     const attempts: Parameters<Board['restore']>[0][] = [
-      { ...saved, hpet: [] },
+      { ...saved, 'no-such-device': [] },
       { ...saved, rtc: [[1, 999]] },
       { ...saved, 'pc-testdev': [] },
     ];

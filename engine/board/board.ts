@@ -35,6 +35,7 @@ import type { InspectedMember, SavedState } from '../state/index.ts';
 import { attachDisplay, type Display } from './display.ts';
 import { attachBiosDrives } from './drives/bios.ts';
 import { createDriveBay, type DriveBay, type DriveSpec } from './drives/queue.ts';
+import { attachEventTimers, HPET, sharedClockLine } from './event-timers.ts';
 import { attachFirmware } from './firmware.ts';
 import { addShadowWindow, mapRam, mapShadow } from './guest-memory.ts';
 import type { BoardKeyboard } from './keyboard.ts';
@@ -160,13 +161,15 @@ function attachDevices({ memory, irqchip, config, ports }: BoardParts, platform:
   const bay = createDriveBay(memory, config.drives ?? []);
   const storage = attachStorage({ memory, irqchip, bus, bay });
 
-  const clock = mc146818.attach(memory, { name: 'rtc', at: { regs: 0x70 }, irqs: { intr: line(RTC_IRQ) }, needs: { calendar } });
+  const clockLine = sharedClockLine(line(RTC_IRQ));
+  const clock = mc146818.attach(memory, { name: 'rtc', at: { regs: 0x70 }, irqs: { intr: clockLine.line }, needs: { calendar } });
   const keyboard = i8042.attach(memory, {
     name: 'i8042',
     at: { data: 0x60, control: 0x64, port92: 0x92 },
     irqs: { keyboard: line(KEYBOARD_IRQ), mouse: line(MOUSE_IRQ) },
     needs: { a20: { set: (open) => memory.slots.setA20(open) }, signals, ...(ports.keyReader && { reader: ports.keyReader }) },
   });
+  const eventTimers = attachEventTimers(memory, irqchip, clockLine);
   const dma = i8237.attach(memory, { name: 'i8237', at: { low: 0x00, high: 0xc0, pages: 0x80 }, irqs: {} });
   const fpu = fpuError.attach(memory, { name: 'fpu-error', at: { regs: 0xf0 }, irqs: { intr: line(FPU_IRQ) } });
   irqchip.ferr = () => fpu.api.error();
@@ -214,6 +217,7 @@ function attachDevices({ memory, irqchip, config, ports }: BoardParts, platform:
       ...bays.devices,
       clock,
       keyboard,
+      eventTimers,
       dma,
       fpu,
       ...serial,
@@ -248,6 +252,7 @@ export function createBoard(parts: BoardParts): Board {
     ramBytes: memory.map.ramBytes,
     serial,
     display: config.vga === 'std',
+    hpet: HPET,
     ...(config.uuid && { uuid: config.uuid }),
   });
   const rom = createRom(memory);

@@ -14,6 +14,8 @@ export interface Platform {
   /** Base port of the PIIX4 power-management block (64 ports). */
   readonly pmBase: number;
   readonly serial: readonly { readonly port: number; readonly irq: number }[];
+  /** The page of the HPET; absent: there is none. */
+  readonly hpet?: { readonly address: number; readonly id: number };
   /** Whether there is a VGA, which the firmware leaves in its 80-column text mode. */
   readonly display: boolean;
   /** 16 bytes, or all zero for a machine without identity. */

@@ -123,6 +123,12 @@ function madt(platform: Platform): Uint8Array {
   );
 }
 
+/** HPET (IA-PC HPET 1.0a, 3.2.4): the first and only block, at a memory address. */
+function hpetTable({ address, id }: NonNullable<Platform['hpet']>): Uint8Array {
+  const memory = join(u8(0), u8(64), u8(0), u8(0), u64(address));
+  return table('HPET', 1, u32(id), memory, u8(0), u16(0x80), u8(0));
+}
+
 /** RSDP of revision 2 (5.2.5.3) with both checksums. */
 function rsdp(rsdt: number, xsdt: number): Uint8Array {
   const bytes = join(ascii('RSD PTR '), u8(0), ascii(OEM_ID, 6), u8(2), u32(rsdt), u32(36), u64(xsdt), u8(0), new Uint8Array(3));
@@ -155,6 +161,7 @@ export function placeAcpiTables(platform: Platform, start: number): PlacedTables
   const facsAt = place(facs());
   const dsdtAt = place(table('DSDT', 2, dsdtBody(platform)));
   const tables = [place(fadt(platform, facsAt, dsdtAt)), place(madt(platform))];
+  if (platform.hpet) tables.push(place(hpetTable(platform.hpet)));
   const rsdtAt = place(table('RSDT', 1, ...tables.map(u32)));
   const xsdtAt = place(table('XSDT', 1, ...tables.map(u64)));
   pieces.unshift({ gpa: rsdpAt, bytes: rsdp(rsdtAt, xsdtAt) });

@@ -38,6 +38,8 @@ export class Irqchip {
   readonly routes: Routes;
   /** FERR# of the first processor goes active; set by the board. Under the machine lock. */
   ferr: () => void = () => undefined;
+  /** Whether another timer has the interval timer's interrupt (HPET, legacy replacement); set by the board. */
+  pitReplaced: () => boolean = () => false;
   readonly #host: IrqchipHost;
   #sources = new Map<number, number>();
 
@@ -66,7 +68,7 @@ export class Irqchip {
       },
       msi: (address, data) => this.sendMsi(address, data),
     });
-    this.pit = createPit(machine, (active) => this.routes.setLine(0, active, PIT_SOURCE));
+    this.pit = createPit(machine, (active) => this.routes.setLine(0, active && !this.pitReplaced(), PIT_SOURCE));
   }
 
   // The devices' side, under the machine lock.
@@ -83,6 +85,11 @@ export class Irqchip {
   pulse(gsi: number): void {
     this.routes.setLine(gsi, true, EVENT_SOURCE);
     this.routes.setLine(gsi, false, EVENT_SOURCE);
+  }
+
+  /** The interval timer lets go of its line: another has it now. */
+  releasePit(): void {
+    this.routes.setLine(0, false, PIT_SOURCE);
   }
 
   /** A message-signalled interrupt (SDM 10.11). False when nobody accepts it, or the address is not an interrupt address. */
