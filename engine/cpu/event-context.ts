@@ -123,7 +123,9 @@ export abstract class EventContext extends InstructionContext {
     Atomics.and(i32, this.requestWord, ~REQUEST.interrupt);
     const vector = host.acknowledgeInterrupt(index);
     if (host.interruptPending(index)) Atomics.or(i32, this.requestWord, REQUEST.interrupt);
-    if (vector >= 0 && !this.deliverQuickly(vector, 0)) deliverEvent(this, { vector, kind: 'interrupt' });
+    if (vector < 0) return;
+    if (this.deliverQuickly(vector, 0)) wake(s);
+    else deliverEvent(this, { vector, kind: 'interrupt' });
   }
 
   /** Did something exit to the monitor? Then `run` returns. */
