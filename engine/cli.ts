@@ -7,6 +7,7 @@ import { Command, CommanderError, Option } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
 import { EngineError } from './base/errors.ts';
 import type { MachineSettings } from './contract/settings.ts';
+import { describeImage } from './image-words.ts';
 import { describeWatching, watchVerbs } from './watch-verbs.ts';
 
 /** Exit status of every refusal: the command was not carried out, and nothing was left behind. */
@@ -85,6 +86,8 @@ function describe(finish: (status: number) => void): Command {
     .description('show the registers of a running machine')
     .argument('<name>', 'name of the machine')
     .action(async (name: string) => finish(await regs(name)));
+
+  describeImage(program, { finish, write: (text) => write(process.stdout, text) });
 
   describeWatching(program, {
     finish,

@@ -12,7 +12,8 @@ export interface MemoryStorage extends Storage {
 }
 
 export function memoryStorage(content: Uint8Array | number, { path = 'memory', readonly = false } = {}): MemoryStorage {
-  let bytes = typeof content === 'number' ? new Uint8Array(content) : content.slice();
+  let room = typeof content === 'number' ? new Uint8Array(content) : content.slice();
+  let bytes = room;
   let flushes = 0;
   const check = (at: number, count: number, self: MemoryStorage) => {
     if (self.bad !== undefined && at <= self.bad && self.bad < at + count)
@@ -49,9 +50,13 @@ export function memoryStorage(content: Uint8Array | number, { path = 'memory', r
     },
     flush: () => void flushes++,
     resize: (size) => {
-      const next = new Uint8Array(size);
-      next.set(bytes.subarray(0, size));
-      bytes = next;
+      if (size < bytes.length) room.fill(0, size);
+      if (size > room.length) {
+        const larger = new Uint8Array(Math.max(size, 2 * room.length));
+        larger.set(bytes);
+        room = larger;
+      }
+      bytes = room.subarray(0, size);
     },
     punch: (at, count) => {
       bytes.fill(0, at, Math.min(bytes.length, at + count));

@@ -1,0 +1,80 @@
+/** The words of `rootmode image`; carried out in image-verbs.ts, which is loaded when one of them is asked for. */
+import { Command } from 'commander';
+import type { FormatWords, Outcome, SnapshotWords } from './image-verbs.ts';
+
+export interface ImageWordsParts {
+  finish(status: number): void;
+  write(text: string): Promise<unknown>;
+}
+
+/** `rootmode image VERB`. */
+export function describeImage(program: Command, { finish, write }: ImageWordsParts): void {
+  const image = program.command('image').description('make, look at, check and change disk images');
+  const verbs = () => import('./image-verbs.ts');
+  const say = async ({ text, status }: Outcome): Promise<void> => {
+    await write(text);
+    finish(status);
+  };
+  const made = (command: Command): Command =>
+    command
+      .option('--format <format>', 'qcow2 or raw', 'qcow2')
+      .option('--format-version <number>', 'version of qcow2: 3 or 2', '3')
+      .option('--cluster-size <size>', 'clusters of qcow2: 512 to 2M, a power of two', '64K')
+      .option('--compression <method>', 'of qcow2: zlib or zstd', 'zlib')
+      .option('--lazy-refcounts', 'qcow2 counts references at the end; faster, slower after a crash');
+  const verb = (name: string, description: string): Command => {
+    const command = new Command(name).description(description).exitOverride().helpOption('-h, --help', 'show this help');
+    command.configureOutput({ writeErr: () => undefined, outputError: () => undefined });
+    image.addCommand(command);
+    return command;
+  };
+
+  made(verb('create', 'make an image; its size is that of the backing file when none is said'))
+    .argument('<file>', 'the image')
+    .argument('[size]', 'size of the disk, such as 20G')
+    .option('--backing <file>', 'backing file, as the image is to name it: a relative name starts at the folder of the image')
+    .option('--backing-format <format>', 'its format: qcow2 or raw')
+    .action(async (file: string, size: string | undefined, words: FormatWords) => say((await verbs()).create(file, size, words)));
+  verb('info', 'show what an image is')
+    .argument('<file>', 'the image')
+    .option('--json', 'as JSON')
+    .action(async (file: string, words: { json?: boolean }) => say((await verbs()).info(file, words)));
+  verb('check', 'look for errors (exit status 1) and leaks (exit status 3) in a qcow2 image that is not in use')
+    .argument('<file>', 'the image')
+    .option('--repair <what>', 'leaks or all')
+    .action(async (file: string, words: { repair?: string }) => say((await verbs()).check(file, words)));
+  made(verb('convert', 'copy a disk into a new image'))
+    .argument('<source>', 'the image to read')
+    .argument('<target>', 'the image to make; an existing file is replaced')
+    .option('--source-format <format>', 'format of the source: qcow2 or raw; found out when not said')
+    .option('--compress', 'compress clusters of qcow2')
+    .action(async (source: string, target: string, words: FormatWords) =>
+      say(await (await verbs()).convert(source, target, words)),
+    );
+  verb('resize', 'make the disk of an image larger or smaller')
+    .argument('<file>', 'the image')
+    .argument('<size>', 'new size, such as 20G or +5G')
+    .option('--shrink', 'smaller is meant, and what lies behind may be lost')
+    .option('--format <format>', 'qcow2 or raw; found out when not said')
+    .action(async (file: string, size: string, words: { shrink?: boolean; format?: string }) =>
+      say((await verbs()).resize(file, size, words)),
+    );
+  verb('snapshot', 'show, make, go back to or delete snapshots inside a qcow2 image')
+    .argument('<file>', 'the image')
+    .option('--list', 'show them')
+    .option('--create <name>', 'make one of the disk as it is')
+    .option('--apply <name>', 'the disk becomes what it was')
+    .option('--delete <name>', 'give it up')
+    .action(async (file: string, words: SnapshotWords) => say((await verbs()).snapshot(file, words)));
+  verb('rebase', 'put a qcow2 image onto another backing file, with the same content')
+    .argument('<file>', 'the image')
+    .requiredOption('--backing <file>', 'the new backing file as the image is to name it; empty for none')
+    .option('--backing-format <format>', 'its format: qcow2 or raw')
+    .option('--unsafe', 'only change the name: the content is the same, or is to be another')
+    .action(async (file: string, words: { backing: string; backingFormat?: string; unsafe?: boolean }) =>
+      say(await (await verbs()).rebase(file, words)),
+    );
+  verb('commit', 'write what an image has of its own into its backing file')
+    .argument('<file>', 'the image')
+    .action(async (file: string) => say(await (await verbs()).commit(file)));
+}
