@@ -30,6 +30,8 @@ interface RunOptions {
   readonly cdrom?: readonly string[];
   readonly floppy?: readonly string[];
   readonly name?: string;
+  readonly serial2?: string;
+  readonly parallel?: string;
   readonly vga?: string;
   readonly keyboardLayout?: string;
   readonly rtc?: string;
@@ -131,6 +133,8 @@ function machineOptions(command: Command, serial: string): Command {
     .option('--disk <file[,option...]>', 'disk image; options: format=raw|qcow2, bus=ide, readonly, snapshot', collect)
     .option('--cdrom <file>', 'CD or DVD image; `none` for an empty drive', collect)
     .option('--floppy <file[,readonly]>', 'floppy image; `none` for an empty drive', collect)
+    .option('--serial2 <where>', 'what COM2 sends: file:PATH or none', 'none')
+    .option('--parallel <where>', 'what the printer port sends: file:PATH or none', 'none')
     .option('--no-reboot', 'end instead of resetting; after a triple fault with status 1 and a report')
     .addOption(new Option('--debug-exit', 'a debug exit port at 0xf4: writing V ends with status (V << 1) | 1'));
 }

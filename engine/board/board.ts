@@ -15,6 +15,7 @@ import { keyNumber } from '../devices/i8042/keys.ts';
 import { i8237 } from '../devices/i8237/device.ts';
 import { isaDebugExit } from '../devices/isa-debug-exit/device.ts';
 import { mc146818 } from '../devices/mc146818/device.ts';
+import { parallel } from '../devices/parallel/device.ts';
 import { pcTestdev } from '../devices/pc-testdev/device.ts';
 import { PciBus } from '../devices/pci/bus.ts';
 import { pciTestdev } from '../devices/pci-testdev/device.ts';
@@ -42,6 +43,7 @@ import type { BoardKeyboard } from './keyboard.ts';
 import { initializeHardware } from './power-on.ts';
 import { createRom, type RomPlace } from './rom.ts';
 import { attachStorage } from './storage.ts';
+import { startTextMode } from './text-mode.ts';
 
 /** Where serial ports stand on every PC. */
 const SERIAL = [
@@ -54,6 +56,7 @@ const RTC_IRQ = 8;
 const KEYBOARD_IRQ = 1;
 const MOUSE_IRQ = 12;
 const SCI = 9;
+const PRINTER_IRQ = 7;
 const ISA_LINES = 16;
 const BOOT_ORDER = ['disk', 'floppy', 'cdrom'] as const;
 
@@ -77,6 +80,8 @@ export interface BoardConfig {
 export interface BoardPorts {
   /** COM1 to COM4; as many serial ports as there are entries, 1 to 4. */
   readonly serial: readonly ByteLine[];
+  /** The printer port; absent: bytes go nowhere. */
+  readonly parallel?: ByteLine;
   /** Port E9h; absent: bytes go nowhere. */
   readonly debugConsole?: ByteLine;
   readonly signals: MachineSignals;
@@ -113,8 +118,11 @@ export interface Board {
   loadFirmware(bytes: Uint8Array): void;
   /** Power-on of memory map and devices. vCPUs are stopped; the interrupt controllers are reset before. */
   reset(): void;
-  /** After `reset`: bring the hardware into the state firmware leaves and load a kernel. Throws what `bootDirectly` throws. */
-  boot(files: BootFiles): BootState;
+  /**
+   * After `reset`: bring the hardware into the state firmware leaves and load a kernel; `bios` is the built-in
+   * one, for its font. Throws what `bootDirectly` throws.
+   */
+  boot(files: BootFiles, bios?: Uint8Array): BootState;
   pressPowerButton(): void;
   /** A screen for this thread, which belongs to one thread of the machine at a time; undefined without a display adapter. */
   createScreen(): Screen | undefined;
@@ -182,6 +190,12 @@ function attachDevices({ memory, irqchip, config, ports }: BoardParts, platform:
       needs: end ? { line: end } : {},
     });
   });
+  const printer = parallel.attach(memory, {
+    name: 'lpt1',
+    at: { regs: 0x378 },
+    irqs: { intr: line(PRINTER_IRQ) },
+    needs: ports.parallel ? { line: ports.parallel } : {},
+  });
   const content = fwCfgItems({ cpus: config.cpus, ramBytes: memory.map.ramBytes, ...(config.uuid && { uuid: config.uuid }) });
   const facts = fwCfg.attach(memory, { name: 'fw-cfg', at: { regs: 0x510 }, irqs: {}, needs: { content } });
   const console = debugcon.attach(memory, {
@@ -221,6 +235,7 @@ function attachDevices({ memory, irqchip, config, ports }: BoardParts, platform:
       dma,
       fpu,
       ...serial,
+      printer,
       facts,
       console,
       ...(display ? [display.device] : []),
@@ -271,8 +286,9 @@ export function createBoard(parts: BoardParts): Board {
       rom.map();
       for (const device of devices) device.reset();
     },
-    boot: (files) => {
+    boot: (files, bios = new Uint8Array(0)) => {
       initializeHardware(memory, irqchip, platform);
+      if (platform.display) startTextMode(memory, bios);
       const registers = bootDirectly(files, { platform, memory: { write: (gpa, bytes) => memory.dma.write(gpa, bytes) } });
       return { registers, msrs: firmwareMsrs() };
     },

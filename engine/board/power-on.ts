@@ -6,7 +6,6 @@ import type { Platform } from '../firmware/platform.ts';
 import { highRam, lowRam } from '../firmware/platform.ts';
 import type { Irqchip } from '../hypervisor/index.ts';
 import type { AccessSize, MachineMemory } from '../memory/index.ts';
-import { startTextMode } from './text-mode.ts';
 
 /** ISA interrupts that PIRQA to PIRQD are routed to. */
 const ROUTES = [10, 10, 11, 11] as const;
@@ -172,6 +171,5 @@ export function initializeHardware(memory: MachineMemory, irqchip: Irqchip, plat
   routeInterrupts(bus);
   startController(bus);
   fillCmos(bus, platform);
-  if (platform.display) startTextMode(memory, new Uint8Array(4096));
   connectFirstApic(irqchip, platform.localApicAddress);
 }

@@ -5,9 +5,8 @@ import type { StoredSettings } from './machine-file.ts';
 export function mapPaths(settings: StoredSettings, at: (path: string) => string): StoredSettings {
   const medium = <M extends { readonly file?: string | undefined }>(one: M): M =>
     one.file === undefined ? one : { ...one, file: at(one.file) };
-  const serial = settings.serial.startsWith('file:')
-    ? (`file:${at(settings.serial.slice('file:'.length))}` as const)
-    : settings.serial;
+  const target = <T extends string>(one: T): T =>
+    one.startsWith('file:') ? (`file:${at(one.slice('file:'.length))}` as T) : one;
   return {
     ...settings,
     ...(settings.kernel !== undefined && { kernel: at(settings.kernel) }),
@@ -16,6 +15,8 @@ export function mapPaths(settings: StoredSettings, at: (path: string) => string)
     disks: settings.disks.map(medium),
     cdroms: settings.cdroms.map(medium),
     floppies: settings.floppies.map(medium),
-    serial,
+    serial: target(settings.serial),
+    serial2: target(settings.serial2),
+    parallel: target(settings.parallel),
   };
 }

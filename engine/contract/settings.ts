@@ -27,6 +27,8 @@ const MemoryKiB = z
 /** `console`: kept by the engine for whoever connects to its socket. */
 const SerialTarget = z.union([z.enum(['stdio', 'console', 'none']), z.templateLiteral(['file:', z.string().min(1)])]);
 
+const OutputTarget = z.union([z.literal('none'), z.templateLiteral(['file:', z.string().min(1)])]);
+
 export const cpuModels = ['x86-64-v2', 'qemu64', 'x86-64-v2-vmx'] as const;
 export const accelerators = ['bare', 'software'] as const;
 
@@ -52,6 +54,9 @@ export const MachineSettings = z.strictObject({
   /** Hot code becomes WebAssembly (`on`), everything does at once (`force`, for tests), or nothing does. */
   jit: z.enum(['off', 'on', 'force']).default('off'),
   serial: SerialTarget.default('stdio'),
+  /** Where COM2 and the printer port write to. */
+  serial2: OutputTarget.default('none'),
+  parallel: OutputTarget.default('none'),
   ...storageSettings,
   /** The display adapter. */
   vga: z.enum(displayAdapters).default('std'),

@@ -11,15 +11,17 @@ type BootFiles = Parameters<Board['boot']>[0];
 type BootState = ReturnType<Board['boot']>;
 
 /** What a machine starts from: a kernel with what belongs to it, or firmware. */
-export type StartFiles = { readonly firmware: Uint8Array } | { readonly files: BootFiles };
+export type StartFiles = { readonly firmware: Uint8Array } | { readonly files: BootFiles; readonly bios: Uint8Array };
 
 type ReadFile = (path: string, what: string) => Uint8Array;
 
 /** Read what the settings name, or the BIOS that is built in. `readFile` fails with `file-missing` and the like. */
 export function readStartFiles(settings: MachineSettings, builtIn: string, readFile: ReadFile): StartFiles {
   const { kernel, firmware } = settings;
-  if (kernel !== undefined) return { files: kernelFiles(settings, kernel, readFile) };
-  return { firmware: readFile(firmware ?? builtIn, firmware === undefined ? 'built-in firmware' : 'firmware') };
+  const bios = () => readFile(builtIn, 'built-in firmware');
+  // A kernel that starts by itself finds the screen as the BIOS leaves it, with its characters.
+  if (kernel !== undefined) return { files: kernelFiles(settings, kernel, readFile), bios: bios() };
+  return { firmware: firmware === undefined ? bios() : readFile(firmware, 'firmware') };
 }
 
 function kernelFiles(settings: MachineSettings, kernel: string, readFile: ReadFile): BootFiles {
@@ -43,7 +45,7 @@ export function powerOn({ machine, board, start }: PowerOnParts): void {
   board.loadFirmware('firmware' in start ? start.firmware : new Uint8Array(0));
   machine.reset();
   board.reset();
-  if ('files' in start) setFirstVcpu(machine, board.boot(start.files));
+  if ('files' in start) setFirstVcpu(machine, board.boot(start.files, start.bios));
   // The vCPUs' own threads have views of their own: at their next run they look at everything anew.
   machine.requests.raise(-1, REQUEST.flushTlb);
 }

@@ -18,7 +18,14 @@ import type { IoMachine } from './io-thread.ts';
 import { type KeyReaderWord, takeKeyReader } from './key-feeder.ts';
 import type { MachineEvent, ThreadPlan } from './messages.ts';
 import { runnableOf } from './runnable.ts';
-import { createSerialLine, type SerialLine, type SerialRings, takeSerialRings } from './serial-line.ts';
+import {
+  createOutputLine,
+  createSerialLine,
+  type SerialLine,
+  type SerialRings,
+  takeOutputRing,
+  takeSerialRings,
+} from './serial-line.ts';
 import type { VcpuThreadOptions } from './vcpu-thread.ts';
 
 /** What a thread gives its view of the machine. */
@@ -55,6 +62,7 @@ interface Parts {
   readonly keeper: DeadlineKeeper;
   readonly machine: Machine;
   readonly line: SerialLine;
+  readonly outputs: IoMachine['outputs'];
   readonly keyReader: KeyReaderWord;
   readonly board: Board;
 }
@@ -66,6 +74,7 @@ function build({ settings, memory: shared, interpreter, role }: ThreadPlan, port
   const observation = createObservation(memory, capabilitiesOf(settings).vmcsFields);
   const rings = takeSerialRings(memory);
   const line = createSerialLine(rings);
+  const outputs = { serial2: takeOutputRing(memory, 'serial2.output'), parallel: takeOutputRing(memory, 'parallel.output') };
   const keyReader = takeKeyReader(memory);
   const keeperPlace = memory.arena.take('deadline-keeper', 8, 64);
   const create = accel === 'software' ? createSoftwareMachine : createBareMachine;
@@ -95,7 +104,8 @@ function build({ settings, memory: shared, interpreter, role }: ThreadPlan, port
       bootMenuMilliseconds: settings.boot.menu ? BOOT_MENU_MILLISECONDS : 0,
     },
     ports: {
-      serial: [line, { send: () => undefined, onByte: () => undefined, ready: () => undefined }],
+      serial: [line, createOutputLine(outputs.serial2)],
+      parallel: createOutputLine(outputs.parallel),
       calendar: ports.calendar,
       keyReader,
       signals: {
@@ -105,7 +115,7 @@ function build({ settings, memory: shared, interpreter, role }: ThreadPlan, port
       },
     },
   });
-  return { memory, gate, rings, keeper, machine, line, keyReader, board };
+  return { memory, gate, rings, keeper, machine, line, outputs, keyReader, board };
 }
 
 /** How long the BIOS waits for F12 where a boot menu is wanted. */
@@ -121,7 +131,7 @@ function driveSpecs(settings: MachineSettings) {
 
 /** The I/O thread's machine. */
 export function buildIoMachine(plan: ThreadPlan, ports: ThreadPorts): IoMachine {
-  const { memory, rings, keeper, machine, line, keyReader, board } = build(plan, ports);
+  const { memory, rings, keeper, machine, line, outputs, keyReader, board } = build(plan, ports);
   const deviceWork = <T>(work: () => T): T => {
     const result = memory.lock.run(work);
     keeper.nudge();
@@ -142,6 +152,7 @@ export function buildIoMachine(plan: ThreadPlan, ports: ThreadPorts): IoMachine 
       key: (name, down) => deviceWork(() => board.keyboard.key(name, down)),
       keysRead: () => memory.lock.run(() => board.keyboard.keysRead()),
     },
+    outputs,
     keyReader,
     createScreen: () => board.createScreen(),
     deliverInput: () => deviceWork(() => line.ready()),

@@ -8,7 +8,7 @@ import { runIoThread } from './io-thread.ts';
 import { takeKeyReader } from './key-feeder.ts';
 import type { FromIo, ThreadPlan, ToIo } from './messages.ts';
 import type { ByteSink } from './ports.ts';
-import { createSerialLine, takeSerialRings } from './serial-line.ts';
+import { createSerialLine, takeOutputRing, takeSerialRings } from './serial-line.ts';
 
 interface Given {
   readonly serial?: string;
@@ -56,6 +56,7 @@ function start({ serial = 'stdio', room = 16, sink, boot }: Given = {}) {
       pressSleepButton: () => received.push(-2),
       keyboard: { key: () => true, keysRead: () => true },
       keyReader: takeKeyReader(memory),
+      outputs: { serial2: takeOutputRing(memory, 'serial2'), parallel: takeOutputRing(memory, 'parallel') },
       createScreen: () => undefined,
       deliverInput: () => line.ready(),
     },

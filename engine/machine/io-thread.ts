@@ -3,6 +3,7 @@
  * rings and the host, and presses the power button. It takes the machine lock for device work, and never waits for the guest.
  */
 
+import type { ByteRing } from '../base/index.ts';
 import type { Screen } from '../board/display.ts';
 import type { DriveServer, DriveServerParts } from '../board/drives/server.ts';
 import { createDrives } from './drives.ts';
@@ -30,6 +31,8 @@ export interface IoMachine {
   pressSleepButton(): void;
   readonly keyboard: FedKeyboard;
   readonly keyReader: KeyReaderWord;
+  /** What ports that only write send to their files. */
+  readonly outputs: { readonly serial2: ByteRing; readonly parallel: ByteRing };
   /** The machine's screen, which this thread alone looks at; undefined without a display adapter. */
   createScreen(): Screen | undefined;
   /** Bytes wait in the input ring: give the board what it has room for. */
@@ -59,14 +62,14 @@ export async function runIoThread({ plan, machine, host, channel }: IoThreadOpti
   });
   const keys = new KeyFeeder(machine.keyboard, machine.keyReader);
   const screenAnswer = createScreenAnswers({ machine, keys, name: settings.name });
-  let output: Promise<void> | undefined;
+  let output: Promise<unknown> | undefined;
   let finishing = false;
 
-  const pump = async (sink: ByteSink): Promise<void> => {
+  const pump = async (ring: ByteRing, sink: ByteSink): Promise<void> => {
     try {
       for (;;) {
-        const more = await rings.output.bytesReady(finishing ? 0 : IDLE);
-        if (more) await sink.write(rings.output.read(CHUNK));
+        const more = await ring.bytesReady(finishing ? 0 : IDLE);
+        if (more) await sink.write(ring.read(CHUNK));
         else if (finishing) break;
       }
       await sink.close();
@@ -74,8 +77,8 @@ export async function runIoThread({ plan, machine, host, channel }: IoThreadOpti
       channel.post({ kind: 'failed', failure: packFailure(failure) });
       // The guest may go on writing until it is stopped.
       while (!finishing) {
-        await rings.output.bytesReady(IDLE);
-        rings.output.read(CHUNK);
+        await ring.bytesReady(IDLE);
+        ring.read(CHUNK);
       }
     }
   };
@@ -98,7 +101,11 @@ export async function runIoThread({ plan, machine, host, channel }: IoThreadOpti
           keys.clear();
           machine.boot(host.readFile);
           // Only now is it sure that there will be a machine: an output file is not touched for one that is refused.
-          output ??= pump(openSink(settings.serial, { host, channel }));
+          output ??= Promise.all([
+            pump(rings.output, openSink(settings.serial, { host, channel })),
+            pump(machine.outputs.serial2, openSink(settings.serial2, { host, channel })),
+            pump(machine.outputs.parallel, openSink(settings.parallel, { host, channel })),
+          ]);
           if (settings.serial === 'stdio') input.open();
           channel.post({ kind: 'booted' });
           return;
@@ -130,7 +137,7 @@ export async function runIoThread({ plan, machine, host, channel }: IoThreadOpti
           finishing = true;
           keys.clear();
           input.close();
-          rings.output.wake();
+          for (const ring of [rings.output, machine.outputs.serial2, machine.outputs.parallel]) ring.wake();
           finished();
       }
     };

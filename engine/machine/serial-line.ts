@@ -22,6 +22,16 @@ export function takeSerialRings({ arena, views }: MachineMemory): SerialRings {
   return { output: new ByteRing(views.buffer, output, OUTPUT), input: new ByteRing(views.buffer, input, INPUT) };
 }
 
+/** Bytes of a port that nobody sends anything to. Taken from the arena by every thread at the same point. */
+export function takeOutputRing({ arena, views }: MachineMemory, name: string): ByteRing {
+  return new ByteRing(views.buffer, arena.take(name, ringBytes(OUTPUT), 64), OUTPUT);
+}
+
+/** The line of such a port. What its reader is too slow for is lost, as on a wire. */
+export function createOutputLine(ring: ByteRing): SerialLine {
+  return { send: (byte) => void ring.push(byte), onByte: () => undefined, ready: () => undefined };
+}
+
 export interface SerialLine {
   send(byte: number): void;
   onByte(listener: (byte: number) => void, room: () => number): void;

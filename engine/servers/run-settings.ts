@@ -31,6 +31,8 @@ export interface RunWords {
   readonly threads: string;
   readonly jit: string;
   readonly serial: string;
+  readonly serial2?: string | undefined;
+  readonly parallel?: string | undefined;
   readonly disk?: readonly string[] | undefined;
   readonly cdrom?: readonly string[] | undefined;
   readonly floppy?: readonly string[] | undefined;
@@ -64,6 +66,8 @@ export function runSettings(words: RunWords): MachineSettings {
     threads: oneOf('--threads', words.threads, ['per-vcpu', 'round-robin']),
     jit: oneOf('--jit', words.jit, ['off', 'on', 'force']),
     serial: words.serial as MachineSettingsInput['serial'],
+    serial2: outputTarget('--serial2', words.serial2),
+    parallel: outputTarget('--parallel', words.parallel),
     ...driveSettings(words),
     vga: oneOf('--vga', words.vga ?? 'std', displayAdapters),
     keyboardLayout: oneOf('--keyboard-layout', words.keyboardLayout ?? 'us', keyboardLayouts),
@@ -135,6 +139,13 @@ function moduleWords(initrd: string): { file: string; text: string }[] {
 function checkImage(what: string, path: string, ramBytes: number): void {
   const bytes = checkRegularFile(path, what);
   if (bytes > ramBytes) throw new EngineError('boot-room', { what, bytes, ramBytes, neededBytes: bytes });
+}
+
+/** Where a port that only writes goes. */
+function outputTarget(option: string, text = 'none'): 'none' | `file:${string}` {
+  if (!/^(none|file:.+)$/s.test(text)) return refuse(option, text, 'must be none or file:PATH');
+  if (text.startsWith('file:')) checkOutputFile(text.slice('file:'.length), `${option.slice(2)} file`);
+  return text as 'none' | `file:${string}`;
 }
 
 /** `512`, `512M`, `1.5G`: MiB unless a unit follows. */

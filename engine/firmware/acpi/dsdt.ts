@@ -105,6 +105,7 @@ function isaBridge(platform: Platform): Aml {
     ),
     isaDevice('MOU_', 'PNP0F13', name('_STA', integer(PRESENT)), name('_CRS', resources(isaIrq(12)))),
     ...platform.serial.map(serialPort),
+    isaDevice('LPT_', 'PNP0400', name('_STA', integer(PRESENT)), name('_CRS', resources(ioPorts(0x378, 3), isaIrq(7)))),
     isaDevice('PIC_', 'PNP0000', name('_CRS', resources(ioPorts(0x20, 2), ioPorts(0xa0, 2), ioPorts(0x4d0, 2), isaIrq(2)))),
     isaDevice('TMR_', 'PNP0100', name('_CRS', resources(ioPorts(0x40, 4), isaIrq(0)))),
     isaDevice('SPKR', 'PNP0800', name('_CRS', resources(ioPorts(0x61, 1)))),
