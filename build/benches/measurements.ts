@@ -10,6 +10,7 @@ import { root } from '../tasks/run.ts';
 import { type GuestProcess, startGuest } from './guest-process.ts';
 import { instructionsPerRound, loopGuest } from './loop-guest.ts';
 import { memoryOf, processorSeconds } from './process-group.ts';
+import { redraw, scroll } from './screen.ts';
 
 type Measurement = () => Promise<number | string>;
 
@@ -97,4 +98,6 @@ export const measurements: Readonly<Record<string, Measurement>> = {
   boot,
   idle,
   memory,
+  'screen-redraw': async () => redraw(),
+  'screen-scroll': async () => scroll(),
 };
