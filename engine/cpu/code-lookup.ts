@@ -7,7 +7,7 @@ import { decodeModeOf, flatSegmentsOf } from './derived.ts';
 import { type CodeAddress, CodeCache } from './interpreter/code-cache.ts';
 import { HEAT, Jit, type JitSetting, type RegionTable } from './jit/jit.ts';
 import type { ProcessorExports } from './linear-memory.ts';
-import { CPU_JUMPS, JUMP_ENTRIES, JUMP_ENTRY, JUMP_ENTRY_BYTES } from './regions.ts';
+import { BLOCK_ENTRIES, BLOCK_ENTRY, CPU_BLOCKS, CPU_JUMPS, JUMP_ENTRIES, JUMP_ENTRY, JUMP_ENTRY_BYTES } from './regions.ts';
 import { ACCESS, TRANSLATED } from './routines/paging.ts';
 import { offsetOf } from './state.ts';
 import type { Tlb } from './tlb.ts';
@@ -18,6 +18,9 @@ const fetchBaseOffset = offsetOf('fetchBase');
 const NO_LIMIT = 2 ** 32;
 const PAGE_SIZE = 4096;
 const BUS_CODE_BYTES = 64;
+
+/** Entry of a block in the cache of blocks by host address. */
+const blockIndex = (host: number): number => (host ^ (host >>> 12)) & (BLOCK_ENTRIES - 1);
 
 export interface CodeLookupOptions {
   readonly s: VcpuState;
@@ -40,6 +43,7 @@ export interface CodeLookupOptions {
 export class CodeLookup {
   readonly #o: CodeLookupOptions;
   readonly #tlb: Tlb;
+  #host = 0;
   readonly #modes = new Map<number, DecodeMode>();
   readonly cache: CodeCache;
   readonly jit: Jit | undefined;
@@ -89,21 +93,27 @@ export class CodeLookup {
     const long = s.longMode !== 0;
     const limit = long ? NO_LIMIT : s.csLimit - ((u32[rip] as number) + (u32[rip + 1] as number) * 2 ** 32) + 1;
     if (limit <= 0) return this.#refuseFetch();
-    const host = this.#codePage(low, long ? high : 0);
-    if (host < 0) return 0;
+    const key = this.#codePage(low, long ? high : 0);
+    if (key < 0) return 0;
+    const host = this.#host;
     const { modeKey } = s;
     let block = this.cache.known(host, modeKey);
     if (block === 0) block = this.cache.decode(this.#codeAddress(host, modeKey, limit));
     if (block === 0) {
-      if (s.excPending === 0) this.#tlb.forgetCode();
+      if (s.excPending === 0) this.#tlb.forgetBlocks();
       return 0;
     }
     const page = ((low >>> 12) | (high << 20)) >>> 0;
     const at = (s.base + CPU_JUMPS + ((low ^ page) & (JUMP_ENTRIES - 1)) * JUMP_ENTRY_BYTES) >>> 2;
     u32[at + (JUMP_ENTRY.linear >>> 2)] = low;
     u32[at + (JUMP_ENTRY.linear >>> 2) + 1] = high;
-    u32[at + (JUMP_ENTRY.key >>> 2)] = s.jumpKey;
+    u32[at + (JUMP_ENTRY.key >>> 2)] = key;
     u32[at + (JUMP_ENTRY.block >>> 2)] = block;
+    if (this.#isBusCopy(host)) return block;
+    const entry = (s.base + CPU_BLOCKS + blockIndex(host) * 16) >>> 2;
+    u32[entry + (BLOCK_ENTRY.host >>> 2)] = host;
+    u32[entry + (BLOCK_ENTRY.mode >>> 2)] = modeKey;
+    u32[entry + (BLOCK_ENTRY.block >>> 2)] = block;
     return block;
   }
 
@@ -120,15 +130,21 @@ export class CodeLookup {
     return mode;
   }
 
-  /** Host address of the code at a linear address, from the table of code pages or by a walk; -1 with the fault queued. */
+  /**
+   * Where the code at a linear address lies (`#host`), from the table of code pages or by a walk. Returns the key its jump-cache entries
+   * get, -1 with the fault queued.
+   */
   #codePage(low: number, high: number): number {
-    const page = ((low >>> 12) | (high << 20)) >>> 0;
-    const { jumpKey } = this.#o.s;
-    const known = this.#tlb.codePage(page, high, jumpKey);
-    if (known !== 0) return known + (low & 0xfff);
+    const { s } = this.#o;
+    const known = this.#tlb.codeKey(low, high);
+    if (known !== 0) {
+      this.#host = this.#tlb.codeHost(low) + (low & 0xfff);
+      return known;
+    }
     const host = this.#hostOfCode(BigInt(low) | (BigInt(high) << 32n));
-    if (host >= 0 && !this.#isBusCopy(host)) this.#tlb.noteCode({ page, high, key: jumpKey, host: host - (low & 0xfff) });
-    return host;
+    if (host < 0) return -1;
+    this.#host = host;
+    return this.#isBusCopy(host) ? s.jumpKey : this.#tlb.noteCode({ low, high, host: host - (low & 0xfff) });
   }
 
   #isBusCopy(host: number): boolean {

@@ -177,6 +177,41 @@ describe.each(everyTier)('decoded code on the %s', (_name, tier) => {
     expect(jump()).toBe(2n);
   });
 
+  it.each([
+    ['own', PCIDE, 0n],
+    ['global', PCIDE | PGE, GLOBAL],
+    ['global, CR4.PGE clear', PCIDE, GLOBAL],
+  ])('address spaces with pages of their %s keep their code and data', (what, cr4, flags) => {
+    const stage = staged(tier, cr4);
+    const [other, directory, table] = [0xa000, 0xb000, 0xd000];
+    stage.write(other, BigInt(directory) | 7n);
+    stage.write(directory, BigInt(directory + 0x1000) | 7n);
+    stage.write(directory + 0x1000, 0x87n, 0x200087n, BigInt(table) | PRESENT_WRITE);
+    stage.write(TABLE, BigInt(PAGE_A) | PRESENT_WRITE | flags);
+    stage.write(table, BigInt(PAGE_B) | PRESENT_WRITE | flags);
+    for (const [page, value] of [
+      [PAGE_A, 1],
+      [PAGE_B, 2],
+    ] as const) {
+      stage.cpu.machine.dma.write(page + 0x800, Uint8Array.of(0xb8, value, 0, 0, 0, 0xf4));
+    }
+    const spaces = [BigInt(AT.tables), BigInt(other) | 5n];
+    const enter = (space: number): void => {
+      stage.run('mov cr3, rax\nnop', { rax: (spaces[space] as bigint) | (1n << 63n) }, { steps: 1 });
+    };
+    const shared = what === 'global';
+    for (const space of [0, 1, 0, 1]) {
+      enter(space);
+      const [code, data] = space === 0 ? [1n, 0xaaaan] : [2n, 0xbbbbn];
+      // A global page may be taken for one of every address space.
+      expect(shared ? [1n, 2n] : [code]).toContain(stage.run('jmp rbx', { rbx: LINEAR + 0x800 }, { steps: 2 }).rax);
+      expect(shared ? [0xaaaan, 0xbbbbn] : [data]).toContain(read(stage));
+    }
+    stage.run('invlpg byte [rbx]', { rbx: LINEAR });
+    expect(read(stage)).toBe(0xbbbbn);
+    expect(stage.run('jmp rbx', { rbx: LINEAR + 0x800 }, { steps: 2 }).rax).toBe(2n);
+  });
+
   it('string stores over code that is about to run are seen', () => {
     const stage = staged(tier);
     const text = 'rep stosb\nl: mov ebx, 0x77777777\nnop';

@@ -129,7 +129,7 @@ function instantiate(options: ProcessorOptions, table: WebAssembly.Table, core: 
     memory: machine.memory,
     slow: (cpu: number, record: number, id: number) => core(cpu).slow(record, id),
     regions: table,
-    lookup: (cpu: number) => core(cpu).lookup(),
+    lookupSlow: (cpu: number) => core(cpu).lookup(),
     hot: (cpu: number, block: number) => core(cpu).hot(block),
     hostTsc: (cpu: number) => core(cpu).hostTsc(),
     mmioRead: (cpu: number, low: number, high: number, size: 1 | 2 | 4) =>

@@ -6,11 +6,20 @@ export const TLB2_ENTRIES = 8192;
 export const TLB_ENTRY_BYTES = 32;
 export const JUMP_ENTRIES = 16384;
 export const JUMP_ENTRY_BYTES = 16;
+/** Entries of the cache of code pages and of the one of blocks by host address, 16 bytes each. */
+export const CODE_PAGES = 2048;
+export const BLOCK_ENTRIES = 16384;
+const CODE_ENTRY_BYTES = 16;
 
 /** One TLB entry: tag for reads, tag for writes, addend (hva - gva, modulo 2^32 in memory32), page of the guest-physical address. */
 export const TLB_ENTRY = { readTag: 0, writeTag: 8, addend: 16, pa: 24 } as const;
 /** One jump-cache entry: linear address, key, block. */
 export const JUMP_ENTRY = { linear: 0, key: 8, block: 12 } as const;
+
+/** A page of code: linear address of the page, key as in the jump cache, host address. */
+export const CODE_PAGE = { linear: 0, key: 8, host: 12 } as const;
+/** A decoded block: host address of its first byte, mode key, block. */
+export const BLOCK_ENTRY = { host: 0, mode: 4, block: 8 } as const;
 
 const align = (value: number, to: number): number => Math.ceil(value / to) * to;
 
@@ -18,8 +27,10 @@ const align = (value: number, to: number): number => Math.ceil(value / to) * to;
 export const CPU_TLB = align(vcpuState.size, 64);
 export const CPU_TLB2 = CPU_TLB + TLB_ENTRIES * TLB_ENTRY_BYTES;
 export const CPU_JUMPS = CPU_TLB2 + TLB2_ENTRIES * TLB_ENTRY_BYTES;
+export const CPU_CODE_PAGES = CPU_JUMPS + JUMP_ENTRIES * JUMP_ENTRY_BYTES;
+export const CPU_BLOCKS = CPU_CODE_PAGES + CODE_PAGES * CODE_ENTRY_BYTES;
 /** Bytes of one vCPU region. */
-export const CPU_REGION_BYTES = align(CPU_JUMPS + JUMP_ENTRIES * JUMP_ENTRY_BYTES, 4096);
+export const CPU_REGION_BYTES = align(CPU_BLOCKS + BLOCK_ENTRIES * CODE_ENTRY_BYTES, 4096);
 
 /** A decoded record, 32 bytes. Register fields are byte offsets into the state block. */
 export const RECORD_BYTES = 32;

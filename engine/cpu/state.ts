@@ -299,6 +299,10 @@ export const vcpuState = defineState('vcpu', {
   interruptExits: u32({ id: 258, doc: '1: external interrupts cause VM exits whatever IF is', ...derived }),
   guestTscOffset: u64({ id: 259, doc: 'TSC offset of the running guest, 0 in root operation', ...derived }),
   pauseFirst: u64({ id: 260, doc: 'Time of the first PAUSE of a loop (PAUSE-loop exiting)', ...derived }),
+  globalContexts: array('u64', 4, { id: 290, doc: 'TLB contexts of global pages, in the order of contexts', ...derived }),
+  globalContext: u64({ id: 291, doc: 'TLB context of global pages for ordinary data accesses', ...derived }),
+  globalJumpKey: u32({ id: 292, doc: 'Tag of jump-cache entries of code in global pages', ...derived }),
+  walkGlobal: u32({ id: 293, doc: 'Not zero: the page that was walked last is global', ...derived }),
   pauseLast: u64({ id: 261, doc: 'Time of the last PAUSE', ...derived }),
   tscMultiplier: u64({
     id: 262,

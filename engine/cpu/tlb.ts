@@ -3,11 +3,14 @@ import type { MachineMemory } from '../memory/index.ts';
 import type { TlbFlush, VcpuState } from './context.ts';
 import { FLAG } from './flags.ts';
 import {
+  CODE_PAGE,
+  CODE_PAGES,
+  CPU_BLOCKS,
+  CPU_CODE_PAGES,
   CPU_JUMPS,
+  CPU_REGION_BYTES,
   CPU_TLB,
   CPU_TLB2,
-  JUMP_ENTRIES,
-  JUMP_ENTRY_BYTES,
   TLB_ENTRIES,
   TLB_ENTRY_BYTES,
   TLB2_ENTRIES,
@@ -17,7 +20,6 @@ import { cr4 } from './system/registers.ts';
 /** Contexts have twelve bits and come in fours: user or supervisor, EFLAGS.AC clear or set. */
 const LAST_CONTEXT = 4095;
 const CR4_PCIDE = 1 << 17;
-const CODE_PAGES = 2048;
 const PCIDS = 4096;
 const VPIDS = 65536;
 /** EPT pointers told apart at a time; one more forgets them all. */
@@ -36,8 +38,8 @@ export class Tlb {
   readonly #spaces = new Map<number, Space>();
   /** EPT pointers met, by a small number each. */
   readonly #eptNumbers = new Map<bigint, number>([[0n, 0]]);
-  /** Recent pages of code, direct-mapped: page number (low, high), key, host page address. */
-  readonly #codePages = new Uint32Array(CODE_PAGES * 4);
+  /** Contexts of global pages, by `#world`: MOV to CR3 leaves them alone. */
+  readonly #globals = new Map<number, Space>();
   /** Low halves of the numbers of all pages whose code is in the jump cache: what INVLPG asks. */
   readonly #jumpPages = new Set<number>();
   #next = 1;
@@ -53,20 +55,29 @@ export class Tlb {
     const s = this.#s;
     this.#rights = rights;
     const pcid = (cr4(s) & CR4_PCIDE) !== 0 ? s.lo('cr3') & 0xfff : 0;
-    const key = this.#world() * PCIDS + pcid;
-    let space = this.#spaces.get(key);
-    if (space === undefined || space.rights !== rights) {
-      if (this.#next + 4 > LAST_CONTEXT) this.clear();
-      space = { first: this.#next, rights };
-      this.#next += 4;
-      this.#spaces.set(key, space);
+    const world = this.#world();
+    if (this.#next + 8 > LAST_CONTEXT) this.clear();
+    const { first } = this.#spaceOf(this.#spaces, world * PCIDS + pcid);
+    const { first: firstGlobal } = this.#spaceOf(this.#globals, world);
+    for (let i = 0; i < 4; i++) {
+      s.contexts[i] = BigInt(first + i);
+      s.globalContexts[i] = BigInt(firstGlobal + i);
     }
-    const { first } = space;
-    for (let i = 0; i < 4; i++) s.contexts[i] = BigInt(first + i);
     const index = (s.cpl === 3 ? 1 : 0) | ((s.sysFlags & FLAG.AC) !== 0 ? 2 : 0);
     const context = first + index;
     s.context = BigInt(context);
+    s.globalContext = BigInt(firstGlobal + index);
     s.jumpKey = ((s.modeKey << 12) | context) >>> 0;
+    s.globalJumpKey = ((s.modeKey << 12) | (firstGlobal + index)) >>> 0;
+  }
+
+  #spaceOf(spaces: Map<number, Space>, key: number): Space {
+    const known = spaces.get(key);
+    if (known !== undefined && known.rights === this.#rights) return known;
+    const space = { first: this.#next, rights: this.#rights };
+    this.#next += 4;
+    spaces.set(key, space);
+    return space;
   }
 
   /** As `TlbFlush` says. INVLPG and INVPCID reach only the present VPID; `vpid` and `ept` reach one VPID or EPT pointer of all. */
@@ -78,7 +89,7 @@ export class Tlb {
     else if (kind === 'everything') this.clear();
     else {
       const present = this.#world();
-      this.#forget((world) => world === present);
+      this.#forget((world) => world === present, kind === 'allNonGlobal');
     }
     this.select(this.#rights);
   }
@@ -103,8 +114,9 @@ export class Tlb {
     return number;
   }
 
-  #forget(of: (world: number) => boolean): void {
+  #forget(of: (world: number) => boolean, keepGlobal = false): void {
     for (const key of this.#spaces.keys()) if (of(Math.floor(key / PCIDS))) this.#spaces.delete(key);
+    if (!keepGlobal) for (const world of this.#globals.keys()) if (of(world)) this.#globals.delete(world);
   }
 
   /** No context survives: everything is walked and looked up again. */
@@ -114,33 +126,54 @@ export class Tlb {
     u32.fill(0, (base + CPU_TLB) >>> 2, (base + CPU_TLB2 + TLB2_ENTRIES * TLB_ENTRY_BYTES) >>> 2);
     this.forgetCode();
     this.#spaces.clear();
+    this.#globals.clear();
     this.#next = 1;
   }
 
-  /** Empty the jump cache. */
+  /** Empty the jump cache and what it is filled from. */
   forgetCode(): void {
-    const from = (this.#s.base + CPU_JUMPS) >>> 2;
-    this.#machine.u32.fill(0, from, from + (JUMP_ENTRIES * JUMP_ENTRY_BYTES) / 4);
-    this.#codePages.fill(0);
+    const { base } = this.#s;
+    this.#machine.u32.fill(0, (base + CPU_JUMPS) >>> 2, (base + CPU_BLOCKS) >>> 2);
     this.#jumpPages.clear();
   }
 
-  /** Host address of a linear page of code under a jump key; 0 when it is not known. `page` is the low half of the page number. */
-  codePage(page: number, high: number, key: number): number {
-    const at = (page & (CODE_PAGES - 1)) * 4;
-    const pages = this.#codePages;
-    return pages[at] === page && pages[at + 1] === high && pages[at + 2] === key ? (pages[at + 3] as number) : 0;
+  /** Decoded blocks lie elsewhere now. */
+  forgetBlocks(): void {
+    const { base } = this.#s;
+    this.#machine.u32.fill(0, (base + CPU_BLOCKS) >>> 2, (base + CPU_REGION_BYTES) >>> 2);
+    this.forgetCode();
   }
 
-  /** Code of this page enters the jump cache. */
-  noteCode(code: { readonly page: number; readonly high: number; readonly key: number; readonly host: number }): void {
-    const at = (code.page & (CODE_PAGES - 1)) * 4;
-    const pages = this.#codePages;
-    this.#jumpPages.add(code.page);
-    pages[at] = code.page;
-    pages[at + 1] = code.high;
-    pages[at + 2] = code.key;
-    pages[at + 3] = code.host;
+  #codeEntry(low: number): number {
+    return (this.#s.base + CPU_CODE_PAGES + ((low >>> 12) & (CODE_PAGES - 1)) * 16) >>> 2;
+  }
+
+  /** Key of the cached page of code at a linear address, in force now; 0 when it is not known. `codeHost` is where it lies then. */
+  codeKey(low: number, high: number): number {
+    const { u32 } = this.#machine;
+    const at = this.#codeEntry(low);
+    if (u32[at] !== (low & ~0xfff) >>> 0 || u32[at + 1] !== high) return 0;
+    const key = u32[at + (CODE_PAGE.key >>> 2)] as number;
+    return key === this.#s.jumpKey || key === this.#s.globalJumpKey ? key : 0;
+  }
+
+  codeHost(low: number): number {
+    return this.#machine.u32[this.#codeEntry(low) + (CODE_PAGE.host >>> 2)] as number;
+  }
+
+  /** Code of this page enters the jump cache; its translation was walked just now. Returns its key. */
+  noteCode(code: { readonly low: number; readonly high: number; readonly host: number }): number {
+    const { low, high, host } = code;
+    const s = this.#s;
+    const { u32 } = this.#machine;
+    const at = this.#codeEntry(low);
+    const key = s.walkGlobal === 0 ? s.jumpKey : s.globalJumpKey;
+    this.#jumpPages.add(((low >>> 12) | (high << 20)) >>> 0);
+    u32[at] = (low & ~0xfff) >>> 0;
+    u32[at + 1] = high;
+    u32[at + (CODE_PAGE.key >>> 2)] = key;
+    u32[at + (CODE_PAGE.host >>> 2)] = host;
+    return key;
   }
 
   /** No write entry leads to this host page any more. */

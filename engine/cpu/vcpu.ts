@@ -79,6 +79,7 @@ export class VcpuCore extends EventContext {
   /** Connect the generated code; called once by the processor. */
   attach(exports: ProcessorExports): void {
     this.#exports = exports;
+    this.tlb.forgetBlocks();
     this.restored();
   }
 

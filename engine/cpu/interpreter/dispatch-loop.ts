@@ -385,9 +385,15 @@ class LoopWriter {
     code.brIf(hit);
     code.get(this.#entry);
     code.memory('i32.load', CPU_JUMPS + JUMP_ENTRY.key);
+    code.tee(this.#found);
     code.get(CPU);
     code.memory('i32.load', offsetOf('jumpKey'));
     code.op('i32.ne');
+    code.get(this.#found);
+    code.get(CPU);
+    code.memory('i32.load', offsetOf('globalJumpKey'));
+    code.op('i32.ne');
+    code.op('i32.and');
     code.brIf(hit);
     code.get(this.#entry);
     code.memory('i32.load', CPU_JUMPS + JUMP_ENTRY.block);

@@ -37,7 +37,7 @@ export interface Interpreter {
 /** Functions the TypeScript side provides, i32 only. */
 const IMPORTS: Record<string, Signature> = {
   slow: { parameters: ['i32', 'i32', 'i32'], results: ['i32'] },
-  lookup: { parameters: ['i32'], results: ['i32'] },
+  lookupSlow: { parameters: ['i32'], results: ['i32'] },
   hot: { parameters: ['i32', 'i32'], results: ['i32'] },
   hostTsc: { parameters: ['i32'], results: ['i32'] },
   mmioRead: { parameters: ['i32', 'i32', 'i32', 'i32'], results: ['i32'] },

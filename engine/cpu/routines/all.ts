@@ -3,6 +3,7 @@ import { counterRoutines } from './counters.ts';
 import { eptRoutines } from './ept.ts';
 import { floatRoutines } from './float.ts';
 import { lockRoutines } from './locks.ts';
+import { lookupRoutines } from './lookup.ts';
 import { memoryRoutines } from './memory.ts';
 import { pagingRoutines } from './paging.ts';
 import { privilegeRoutines } from './privilege.ts';
@@ -26,6 +27,7 @@ export const ROUTINES: readonly RoutineDefinition[] = [
   ...lockRoutines,
   ...regionRoutines,
   ...privilegeRoutines,
+  ...lookupRoutines,
   ...counterRoutines,
   ...x87Routines,
 ];

@@ -21,6 +21,8 @@ const US = 4;
 const A = 0x20;
 const D = 0x40;
 const PS = 0x80;
+const G = 0x100;
+const CR4_PGE = 0x80;
 const ADDRESS = 0x000ffffffffff000n;
 
 /** `tableEntry` could not reach the entry: a VM exit is queued. No host address. */
@@ -254,6 +256,7 @@ const walkPages: RoutineDefinition = {
     const mayWrite = r.var(r.const(1));
     const paging = r.state('paging');
     r.setState('tlbMisses', r.add(64, r.state('tlbMisses'), r.const(1)));
+    r.setState('walkGlobal', r.const(0));
     r.if(
       r.eq(paging, r.const(0)),
       () => r.set(walk.pa, linear),
@@ -283,6 +286,7 @@ const walkPages: RoutineDefinition = {
           r.any(r.get(walk.writable), RW),
           r.andB(r.notB(user), r.none(r.state('walkFlags'), WALK.writeProtect)),
         );
+        r.if(r.andB(r.any(r.get(walk.leafEntry), G), r.any(r.state('cr4'), CR4_PGE)), () => r.setState('walkGlobal', r.const(1)));
         const isDirty = r.orB(r.any(r.get(walk.leafEntry), D), r.any(access, ACCESS.write));
         r.set(mayWrite, r.int(r.andB(rights, isDirty)));
         r.if(r.ne(r.get(walk.large), r.const(0)), () => r.call('noteLargePage', 'i32', r.cpu, linear));
@@ -342,24 +346,29 @@ const fillEntry: RoutineDefinition = {
     const host = r.or(hostPage, r.and(linear, r.const(0xfff)));
     const uncached = r.orB(r.any(access, NO_ENTRY), r.orB(r.any(page, PHYS.WATCH), r.ne(r.state('slowData'), r.const(0))));
     r.if(uncached, () => r.returns(host));
-    const tag = r.or(r.and(linear, r.const(~0xfffn)), r.state('context'));
+    const tag = pageTag(r, linear, 'context');
     const info = r.wrap(r.shr(64, hostPage, r.const(8)));
     const isCode = r.ne(r.hostLoad(64, info, FIXED.pageInfo), r.const(0));
     const direct = r.andB(r.any(page, PHYS.RAM), r.none(page, PHYS.LOG));
     const writeTag = r.select(r.andB(r.ne(mayWrite, r.const(0)), r.andB(direct, r.notB(isCode))), tag, r.const(0));
     const addend = r.trunc(32, r.sub(64, hostPage, r.and(linear, r.const(~0xfffn))));
-    for (const [start, entries] of [
-      [CPU_TLB, TLB_ENTRIES],
-      [CPU_TLB2, TLB2_ENTRIES],
-    ] as const) {
+    const fill = (start: number, entries: number, tags: { read: Int; write: Int }): void => {
       const at = tlbSlot(r, linear, entries);
-      r.hostStore(64, at, tag, start + TLB_ENTRY.readTag);
-      r.hostStore(64, at, writeTag, start + TLB_ENTRY.writeTag);
+      r.hostStore(64, at, tags.read, start + TLB_ENTRY.readTag);
+      r.hostStore(64, at, tags.write, start + TLB_ENTRY.writeTag);
       r.hostStore(64, at, addend, start + TLB_ENTRY.addend);
-    }
+    };
+    fill(CPU_TLB, TLB_ENTRIES, { read: tag, write: writeTag });
+    // The second level keeps global pages for all address spaces.
+    const shared = r.ne(r.state('walkGlobal'), r.const(0));
+    const read = r.select(shared, pageTag(r, linear, 'globalContext'), tag);
+    fill(CPU_TLB2, TLB2_ENTRIES, { read, write: r.select(r.eq(writeTag, r.const(0)), r.const(0), read) });
     r.returns(host);
   },
 };
+
+const pageTag = (r: Routine, linear: Int, context: 'context' | 'globalContext'): Int =>
+  r.or(r.and(linear, r.const(~0xfffn)), r.state(context));
 
 /** Host address of the TLB slot of a linear address, less the start of the table. */
 function tlbSlot(r: Routine, linear: Int, entries: number): Node {
@@ -413,15 +422,16 @@ const translate: RoutineDefinition = {
     const at = r.get(linear);
     r.if(r.none(access, NO_ENTRY), () => {
       const second = tlbSlot(r, at, TLB2_ENTRIES);
-      const tag = r.or(r.and(at, r.const(~0xfffn)), r.state('context'));
+      const tag = pageTag(r, at, 'context');
+      const shared = pageTag(r, at, 'globalContext');
       const readTag = r.hostLoad(64, second, CPU_TLB2 + TLB_ENTRY.readTag);
       const writeTag = r.hostLoad(64, second, CPU_TLB2 + TLB_ENTRY.writeTag);
       const wanted = r.select(r.any(access, ACCESS.write), writeTag, readTag);
-      r.if(r.eq(wanted, tag), () => {
+      r.if(r.orB(r.eq(wanted, tag), r.eq(wanted, shared)), () => {
         const first = tlbSlot(r, at, TLB_ENTRIES);
         const addend = r.hostLoad(64, second, CPU_TLB2 + TLB_ENTRY.addend);
-        r.hostStore(64, first, readTag, CPU_TLB + TLB_ENTRY.readTag);
-        r.hostStore(64, first, writeTag, CPU_TLB + TLB_ENTRY.writeTag);
+        r.hostStore(64, first, tag, CPU_TLB + TLB_ENTRY.readTag);
+        r.hostStore(64, first, r.select(r.eq(writeTag, wanted), tag, r.const(0)), CPU_TLB + TLB_ENTRY.writeTag);
         r.hostStore(64, first, addend, CPU_TLB + TLB_ENTRY.addend);
         r.returns(r.trunc(32, r.add(64, at, addend)));
       });

@@ -3,6 +3,7 @@ import type { Int } from '../../isa/emitter.ts';
 import { FIXED } from '../../memory/index.ts';
 import { BLOCK, CPU_JUMPS, JUMP_ENTRIES, JUMP_ENTRY } from '../regions.ts';
 import { offsetOf } from '../state.ts';
+import { isCurrent, isOurs } from './lookup.ts';
 import { ACCESS, TRANSLATED } from './physical.ts';
 import type { Routine, RoutineDefinition } from './routine.ts';
 
@@ -75,15 +76,11 @@ const findRegion: RoutineDefinition = {
     const entry = r.plus(r.cpu, r.wrap(r.shl(64, r.and(mixed, r.const(JUMP_ENTRIES - 1)), r.const(4))));
     const hit = r.andB(
       r.eq(r.hostLoad(64, entry, CPU_JUMPS + JUMP_ENTRY.linear), linear),
-      r.eq(r.hostLoad(32, entry, CPU_JUMPS + JUMP_ENTRY.key), r.state('jumpKey')),
+      isOurs(r, r.hostLoad(32, entry, CPU_JUMPS + JUMP_ENTRY.key)),
     );
     r.if(hit, () => {
       const block = r.ir.load('i32.load', entry, CPU_JUMPS + JUMP_ENTRY.block);
-      const fits = (at: number, generation: number) =>
-        r.eq(r.hostLoad(32, r.ir.load('i32.load', block, at)), r.hostLoad(32, block, generation));
-      r.if(r.andB(fits(BLOCK.generationAt, BLOCK.generation), fits(BLOCK.generationAt2, BLOCK.generation2)), () =>
-        r.returns(r.ir.load('i32.load', block, BLOCK.region)),
-      );
+      r.if(isCurrent(r, block), () => r.returns(r.ir.load('i32.load', block, BLOCK.region)));
     });
     r.returns(r.i32(0));
   },
