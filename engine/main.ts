@@ -21,9 +21,11 @@ import { openMedium } from './media.ts';
 import { serveCommandSocket } from './servers/command-socket.ts';
 import { createEngineDispatcher } from './servers/engine-commands.ts';
 import { createMonitorConsole } from './servers/monitor-console.ts';
+import { checksOnWire } from './servers/observe-commands.ts';
 import { registerText } from './servers/register-text.ts';
 import { type ScreenshotAt, watchScreen } from './servers/screenshot-at.ts';
 import { SerialConsole } from './servers/serial-console.ts';
+import { checklistText } from './servers/watch/vmcs.ts';
 
 /** How long after the power button a machine that was told to terminate is stopped, in milliseconds. */
 const POWER_BUTTON_PATIENCE = 10_000;
@@ -141,6 +143,11 @@ function exitStatus(end: MachineEnd, { name }: MachineSettings): number {
     case 'triple-fault':
       process.stderr.write(
         `\nrootmode: ${name}: triple fault on vCPU ${end.report.vcpu} after ${end.report.instructions} instructions\n${registerText({ vcpus: [end.report] })}`,
+      );
+      return 1;
+    case 'entry-failed':
+      process.stderr.write(
+        `\nrootmode: ${name}: VM entry failed on vCPU ${end.vcpu}; please report this.\n${checklistText(checksOnWire(end.checks))}`,
       );
       return 1;
     case 'stopped':

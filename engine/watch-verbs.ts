@@ -31,16 +31,15 @@ export function describeWatching(program: Command, verbs: WatchVerbs): void {
     .argument('[interval]', 'seconds between two samples; without it, counts since power on')
     .argument('[count]', 'samples; without it, until interrupted')
     .option('--kstat <name>', 'all counters of one machine by their kstat names')
+    .option('--jit', 'what became of hot code instead, since power on')
     .option('--json', 'one JSON object a line')
-    .action((interval: string | undefined, count: string | undefined, options: { kstat?: string; json?: boolean }) =>
+    .action((interval: string | undefined, count: string | undefined, options: StatWords) =>
       watch(async (output) => {
         const { stat } = await import('./servers/watch/stat.ts');
         const every = interval === undefined ? {} : { interval: positive('INTERVAL', interval, 86_400) };
         const times = count === undefined ? {} : { count: Math.ceil(positive('COUNT', count, 1e9)) };
-        await stat(
-          { ...every, ...times, ...(options.kstat !== undefined && { kstat: options.kstat }), json: options.json ?? false },
-          output,
-        );
+        const { kstat, jit = false, json = false } = options;
+        await stat({ ...every, ...times, ...(kstat !== undefined && { kstat }), jit, json }, output);
       }),
     );
 
@@ -92,6 +91,12 @@ export function describeWatching(program: Command, verbs: WatchVerbs): void {
         await walk({ name, gva: address(gva as string), vcpu: vcpuNumber(options.vcpu), json: options.json ?? false }, output);
       }),
     );
+}
+
+interface StatWords {
+  readonly kstat?: string;
+  readonly jit?: boolean;
+  readonly json?: boolean;
 }
 
 interface TraceWords {

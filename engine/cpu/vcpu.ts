@@ -9,7 +9,7 @@ import { derivePollMask } from './derived.ts';
 import { EventContext } from './event-context.ts';
 import { FLAG } from './flags.ts';
 import type { InstructionContextOptions } from './instruction-context.ts';
-import type { JitSetting, RegionTable } from './jit/jit.ts';
+import type { JitCounters, JitSetting, RegionTable } from './jit/jit.ts';
 import { type ProcessorExports, WalkedMemory } from './linear-memory.ts';
 import { EXIT } from './regions.ts';
 import { stackFault } from './stack-fault.ts';
@@ -104,6 +104,11 @@ export class VcpuCore extends EventContext {
   /** Blocks decoded and times the arena began anew. */
   get statistics(): { readonly decoded: number; readonly resets: number; readonly walks: bigint } {
     return { decoded: this.#code.cache.decoded, resets: this.#code.cache.resets, walks: this.s.tlbMisses };
+  }
+
+  /** What the compiler of hot code has done so far; `undefined` where there is none. */
+  get jit(): JitCounters | undefined {
+    return this.#code.jit?.counters;
   }
 
   // ---- run ----

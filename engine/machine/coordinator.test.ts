@@ -212,6 +212,7 @@ describe('coordinator', () => {
   it.each([
     ['a reset', { kind: 'reset' } as const],
     ['a triple fault', { kind: 'triple-fault', report } as const],
+    ['a failed VM entry', { kind: 'entry-failed', vcpu: 0, checks: [] } as const],
   ])('ends on %s under noReboot', async (_what, event) => {
     const made = make({ noReboot: true });
     await made.run();

@@ -28,6 +28,7 @@ export type MachineEnd =
   | { readonly kind: 'reset' }
   | { readonly kind: 'debug-exit'; readonly value: number }
   | { readonly kind: 'triple-fault'; readonly report: VcpuReport }
+  | Extract<MachineEvent, { readonly kind: 'entry-failed' }>
   /** Somebody stopped it: `why` is the caller's own word. */
   | { readonly kind: 'stopped'; readonly why: string }
   | { readonly kind: 'failed'; readonly failure: EngineError };
@@ -317,6 +318,7 @@ export class Coordinator {
         void this.#stop(event);
         return;
       case 'debug-exit':
+      case 'entry-failed':
         void this.#stop(event);
         return;
       case 'reset':

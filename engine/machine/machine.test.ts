@@ -236,6 +236,16 @@ describe('vCPU thread', () => {
     expect(made.requests.pending(0) & REQUEST.stop).toBe(REQUEST.stop);
   });
 
+  it('closes the gate when VM entry fails, and hands on the checklist', () => {
+    const made = machine();
+    made.gate.open();
+    const checks = [{ stage: 'guest' as const, rule: 'RFLAGS', ok: false, fields: [] }];
+    const vmcs = { pointer: 0n, launched: true, fields: [], failure: checks };
+    const vcpu = { ...scripted(made, [() => 'entry-failed']), answer: (): Answer => ({ kind: 'vmcs', vmcs }) };
+    expect(runThread(made, [vcpu])).toEqual([{ kind: 'event', event: { kind: 'entry-failed', vcpu: 0, checks } }]);
+    expect(made.requests.pending(0) & REQUEST.stop).toBe(REQUEST.stop);
+  });
+
   it('runs several vCPUs in turn, sleeping ones left out', () => {
     const made = machine({ vcpus: 3 });
     made.gate.open();

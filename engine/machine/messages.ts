@@ -3,7 +3,7 @@ import { EngineError, type ErrorCode } from '../base/index.ts';
 import type { ScreenText } from '../board/display.ts';
 import type { MachineSettings } from '../contract/settings.ts';
 import type { BareOptions } from '../hypervisor/bare/index.ts';
-import type { VmcsImage, Walk } from '../hypervisor/index.ts';
+import type { EntryCheck, VmcsImage, Walk } from '../hypervisor/index.ts';
 import type { MediaChange } from './drives.ts';
 import type { KeyStroke } from './keymap.ts';
 
@@ -55,7 +55,9 @@ export type MachineEvent =
   | { readonly kind: 'reset' }
   /** isa-debug-exit: the value written. */
   | { readonly kind: 'debug-exit'; readonly value: number }
-  | { readonly kind: 'triple-fault'; readonly report: VcpuReport };
+  | { readonly kind: 'triple-fault'; readonly report: VcpuReport }
+  /** The rules of VM entry up to the one that did not hold. */
+  | { readonly kind: 'entry-failed'; readonly vcpu: number; readonly checks: readonly EntryCheck[] };
 
 export type FromVcpus =
   | { readonly kind: 'parked' }

@@ -52,7 +52,7 @@ function stepOf(reason: ExitReason): Step {
       return 'waiting-for-sipi';
     case 'shutdown':
     case 'entry-failed':
-      return 'shutdown';
+      return reason;
     default:
       return assertNever(reason);
   }

@@ -5,7 +5,7 @@
 import { type Deadlines, type Lock, type MachineClock, REQUEST, type Requests } from '../base/index.ts';
 import type { DeadlineKeeper } from './deadline-keeper.ts';
 import type { Gate } from './gate.ts';
-import type { Answer, FromVcpus, Question, VcpuReport } from './messages.ts';
+import type { Answer, FromVcpus, MachineEvent, Question, VcpuReport } from './messages.ts';
 import type { Channel } from './ports.ts';
 import { OUTPUT_HIGH_WATER, type SerialRings } from './serial-line.ts';
 
@@ -22,7 +22,9 @@ export type Step =
   /** After INIT: only a start-up IPI wakes it. */
   | 'waiting-for-sipi'
   /** Triple fault. */
-  | 'shutdown';
+  | 'shutdown'
+  /** VM entry refused the state its hypervisor made: a defect of the engine. */
+  | 'entry-failed';
 
 /** A vCPU as this loop uses it. All of it is called on the vCPU's own thread. */
 export interface RunnableVcpu {
@@ -106,9 +108,10 @@ export function runVcpuThread(options: VcpuThreadOptions): void {
       }
       if (seat.step !== 'again' && !seat.vcpu.wait(0)) continue;
       runOnce(seat, current, options);
-      if (seat.step === 'shutdown') {
+      const fatal = fatalEvent(seat);
+      if (fatal !== undefined) {
         gate.close();
-        channel.post({ kind: 'event', event: { kind: 'triple-fault', report: seat.vcpu.report() } });
+        channel.post({ kind: 'event', event: fatal });
         requests.raise(-1, REQUEST.stop);
         break;
       }
@@ -122,6 +125,15 @@ export function runVcpuThread(options: VcpuThreadOptions): void {
     serveDeadlines(options);
     if (!busy && gate.state === 'open') sleep(seats, options);
   }
+}
+
+/** What happened, when the vCPU cannot go on. */
+function fatalEvent({ vcpu, step }: Seat): MachineEvent | undefined {
+  if (step === 'shutdown') return { kind: 'triple-fault', report: vcpu.report() };
+  if (step !== 'entry-failed') return undefined;
+  const answer = vcpu.answer({ kind: 'vmcs' });
+  const checks = answer.kind === 'vmcs' ? answer.vmcs?.failure : undefined;
+  return { kind: 'entry-failed', vcpu: vcpu.id, checks: checks ?? [] };
 }
 
 function publish({ vcpu }: Seat, { gate, requests, channel }: VcpuThreadOptions): void {

@@ -13,7 +13,14 @@ import type { MachineSettings } from '../contract/settings.ts';
 import { processId } from '../host/process.ts';
 import type { MachineControl } from '../machine/build.ts';
 import type { Coordinator } from '../machine/coordinator.ts';
-import { argumentTexts, countersOf, decodeField, type Histogram, type WalkedEntry } from '../machine/observed.ts';
+import {
+  argumentTexts,
+  countersOf,
+  decodeField,
+  type EntryCheck,
+  type Histogram,
+  type WalkedEntry,
+} from '../machine/observed.ts';
 
 const hex = (value: bigint | number): string => `0x${value.toString(16)}`;
 
@@ -44,7 +51,7 @@ export function serveObservation({ settings, control, running }: ObservationCont
           const { name, encoding, width, area, value } = field;
           return { name, encoding: hex(encoding), width, area, value: digits(value, width), bits: decodeField(field) };
         }),
-        ...(failure && { failure: failure.map(({ fields: compared, ...check }) => ({ ...check, fields: compared.map(inHex) })) }),
+        ...(failure && { failure: checksOnWire(failure) }),
       };
     }),
     serve(machineWalk, async ({ vcpu, gva }) => {
@@ -106,9 +113,12 @@ function digits(value: bigint, width: 16 | 32 | 64 | 'natural'): string {
   return `0x${value.toString(16).padStart(width === 'natural' ? 16 : width / 4, '0')}`;
 }
 
-type Compared = { readonly name: string; readonly value: bigint; readonly ones?: bigint; readonly may?: bigint };
+/** The checklist of a VM entry as the contract has it. */
+export function checksOnWire(checks: readonly EntryCheck[]) {
+  return checks.map(({ fields, ...check }) => ({ ...check, fields: fields.map(inHex) }));
+}
 
-function inHex({ name, value, ones, may }: Compared) {
+function inHex({ name, value, ones, may }: EntryCheck['fields'][number]) {
   return {
     name,
     value: hex(value),

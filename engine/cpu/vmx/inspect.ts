@@ -55,7 +55,7 @@ export function entryChecks(c: SlowContext, view = new EntryView(c)) {
 function check(view: EntryView, { name, fields, ok }: Rule, stage: (typeof STAGES)[number][0]) {
   const compared = fields.map((field) => {
     const capability = CAPABILITY[field];
-    const allowed = capability === undefined ? {} : ALLOWED[capability];
+    const allowed: { readonly ones?: bigint; readonly may?: bigint } = capability === undefined ? {} : ALLOWED[capability];
     return { name: field, value: view.big(field), ...allowed };
   });
   return { stage, rule: name, ok: ok(view), fields: compared };

@@ -25,6 +25,7 @@ import { BareVcpu } from './vcpu.ts';
 /** The local APIC's bus clock: one tick per ns. */
 const APIC_HZ = 1_000_000_000;
 const DEFAULT_TSC_HZ = 1_000_000_000;
+const JIT_COUNTERS = ['jit-regions', 'jit-modules', 'jit-bytes', 'jit-refused', 'jit-microseconds'] as const;
 const MAX_VCPUS = 16;
 
 /** What this back end offers; it needs nothing of the host but V8. */
@@ -44,7 +45,7 @@ export function bareCapabilities(): Capabilities {
     roundRobin: true,
     exactPositions: true,
     // Without a hypervisor below it there are no exits: only what also happens on a processor is counted.
-    counters: ['halt-exits', 'halt-wakeup', 'io-exits', 'mmio-exits', 'irq-injections', 'remote-tlb-flush'],
+    counters: ['halt-exits', 'halt-wakeup', 'io-exits', 'mmio-exits', 'irq-injections', 'remote-tlb-flush', ...JIT_COUNTERS],
     probes: ['pio', 'mmio', 'apic', 'pic', 'ioapic', 'inject'],
     vmcsFields: {},
   };

@@ -47,11 +47,20 @@ const VM = {
 
 export type VcpuCounterName = keyof typeof VCPU;
 export type VmCounterName = keyof typeof VM;
-export type CounterName = VcpuCounterName | VmCounterName | keyof typeof UNKNOWN;
+/** What was made of hot guest code; the names are those of the processor's own counters. */
+const JIT = {
+  'jit-regions': 'regions compiled',
+  'jit-modules': 'WebAssembly modules made',
+  'jit-bytes': 'bytes of WebAssembly made',
+  'jit-refused': 'hot places where no region could be made',
+  'jit-microseconds': 'time spent compiling',
+} as const;
+
+export type CounterName = VcpuCounterName | VmCounterName | keyof typeof UNKNOWN | keyof typeof JIT;
 
 /** A group of counters that is shown together. A new group is a new entry here, and nothing else. */
 interface CounterGroup {
-  readonly name: 'vcpu' | 'vm' | 'unknown';
+  readonly name: 'vcpu' | 'vm' | 'unknown' | 'jit';
   /** Shown for each vCPU; otherwise the sum over all of them. */
   readonly perVcpu: boolean;
   readonly counters: Readonly<Record<string, string>>;
@@ -61,6 +70,7 @@ export const COUNTER_GROUPS: readonly CounterGroup[] = [
   { name: 'vcpu', perVcpu: true, counters: VCPU },
   { name: 'vm', perVcpu: false, counters: VM },
   { name: 'unknown', perVcpu: true, counters: UNKNOWN },
+  { name: 'jit', perVcpu: true, counters: JIT },
 ];
 
 const names = COUNTER_GROUPS.flatMap(({ counters }) => Object.keys(counters)) as CounterName[];
@@ -105,6 +115,11 @@ export class Counters {
   add(vcpu: number, counter: number, amount = 1): void {
     const cell = (vcpu < 0 ? this.#vcpus : vcpu) * CELLS + counter;
     this.#cells[cell] = (this.#cells[cell] as number) + amount;
+  }
+
+  /** Take over a count that is kept elsewhere. */
+  set(vcpu: number, counter: number, value: number): void {
+    this.#cells[(vcpu < 0 ? this.#vcpus : vcpu) * CELLS + counter] = value;
   }
 
   /** Byte address of a cell, for generated code: an f64. */

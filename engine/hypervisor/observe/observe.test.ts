@@ -30,8 +30,9 @@ describe('counters', () => {
       ['vcpu', 21],
       ['vm', 9],
       ['unknown', 2],
+      ['jit', 5],
     ]);
-    expect(new Set(Object.values(COUNTER)).size).toBe(32);
+    expect(new Set(Object.values(COUNTER)).size).toBe(37);
   });
 
   it('are counted for one vCPU, and seen by every thread', () => {

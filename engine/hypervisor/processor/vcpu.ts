@@ -3,16 +3,17 @@ import { EngineError, REQUEST, type Requests } from '../../base/index.ts';
 import { FLAG, initBlocked, initVcpu, inspectVmcs, startVcpu, type VcpuCore, vcpuState } from '../../cpu/index.ts';
 import { type MachineMemory, PHYS, PHYSICAL_END } from '../../memory/index.ts';
 import type { InspectedMember, SavedState } from '../../state/index.ts';
-import type {
-  EntryCheck,
-  Irqchip,
-  Observation,
-  RegisterGroup,
-  RegisterGroups,
-  Translation,
-  Vcpu,
-  VcpuExit,
-  VmcsImage,
+import {
+  COUNTER,
+  type EntryCheck,
+  type Irqchip,
+  type Observation,
+  type RegisterGroup,
+  type RegisterGroups,
+  type Translation,
+  type Vcpu,
+  type VcpuExit,
+  type VmcsImage,
 } from '../index.ts';
 import * as groups from './groups.ts';
 import { fpuOf, INITIAL_FPU, xsaveOf } from './xsave.ts';
@@ -42,6 +43,7 @@ export abstract class ProcessorVcpu implements Vcpu {
   protected readonly memory: MachineMemory;
   /** Why VM entry failed last. */
   entryFailure: readonly EntryCheck[] | undefined;
+  #compiled = 0;
 
   constructor({ core, requests, irqchip, observation, memory }: ProcessorVcpuParts) {
     this.memory = memory;
@@ -108,6 +110,19 @@ export abstract class ProcessorVcpu implements Vcpu {
       lapic.init();
     }
     if ((raised & REQUEST.sipi) !== 0) this.plain(true, () => startVcpu(this.core, lapic.state.sipiVector));
+  }
+
+  /** Show what the compiler of hot code has done; called after each run. */
+  protected countCode(): void {
+    const { jit } = this.core;
+    if (jit === undefined || jit.modules + jit.refused === this.#compiled) return;
+    this.#compiled = jit.modules + jit.refused;
+    const { counters } = this.observation;
+    counters.set(this.id, COUNTER['jit-regions'], jit.regions);
+    counters.set(this.id, COUNTER['jit-modules'], jit.modules);
+    counters.set(this.id, COUNTER['jit-bytes'], jit.bytes);
+    counters.set(this.id, COUNTER['jit-refused'], jit.refused);
+    counters.set(this.id, COUNTER['jit-microseconds'], Math.round(jit.microseconds));
   }
 
   wait(milliseconds: number): boolean {

@@ -17,6 +17,8 @@ export interface StatOptions {
   readonly count?: number;
   /** All counters of this machine instead of the table. */
   readonly kstat?: string;
+  /** What became of hot code instead of exits. */
+  readonly jit: boolean;
   readonly json: boolean;
 }
 
@@ -64,9 +66,10 @@ async function sampling(machines: Machines, options: StatOptions, output: WatchO
     let text: string;
     if (options.kstat !== undefined) text = after.map((sample) => (json ? line(sample) : kstatText(sample))).join('');
     else {
-      const rows = rowsOf(interval === undefined ? [] : before, after);
+      const rows = options.jit ? jitRows(after) : rowsOf(interval === undefined ? [] : before, after);
       const heading = sinceHeading >= LINES_BETWEEN_HEADINGS;
-      text = json ? rows.map(line).join('') : `${heading ? statHeading() : ''}${rows.map(statLine).join('')}`;
+      const [title, each] = options.jit ? [jitHeading, jitLine] : [statHeading, statLine];
+      text = json ? rows.map(line).join('') : `${heading ? title() : ''}${rows.map(each).join('')}`;
       sinceHeading = heading ? rows.length : sinceHeading + rows.length;
     }
     if (!(await output.write(text))) return;
@@ -82,8 +85,8 @@ export function rowsOf(before: readonly Sample[], after: readonly Sample[]): Row
   return after.flatMap(({ name, counted }) => {
     const past = earlier.get(counted.pid);
     const seconds = past === undefined ? 1 : (counted.guestNanoseconds - past.guestNanoseconds) / 1e9;
-    return vcpuSets(counted).map(({ vcpu, counters }): Row => {
-      const then = past && vcpuSets(past).find((set) => set.vcpu === vcpu)?.counters;
+    return vcpuSets(counted, 'vcpu').map(({ vcpu, counters }): Row => {
+      const then = past && vcpuSets(past, 'vcpu').find((set) => set.vcpu === vcpu)?.counters;
       const values = Object.entries(kvmstatColumns).map(([column, counter]): [string, number | null] => {
         const now = counters[counter] ?? null;
         if (now === null) return [column, null];
@@ -95,8 +98,8 @@ export function rowsOf(before: readonly Sample[], after: readonly Sample[]): Row
   });
 }
 
-function vcpuSets({ groups }: Counted): readonly { readonly vcpu: number; readonly counters: Counters }[] {
-  const sets = groups.find(({ group }) => group === 'vcpu')?.sets ?? [];
+function vcpuSets({ groups }: Counted, name: string): readonly { readonly vcpu: number; readonly counters: Counters }[] {
+  const sets = groups.find(({ group }) => group === name)?.sets ?? [];
   return sets.flatMap(({ vcpu, counters }) => (vcpu === null ? [] : [{ vcpu, counters }]));
 }
 
@@ -114,6 +117,34 @@ export function statLine({ pid, vcpu, name, values }: Row): string {
   const cell = (column: string): string => String(values[column] ?? '-').padStart(6);
   const [exits, causes, done] = PARTS.map((columns) => columns.map(cell).join(' '));
   return `${String(pid).padStart(6)} ${String(vcpu).padStart(4)} | ${exits} : ${causes} | ${done} | ${name}\n`;
+}
+
+/** What the compiler of hot code has done since power on. */
+export function jitRows(samples: readonly Sample[]): Row[] {
+  return samples.flatMap(({ name, counted }) =>
+    vcpuSets(counted, 'jit').map(({ vcpu, counters }) => ({ pid: counted.pid, vcpu, name, values: counters })),
+  );
+}
+
+/** Columns of `stat --jit`: their counters and by how much these are divided. */
+const JIT_COLUMNS: readonly (readonly [title: string, counter: string, unit: number])[] = [
+  ['regions', 'jit-regions', 1],
+  ['modules', 'jit-modules', 1],
+  ['KiB', 'jit-bytes', 1024],
+  ['refused', 'jit-refused', 1],
+  ['compile ms', 'jit-microseconds', 1000],
+];
+
+export function jitHeading(): string {
+  return `   pid vcpu | ${JIT_COLUMNS.map(([title]) => title.padStart(10)).join(' ')} | name\n`;
+}
+
+export function jitLine({ pid, vcpu, name, values }: Row): string {
+  const cells = JIT_COLUMNS.map(([, counter, unit]) => {
+    const value = values[counter] ?? null;
+    return (value === null ? '-' : String(Math.round(value / unit))).padStart(10);
+  });
+  return `${String(pid).padStart(6)} ${String(vcpu).padStart(4)} | ${cells.join(' ')} | ${name}\n`;
 }
 
 /** Every counter of a machine by its kstat name. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { COUNTER_GROUPS } from '../../hypervisor/index.ts';
-import { kstatText, rowsOf, type Sample, statHeading, statLine } from './stat.ts';
+import { jitHeading, jitLine, jitRows, kstatText, rowsOf, type Sample, statHeading, statLine } from './stat.ts';
 import { eventLine, timesText } from './trace.ts';
 import { changedText, checklistText, type Vmcs, vmcsText } from './vmcs.ts';
 import { walkText } from './walk.ts';
@@ -42,6 +42,19 @@ describe('stat', () => {
     expect(kstatText(bare)).toMatch(/^one: pid 4668, bare, 1\.000 s since power on\nvcpu 0\n {2}exits +not on bare\n/);
     expect(kstatText(bare)).toMatch(/\n {2}io-exits +5\n/);
     expect(kstatText(bare)).toMatch(/\nvm\n {2}lpages +3\n$/);
+  });
+
+  it('shows what became of hot code', () => {
+    const made = sample(1, {});
+    const jit = { 'jit-regions': 12, 'jit-modules': 3, 'jit-bytes': 10_240, 'jit-refused': 1, 'jit-microseconds': 4321 };
+    const groups = [...made.counted.groups, { group: 'jit', sets: [{ vcpu: 0, counters: jit }] }];
+    const rows = jitRows([{ ...made, counted: { ...made.counted, groups } }]);
+    expect(jitHeading() + rows.map(jitLine).join('')).toBe(
+      [
+        '   pid vcpu |    regions    modules        KiB    refused compile ms | name\n',
+        '  4668    0 |         12          3         10          1          4 | one\n',
+      ].join(''),
+    );
   });
 
   it('divides by no time that has not passed', () => {

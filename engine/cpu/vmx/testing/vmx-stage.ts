@@ -10,6 +10,7 @@ import { interpreterImage, type TierCpu } from '../../testing/tiers.ts';
 import { VMCS_REVISION } from '../capabilities.ts';
 import { firstBroken } from '../entry.ts';
 import { VMCS, type VmcsFieldName } from '../fields.ts';
+import { entryChecks } from '../inspect.ts';
 import { RULES } from '../rule-index.ts';
 
 const REGION = { vmxon: 0x40000, vmcs: 0x41000 } as const;
@@ -121,6 +122,13 @@ export class VmxStage {
     for (const [name, value] of Object.entries(values)) {
       this.stage.write(REGION.vmcs + VMCS[name as VmcsFieldName].offset, BigInt(value ?? 0));
     }
+  }
+
+  /** What VM entry says to these fields, rule by rule. */
+  checks(fields: Fields) {
+    this.#fill(fields);
+    this.#core.vmcs.forget();
+    return entryChecks(this.#core);
   }
 
   /** Name of the first rule that these fields break. */
