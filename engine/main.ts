@@ -2,13 +2,14 @@
  * The engine process of one machine: its main thread, and (the same file started as a thread) its I/O and vCPU threads. Composition
  * root: it gives the machine the host's ports.
  */
+import { dirname, join } from 'node:path';
 import { setTimeout as startTimer } from 'node:timers';
 import { fileURLToPath } from 'node:url';
 import manifest from '../package.json' with { type: 'json' };
 import { EngineError } from './base/index.ts';
 import type { MachineSettings } from './contract/settings.ts';
 import { monotonicOrigin, monotonicSince, wallClockMilliseconds, zoneMilliseconds } from './host/clock.ts';
-import { readRegularFile } from './host/files.ts';
+import { isRegularFile, readRegularFile } from './host/files.ts';
 import { onSignals, setProcessTitle, turn } from './host/process.ts';
 import { openOutputFile, openStandardInput, openStandardOutput } from './host/streams.ts';
 import { parent, startThread, threadData } from './host/threads.ts';
@@ -46,11 +47,20 @@ export async function runMachine(settings: MachineSettings, { screenshots = [] }
   const clockOrigin = monotonicOrigin();
   const interpreter = readInterpreter();
   const builtInFirmware = fileURLToPath(new URL('../assets/firmware/bios.bin', import.meta.url));
+  const optionRoms = optionRomsBeside(settings);
   const control = buildMachineControl(settings, monotonicSince(clockOrigin));
 
   const start = <Out, In>(name: string) => {
     return (role: ThreadPlan['role'], events: { onMessage(message: In): void; onFailure(why: string): void; onExit(): void }) => {
-      const plan: ThreadPlan = { settings, memory: control.memory.memory, clockOrigin, interpreter, builtInFirmware, role };
+      const plan: ThreadPlan = {
+        settings,
+        memory: control.memory.memory,
+        clockOrigin,
+        interpreter,
+        builtInFirmware,
+        optionRoms,
+        role,
+      };
       const words = role.kind === 'vcpus' ? `${name} ${role.vcpus.join(',')}` : name;
       return startThread<Out, In>({ entry: new URL('./main.ts', import.meta.url), name: words, data: plan, ...events });
     };
@@ -156,6 +166,15 @@ function exitStatus(end: MachineEnd, { name }: MachineSettings): number {
       process.stderr.write(`\nrootmode: ${end.failure.message}\n`);
       return 1;
   }
+}
+
+/** Where SeaBIOS finds the screen's services, as its distributions install them: beside the firmware's file. */
+const VGA_ROM = 'vgabios-stdvga.bin';
+
+function optionRomsBeside({ firmware, vga }: MachineSettings): ThreadPlan['optionRoms'] {
+  if (firmware === undefined || vga !== 'std') return {};
+  const path = join(dirname(firmware), VGA_ROM);
+  return isRegularFile(path) ? { 'vgaroms/vgabios.bin': readRegularFile(path, 'option ROM') } : {};
 }
 
 /** The generated processor, compiled once for all threads. */

@@ -1,5 +1,5 @@
 /** The built-in BIOS on the built program: drives that start, drives that do not, and what is said of them. */
-import { copyFileSync, existsSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -44,14 +44,5 @@ describe.skipIf(notBuilt !== undefined)(`the BIOS${notBuilt === undefined ? '' :
     await session.see('CD 1 (cdrom) has no medium in it.');
     session.kill('SIGINT');
     expect((await session.ended).status).toBe(130);
-  });
-
-  it('boots Linux from an El Torito CD by ISOLINUX where one is named by ROOTMODE_TEST_ISO', async (ctx) => {
-    const iso = process.env.ROOTMODE_TEST_ISO;
-    if (iso === undefined || !existsSync(iso)) return ctx.skip('ROOTMODE_TEST_ISO names no CD image');
-    const session = bench.start(['run', '--cdrom', iso, '--memory', '512']);
-    await session.see('ISOLINUX');
-    await session.see('@DONE', 120_000);
-    return undefined;
   });
 });

@@ -27,6 +27,8 @@ import type { Calendar, MachineSignals } from '../devices/signals.ts';
 import { uart16550 } from '../devices/uart16550/device.ts';
 import type { BiosDrive } from '../firmware/bios/disk.ts';
 import { type BootFiles, bootDirectly } from '../firmware/boot.ts';
+import { firmwareFiles, placesInOrder } from '../firmware/fw-cfg/files.ts';
+import { checkFirmware } from '../firmware/image.ts';
 import { firmwareMsrs } from '../firmware/mtrr.ts';
 import { i440fxPlatform, type Platform } from '../firmware/platform.ts';
 import type { InitialRegisters } from '../firmware/registers.ts';
@@ -40,7 +42,7 @@ import { attachEventTimers, HPET, sharedClockLine } from './event-timers.ts';
 import { attachFirmware } from './firmware.ts';
 import { addShadowWindow, mapRam, mapShadow } from './guest-memory.ts';
 import type { BoardKeyboard } from './keyboard.ts';
-import { initializeHardware } from './power-on.ts';
+import { fillCmos, initializeHardware } from './power-on.ts';
 import { createRom, type RomPlace } from './rom.ts';
 import { attachStorage } from './storage.ts';
 import { startTextMode } from './text-mode.ts';
@@ -74,6 +76,8 @@ export interface BoardConfig {
   readonly bootOrder?: readonly BiosDrive['kind'][];
   /** How long the BIOS waits for F12. */
   readonly bootMenuMilliseconds?: number;
+  /** Files for firmware that is not ours, by their names in fw_cfg: option ROMs. */
+  readonly firmwareFiles?: Readonly<Record<string, Uint8Array>>;
 }
 
 /** What the board is connected to. */
@@ -114,10 +118,12 @@ export interface Board {
   readonly bay: DriveBay;
   /** Whether the guest holds the tray of a CD drive; it is then asked to let go. */
   askForTray(drive: number): 'free' | 'locked';
-  /** Put firmware into the machine for the next `reset`; no bytes for a machine that boots a kernel directly. */
-  loadFirmware(bytes: Uint8Array): void;
+  /** Put firmware into the machine for the next `reset`; no bytes for a machine that boots a kernel directly. Throws `boot-file`. */
+  loadFirmware(name: string, bytes: Uint8Array): void;
   /** Power-on of memory map and devices. vCPUs are stopped; the interrupt controllers are reset before. */
   reset(): void;
+  /** After `reset`, for firmware that is loaded: what it finds in CMOS. */
+  startFirmware(): void;
   /**
    * After `reset`: bring the hardware into the state firmware leaves and load a kernel; `bios` is the built-in
    * one, for its font. Throws what `bootDirectly` throws.
@@ -196,7 +202,20 @@ function attachDevices({ memory, irqchip, config, ports }: BoardParts, platform:
     irqs: { intr: line(PRINTER_IRQ) },
     needs: ports.parallel ? { line: ports.parallel } : {},
   });
-  const content = fwCfgItems({ cpus: config.cpus, ramBytes: memory.map.ramBytes, ...(config.uuid && { uuid: config.uuid }) });
+  const bays = attachBiosDrives(memory, bay, storage.trays);
+  const drives = ports.drives ?? bays.drives;
+  const boot = { order: config.bootOrder ?? BOOT_ORDER, menuMilliseconds: config.bootMenuMilliseconds ?? 0 };
+  const content = fwCfgItems({
+    cpus: config.cpus,
+    ramBytes: memory.map.ramBytes,
+    bootMenu: boot.menuMilliseconds > 0,
+    noScreen: config.vga !== 'std',
+    files: {
+      ...config.firmwareFiles,
+      ...firmwareFiles({ platform, bootPlaces: placesInOrder(drives, boot.order), menuMilliseconds: boot.menuMilliseconds }),
+    },
+    ...(config.uuid && { uuid: config.uuid }),
+  });
   const facts = fwCfg.attach(memory, { name: 'fw-cfg', at: { regs: 0x510 }, irqs: {}, needs: { content } });
   const console = debugcon.attach(memory, {
     name: 'debugcon',
@@ -204,9 +223,6 @@ function attachDevices({ memory, irqchip, config, ports }: BoardParts, platform:
     irqs: {},
     needs: ports.debugConsole ? { line: ports.debugConsole } : {},
   });
-  const bays = attachBiosDrives(memory, bay, storage.trays);
-  const drives = ports.drives ?? bays.drives;
-  const boot = { order: config.bootOrder ?? BOOT_ORDER, menuMilliseconds: config.bootMenuMilliseconds ?? 0 };
   const traps = attachFirmware({ memory, irqchip, platform, rom, drives, boot });
 
   const display = config.vga === 'std' ? attachDisplay(memory, bus) : undefined;
@@ -280,12 +296,16 @@ export function createBoard(parts: BoardParts): Board {
     platform,
     bay,
     askForTray,
-    loadFirmware: (bytes) => rom.load(bytes),
+    loadFirmware: (name, bytes) => {
+      if (bytes.length > 0) checkFirmware(name, bytes);
+      rom.load(bytes);
+    },
     reset: () => {
       mapRam(memory);
       rom.map();
       for (const device of devices) device.reset();
     },
+    startFirmware: () => fillCmos(memory, platform),
     boot: (files, bios = new Uint8Array(0)) => {
       initializeHardware(memory, irqchip, platform);
       if (platform.display) startTextMode(memory, bios);

@@ -127,7 +127,8 @@ function startController({ in: input, out }: Bus): void {
 }
 
 /** Memory sizes and the like in CMOS, at the places PC software knows. */
-function fillCmos({ out }: Bus, platform: Platform): void {
+export function fillCmos(memory: MachineMemory, platform: Platform): void {
+  const { out } = busOf(memory);
   const kibibytes = (lowRam(platform) - 0x100000) / 1024;
   const extended = Math.min(kibibytes, 0xfc00);
   const above16 = Math.max(0, Math.floor((lowRam(platform) - 0x100_0000) / 0x10000));
@@ -170,6 +171,6 @@ export function initializeHardware(memory: MachineMemory, irqchip: Irqchip, plat
   placeFunctions(bus, platform);
   routeInterrupts(bus);
   startController(bus);
-  fillCmos(bus, platform);
+  fillCmos(memory, platform);
   connectFirstApic(irqchip, platform.localApicAddress);
 }

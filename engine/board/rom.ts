@@ -1,9 +1,8 @@
 /** Firmware in the machine's own memory: below 4 GiB, and its last 128 KiB below 1 MiB wherever the host bridge shows no RAM. */
 import { assert } from '../base/index.ts';
+import { MOST_FIRMWARE_BYTES as MOST_BYTES } from '../firmware/image.ts';
 import { type MachineMemory, PAGE } from '../memory/index.ts';
 
-/** Most bytes of firmware: what the window below 4 GiB holds beside the interrupt controllers. */
-const MOST_BYTES = 8 * 2 ** 20;
 const TOP = 2 ** 32;
 const LOW_TOP = 2 ** 20;
 const LOW_BYTES = 0x20000;

@@ -11,7 +11,9 @@ type BootFiles = Parameters<Board['boot']>[0];
 type BootState = ReturnType<Board['boot']>;
 
 /** What a machine starts from: a kernel with what belongs to it, or firmware. */
-export type StartFiles = { readonly firmware: Uint8Array } | { readonly files: BootFiles; readonly bios: Uint8Array };
+export type StartFiles =
+  | { readonly name: string; readonly firmware: Uint8Array }
+  | { readonly files: BootFiles; readonly bios: Uint8Array };
 
 type ReadFile = (path: string, what: string) => Uint8Array;
 
@@ -21,7 +23,7 @@ export function readStartFiles(settings: MachineSettings, builtIn: string, readF
   const bios = () => readFile(builtIn, 'built-in firmware');
   // A kernel that starts by itself finds the screen as the BIOS leaves it, with its characters.
   if (kernel !== undefined) return { files: kernelFiles(settings, kernel, readFile), bios: bios() };
-  return { firmware: firmware === undefined ? bios() : readFile(firmware, 'firmware') };
+  return { name: firmware ?? builtIn, firmware: firmware === undefined ? bios() : readFile(firmware, 'firmware') };
 }
 
 function kernelFiles(settings: MachineSettings, kernel: string, readFile: ReadFile): BootFiles {
@@ -42,10 +44,12 @@ export interface PowerOnParts {
 
 /** Under the machine lock, with every vCPU stopped. Throws what the board's `boot` throws; the machine is then in no defined state. */
 export function powerOn({ machine, board, start }: PowerOnParts): void {
-  board.loadFirmware('firmware' in start ? start.firmware : new Uint8Array(0));
+  if ('firmware' in start) board.loadFirmware(start.name, start.firmware);
+  else board.loadFirmware('', new Uint8Array(0));
   machine.reset();
   board.reset();
-  if ('files' in start) setFirstVcpu(machine, board.boot(start.files, start.bios));
+  if ('firmware' in start) board.startFirmware();
+  else setFirstVcpu(machine, board.boot(start.files, start.bios));
   // The vCPUs' own threads have views of their own: at their next run they look at everything anew.
   machine.requests.raise(-1, REQUEST.flushTlb);
 }

@@ -67,7 +67,7 @@ interface Parts {
   readonly board: Board;
 }
 
-function build({ settings, memory: shared, interpreter, role }: ThreadPlan, ports: ThreadPorts): Parts {
+function build({ settings, memory: shared, interpreter, role, optionRoms }: ThreadPlan, ports: ThreadPorts): Parts {
   const { memoryKiB, cpus, cpu, accel, threads, debugExit, jit, vga } = settings;
   const memory = createMachineMemory({ ramBytes: memoryKiB * 1024, vcpus: cpus, memory: shared, hostNow: ports.hostNow });
   const gate = new Gate(memory);
@@ -101,6 +101,7 @@ function build({ settings, memory: shared, interpreter, role }: ThreadPlan, port
       vga,
       drives: driveSpecs(settings),
       bootOrder: settings.boot.order,
+      firmwareFiles: optionRoms,
       bootMenuMilliseconds: settings.boot.menu ? BOOT_MENU_MILLISECONDS : 0,
     },
     ports: {

@@ -17,6 +17,8 @@ export interface ThreadPlan {
   readonly interpreter: BareOptions['interpreter'];
   /** Path of the BIOS that a machine without a kernel starts with. */
   readonly builtInFirmware: string;
+  /** Option ROMs for firmware that is not ours, by their names in fw_cfg. */
+  readonly optionRoms: Readonly<Record<string, Uint8Array>>;
   readonly role: { readonly kind: 'io' } | { readonly kind: 'vcpus'; readonly vcpus: readonly number[] };
 }
 

@@ -43,7 +43,7 @@ export function pc(options: PcOptions = {}) {
   const image = options.firmware ?? readFileSync(ROM);
   const powerOn = () => {
     memory.lock.run(() => {
-      board.loadFirmware(image);
+      board.loadFirmware('test', image);
       machine.reset();
       board.reset();
     });

@@ -6,6 +6,9 @@ export interface FwCfgFacts {
   readonly ramBytes: number;
   readonly uuid?: Uint8Array;
   /** Files by name, up to 55 characters. */
+  /** Whether firmware offers a boot menu, and whether there is no screen. */
+  readonly bootMenu?: boolean;
+  readonly noScreen?: boolean;
   readonly files?: Readonly<Record<string, Uint8Array>>;
 }
 
@@ -24,9 +27,9 @@ export function fwCfgItems(facts: FwCfgFacts): FwCfgItems {
     [Key.Id, number(FEATURES, 4)],
     [Key.Uuid, facts.uuid ?? new Uint8Array(16)],
     [Key.RamSize, number(facts.ramBytes, 8)],
-    [Key.NoGraphic, number(1, 2)],
+    [Key.NoGraphic, number(facts.noScreen === false ? 0 : 1, 2)],
     [Key.Cpus, number(facts.cpus, 2)],
-    [Key.BootMenu, number(0, 2)],
+    [Key.BootMenu, number(facts.bootMenu ? 1 : 0, 2)],
     [Key.MaxCpus, number(facts.cpus, 2)],
   ]);
   const files = Object.entries(facts.files ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));

@@ -19,6 +19,7 @@ const IDENTITY: PciIdentity = {
   classCode: 0x060000,
   command: { reset: 0x0006, writable: 0x0100 },
   registers: [
+    { at: 0x2c, reset: [0xf4, 0x1a, 0x00, 0x11], writable: [0, 0, 0, 0] }, // subsystem: by it firmware knows a machine with fw_cfg
     { at: 0x50, reset: [0, 0], writable: [0xff, 0xff] }, // PMC configuration
     { at: 0x57, reset: [1], writable: [0xff] }, // DRAM control
     { at: 0x59, reset: [0, 0, 0, 0, 0, 0, 0], writable: [0x33, 0x33, 0x33, 0x33, 0x33, 0x33, 0x33] },

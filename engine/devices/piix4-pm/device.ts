@@ -10,7 +10,7 @@ import { bytes, i64, u8, u16 } from '../../state/index.ts';
 import { defineDevice } from '../device.ts';
 import { configImage, configSpace, type PciIdentity } from '../pci/config-space.ts';
 import { machineSignals } from '../signals.ts';
-import { BLOCK, Control, Pci, Pm1, Reg, SOFT_OFF, TIMER_BITS, TIMER_HZ } from './spec.ts';
+import { BLOCK, Control, Pci, Pm1, Reg, SMI_ENABLED, SOFT_OFF, TIMER_BITS, TIMER_HZ } from './spec.ts';
 
 const IDENTITY: PciIdentity = {
   vendor: 0x8086,
@@ -21,6 +21,7 @@ const IDENTITY: PciIdentity = {
   command: { reset: 0x0000, writable: 0x0001 },
   registers: [
     { at: Pci.Base, reset: [1, 0, 0, 0], writable: [0xc0, 0xff, 0, 0] },
+    { at: Pci.DeviceActivityB, reset: SMI_ENABLED, writable: [0, 0, 0, 0] },
     { at: Pci.Miscellaneous, reset: [0], writable: [BLOCK.Enable] },
   ],
 };

@@ -1,7 +1,9 @@
 /** Facts of the 82371AB (PIIX4) power-management function: Intel 290562, chapter 7; ACPI 6.5 section 4.8 for the registers' meaning. */
 
 /** Configuration registers. */
-export const Pci = { Base: 0x40, Miscellaneous: 0x80 } as const;
+export const Pci = { Base: 0x40, DeviceActivityB: 0x58, Miscellaneous: 0x80 } as const;
+/** DEVACTB with APMC_EN: SMIs on port B2h read as enabled, so that firmware does not set up an SMM that is not there. */
+export const SMI_ENABLED = [0, 0, 0, 0x02] as const;
 /** The block stands at bits 15..6 of the base register while bit 0 of the miscellaneous register is set. */
 export const BLOCK = { Size: 64, Address: 0xffc0, Enable: 0x01 } as const;
 

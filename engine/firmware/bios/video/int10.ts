@@ -1,6 +1,6 @@
 /** INT 10h: video services. Sources: IBM PS/2 and VGA BIOS Interface Technical References, section INT 10h. */
 import { Bda, Private } from '../areas.ts';
-import type { Frame } from '../frame.ts';
+import { Action, type Frame } from '../frame.ts';
 import { ROM_SEGMENT } from '../rom.ts';
 import { linear, read8, read16, read32, write8, write16 } from '../words.ts';
 import { readPixel, writePixel } from './graphics.ts';
@@ -18,9 +18,6 @@ import {
   type Video,
 } from './set-mode.ts';
 import { vbeService } from './vbe.ts';
-
-/** Strings and blocks that a caller passes are followed no further than this. */
-const MOST_BYTES = 0x1_0000;
 
 export function videoService(video: Video, f: Frame): void {
   const { screen, host } = video;
@@ -305,15 +302,28 @@ function alternateSelect({ screen, host }: Video, f: Frame): void {
   }
 }
 
+/** Characters of one trap: a line in text modes, one where a character may move the whole screen's planes. */
+const PIECE = { text: 80, drawn: 1 } as const;
+
+/** In pieces, a trap each. The scratch word keeps how many characters are written and where the cursor was. */
 function writeString({ screen, host }: Video, f: Frame): void {
   const page = f.bh & 7;
   const [withAttributes, moves] = [(f.al & 2) !== 0, (f.al & 1) !== 0];
   const size = withAttributes ? 2 : 1;
-  const bytes = host.memory.read(linear(f.es, f.bp), Math.min(f.cx * size, MOST_BYTES));
-  const before = screen.cursor(page);
-  screen.moveCursor(page, f.dl, f.dh);
-  for (let i = 0; i + size <= bytes.length; i += size) screen.teletype(page, bytes[i] ?? 0, withAttributes ? bytes[i + 1] : f.bl);
-  if (!moves) screen.moveCursor(page, before.column, before.row);
+  const begun = f.scratch;
+  const done = begun & 0xffff;
+  if (begun === 0) {
+    const { column, row } = screen.cursor(page);
+    f.scratch = (column << 16) | ((row & 0x7f) << 24);
+    screen.moveCursor(page, f.dl, f.dh);
+  }
+  const count = Math.min(f.cx - done, screen.mode?.layout === 'text' ? PIECE.text : PIECE.drawn);
+  const bytes = count > 0 ? host.memory.read(linear(f.es, f.bp) + done * size, count * size) : new Uint8Array(0);
+  for (let i = 0; i + size <= bytes.length; i += size) {
+    screen.teletype(page, bytes[i] ?? 0, withAttributes ? bytes[i + 1] : f.bl);
+  }
+  if (done + count < f.cx) f.again(Action.Spin, f.scratch + count);
+  else if (!moves) screen.moveCursor(page, (f.scratch >>> 16) & 0xff, f.scratch >>> 24);
 }
 
 /** The state table of function 1Bh, 64 bytes, with its pointer to what this adapter can do. */
