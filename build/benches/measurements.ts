@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { obtainGuests } from '../tasks/guests.ts';
 import { userSpaceMark } from '../tasks/initramfs.ts';
 import { root } from '../tasks/run.ts';
+import { bootSectorTimes } from './boot-sector.ts';
 import { type GuestProcess, startGuest } from './guest-process.ts';
 import { instructionsPerRound, loopGuest } from './loop-guest.ts';
 import { memoryOf, processorSeconds } from './process-group.ts';
@@ -98,6 +99,8 @@ export const measurements: Readonly<Record<string, Measurement>> = {
   boot,
   idle,
   memory,
+  'boot-sector': async () => (await bootSectorTimes()).first,
+  'power-on': async () => (await bootSectorTimes()).again,
   'screen-redraw': async () => redraw(),
   'screen-scroll': async () => scroll(),
 };

@@ -1,5 +1,5 @@
 /** The built-in BIOS on the built program: drives that start, drives that do not, and what is said of them. */
-import { copyFileSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -44,5 +44,37 @@ describe.skipIf(notBuilt !== undefined)(`the BIOS${notBuilt === undefined ? '' :
     await session.see('CD 1 (cdrom) has no medium in it.');
     session.kill('SIGINT');
     expect((await session.ended).status).toBe(130);
+  });
+});
+
+const SEABIOS = '/usr/share/seabios/bios-256k.bin';
+const OVMF = '/usr/share/OVMF/OVMF_CODE_4M.fd';
+const OVMF_SMM = '/usr/share/OVMF/OVMF_CODE_4M.secboot.fd';
+
+describe.skipIf(notBuilt !== undefined)('firmware of others', () => {
+  it('SeaBIOS boots the first sector of a disk', async (ctx) => {
+    if (!existsSync(SEABIOS)) return ctx.skip(`${SEABIOS} is not there; Debian's package is seabios`);
+    const { status, out, err } = await bench.run('run', '--firmware', SEABIOS, '--disk', disk, '--memory', '64');
+    expect({ status, err }).toEqual({ status: 0, err: '' });
+    expect(out).toContain('Hello from a boot sector.');
+    return undefined;
+  });
+
+  it('OVMF comes to its shell', async (ctx) => {
+    if (!existsSync(OVMF)) return ctx.skip(`${OVMF} is not there; Debian's package is ovmf`);
+    const session = bench.start(['run', '--firmware', OVMF, '--memory', '256']);
+    await session.see('EFI Internal Shell', 200_000);
+    await session.see('Shell>', 60_000);
+    session.kill('SIGINT');
+    expect((await session.ended).status).toBe(130);
+    return undefined;
+  });
+
+  it('that needs SMM is refused with that reason', async (ctx) => {
+    if (!existsSync(OVMF_SMM)) return ctx.skip(`${OVMF_SMM} is not there; Debian's package is ovmf`);
+    const { status, err } = await bench.run('run', '--firmware', OVMF_SMM, '--memory', '64');
+    expect(err).toMatch(/^rootmode: [^\n]*needs system management mode[^\n]*\n$/);
+    expect(status).toBe(2);
+    return undefined;
   });
 });
