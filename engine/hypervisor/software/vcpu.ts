@@ -96,7 +96,8 @@ export class SoftwareVcpu extends ProcessorVcpu implements ExitContext {
       const busy = this.#events.injecting || s.excPending !== 0;
       if (stop !== undefined && (!busy || stop === 'entry-failed')) return { reason: stop, retired };
       if (retired >= limit && !busy) return { reason: 'limit', retired };
-      let exit = core.run(Math.max(0, stop === undefined ? limit - retired : 0));
+      // Events that have to wait for a queued exception are looked at again right after it.
+      let exit = core.run(Math.max(0, stop === undefined && !this.#look ? limit - retired : 0));
       for (;;) {
         ran += exit.retired;
         if (exit.reason !== 'exit') break;
@@ -128,7 +129,11 @@ export class SoftwareVcpu extends ProcessorVcpu implements ExitContext {
       s.activity = ACTIVITY.running;
       this.observation.counters.add(id, COUNTER['halt-wakeup']);
     }
-    if (this.#look) this.#look = !this.#events.prepare();
+    if (this.#look) {
+      // What the guest has ended in memory no longer holds other interrupts back.
+      if (this.para.eoiOffered) this.para.takeEoi();
+      this.#look = !this.#events.prepare();
+    }
     const { probes } = this.observation;
     if (probes.on(id, PROBE.entry)) {
       const { monitor } = this;
@@ -189,6 +194,10 @@ export class SoftwareVcpu extends ProcessorVcpu implements ExitContext {
     s.shadow = 0;
     s.sysFlags &= ~FLAG.R;
     if ((s.sysFlags & FLAG.T) !== 0) s.debugTraps |= SINGLE_STEP;
+    this.#completed++;
+  }
+
+  completed(): void {
     this.#completed++;
   }
 

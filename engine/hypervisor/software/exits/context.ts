@@ -24,6 +24,8 @@ export interface ExitContext {
   readonly model: CpuModel;
   /** The exiting instruction is done: its work was the handler's. */
   skip(): void;
+  /** The exiting instruction was done before it exited. */
+  completed(): void;
   /** The guest gets this exception instead. */
   inject(vector: number, errorCode?: number): void;
   /** Interrupts, NMIs or windows are to be looked at before the next entry. */

@@ -65,6 +65,7 @@ const HANDLERS: Readonly<Record<number, ExitHandler>> = {
   40: pauseLoop,
   // The task priority fell below that of an interrupt that waits.
   43: (x) => {
+    x.completed();
     x.lookForEvents();
     return undefined;
   },
