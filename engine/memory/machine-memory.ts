@@ -8,6 +8,7 @@ import { FIXED, type MemoryMap, PAGE } from './map.ts';
 import { Slots } from './slots.ts';
 
 const MEBI = 2 ** 20;
+const LARGE_PAGE = 2 * MEBI;
 /** Least and most guest memory in bytes. */
 export const RAM_BYTES = { minimum: MEBI, maximum: maximumRamBytes } as const;
 
@@ -58,8 +59,10 @@ export function memoryMap(options: MachineMemoryOptions): MemoryMap & { readonly
     throw new EngineError('memory-size', { bytes: ramBytes, ...RAM_BYTES });
   }
   const room = 2 ** 32 - ramBytes - FIXED.arena - 65536;
-  const arenaBytes = Math.floor(Math.min(options.arenaBytes ?? defaultArenaBytes(vcpus), room) / PAGE) * PAGE;
-  const ramBase = FIXED.arena + arenaBytes;
+  const wanted = FIXED.arena + Math.min(options.arenaBytes ?? defaultArenaBytes(vcpus), room);
+  // Aligned as large pages of extended page tables are.
+  const ramBase = Math.floor(wanted / LARGE_PAGE) * LARGE_PAGE;
+  const arenaBytes = ramBase - FIXED.arena;
   return {
     physTable: FIXED.physTable,
     pageInfo: FIXED.pageInfo,

@@ -69,8 +69,10 @@ export const systemRoutines: Readonly<Record<SystemSlowName, SlowRoutineBody>> =
   invlpg: act(invlpg),
   invpcid: act((c, type, low, address) => invpcid(c, type, [low, address])),
   flushAll: act(requireRing0),
-  portIn: (c, port, w) => [BigInt(portIn(c, n(port) & 0xffff, n(w) >>> 3))],
-  portOut: act((c, port, w, value) => portOut(c, { port: n(port) & 0xffff, size: n(w) >>> 3 }, n(value & 0xffffffffn))),
+  portIn: (c, port, w) => [BigInt(portIn(c, n(port) & 0xffff, (n(w) & 0xff) >>> 3))],
+  portOut: act((c, port, w, value) => {
+    portOut(c, { port: n(port) & 0xffff, size: (n(w) & 0xff) >>> 3 }, n(value & 0xffffffffn));
+  }),
   checkPort: act((c, port, w) => checkPort(c, n(port) & 0xffff, n(w) >>> 3)),
   hlt: act(hlt),
   monitor: act(monitor),

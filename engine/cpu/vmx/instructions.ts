@@ -55,8 +55,9 @@ export function vmxAllowed(c: SlowContext, reason: number): void {
   const outside = reason === VMX_REASON.vmxon ? (cr4(s) & Number(CR4_FIXED)) === 0 : !inVmx(c);
   if (!claims.vmx(c.features) || outside || !isProtected(s) || isVm86(s) || (isLongActive(s) && !is64(s))) raiseUd();
   if (s.nonRoot !== 0) {
+    if (reason === VMX_REASON.vmcall) throw new VmExit(reason);
     const { info, displacement } = instructionInformation(c);
-    throw new VmExit(reason, { qualification: reason === VMX_REASON.vmcall ? 0n : displacement, info });
+    throw new VmExit(reason, { qualification: displacement, info });
   }
   if (s.cpl !== 0) raiseGp();
 }

@@ -196,21 +196,33 @@ function stringLinear(c: SlowContext, i: TakenApart, input: boolean): bigint {
   return BigInt.asUintN(is64(s) ? 64 : 32, base + offset);
 }
 
-const port: Intercept = (c, number, width) => {
+/** IN and OUT; `shape` has the width, and bit 8 where the port is immediate. What INS and OUTS do has exited before, if it does. */
+const port =
+  (input: boolean): Intercept =>
+  (c, number, shape) => {
+    if (c.s.busOpen !== 0) return undefined;
+    const at = Number(number) & 0xffff;
+    const size = (Number(shape) & 0xff) >>> 3;
+    checkPort(c, at, size);
+    if (!portTrapped(c, at, size)) return undefined;
+    const immediate = (Number(shape) & 0x100) !== 0;
+    return exit(REASON.io, BigInt(((size - 1) | (input ? 8 : 0) | (immediate ? 0x40 : 0) | (at << 16)) >>> 0));
+  };
+
+/** INS and OUTS, before memory is touched. */
+const stringPort: Intercept = (c, number, width) => {
   if (c.s.busOpen !== 0) return undefined;
   const at = Number(number & 0xffffn);
   const size = Number(width) >>> 3;
   checkPort(c, at, size);
   if (!portTrapped(c, at, size)) return undefined;
   const i = takeApart(c);
-  const string = i.opcode >= 0x6c && i.opcode <= 0x6f;
-  const input = string ? i.opcode < 0x6e : (i.opcode & 2) === 0;
-  const immediate = i.opcode >= 0xe4 && i.opcode <= 0xe7;
-  const qualification =
-    (size - 1) | (input ? 8 : 0) | (string ? 0x10 : 0) | (string && i.rep ? 0x20 : 0) | (immediate ? 0x40 : 0) | (at << 16);
+  const input = i.opcode < 0x6e;
+  const qualification = (size - 1) | (input ? 8 : 0) | 0x10 | (i.rep ? 0x20 : 0) | (at << 16);
   return new VmExit(REASON.io, {
     qualification: BigInt(qualification >>> 0),
-    ...(string ? { info: stringInformation(i), linear: stringLinear(c, i, input) } : {}),
+    info: stringInformation(i),
+    linear: stringLinear(c, i, input),
   });
 };
 
@@ -273,9 +285,9 @@ export const INTERCEPTS: { readonly [K in SlowName]?: Intercept } = {
   lmsw: lmswIntercept,
   readDebug: debugRegister(true),
   writeDebug: debugRegister(false),
-  portIn: port,
-  portOut: port,
-  checkPort: port,
+  portIn: port(true),
+  portOut: port(false),
+  checkPort: stringPort,
   rdmsr: (c) => (msrTrapped(c, false) ? exit(REASON.rdmsr) : undefined),
   wrmsr: (c) => (msrTrapped(c, true) ? exit(REASON.wrmsr) : undefined),
   monitor: whenProc(PROC.monitor, REASON.monitor),

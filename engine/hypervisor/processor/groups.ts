@@ -183,7 +183,7 @@ export function readEvents(s: VcpuState, nmisPending: number): KvmVcpuEvents {
     interrupt: { shadow: s.shadow },
     nmi: { pending: nmisPending, masked: s.nmiBlocked },
     sipi_vector: s.sipiVector,
-    exception_payload: s.excAddress,
+    exception_payload: s.excPending === 0 ? 0n : s.excAddress,
   };
 }
 

@@ -1,6 +1,6 @@
 /** System calls, ports, caches and TLB, waiting, hints (SDM vol. 2). */
 import { type Definition, defineInstruction } from '../define.ts';
-import type { Emitter } from '../emitter.ts';
+import type { Emitter, Int, Operand } from '../emitter.ts';
 import type { SlowName } from '../fields.ts';
 import { requireSupervisor } from './privilege.ts';
 
@@ -35,12 +35,15 @@ const supervisor = (name: string, form: string, slow: SlowName): Definition =>
     },
   });
 
+/** The operand size as `portIn` and `portOut` take it, with bit 8 set where the port is part of the instruction. */
+const portShape = (e: Emitter, width: number, port: Operand): Int => e.const(width | (port.kind === 'imm' ? 0x100 : 0));
+
 const portIn = defineInstruction({
   name: 'in',
   flags: {},
   forms: ['E4 AL,Ib', 'E5 eAX,Ib', 'EC AL,DX', 'ED eAX,DX'],
   run(e, f) {
-    const [value] = e.slow('portIn', e.read(f.src), e.const(f.dst.width));
+    const [value] = e.slow('portIn', e.read(f.src), portShape(e, f.dst.width, f.src));
     e.write(f.dst, value);
     e.endBlock();
   },
@@ -51,7 +54,7 @@ const portOut = defineInstruction({
   flags: {},
   forms: ['E6 Ib,AL', 'E7 Ib,eAX', 'EE DX,AL', 'EF DX,eAX'],
   run(e, f) {
-    e.slow('portOut', e.read(f.dst), e.const(f.src.width), e.read(f.src));
+    e.slow('portOut', e.read(f.dst), portShape(e, f.src.width, f.dst), e.read(f.src));
     e.endBlock();
   },
 });

@@ -132,18 +132,21 @@ export class Para {
   /** The vCPU's thread runs it. */
   runs(): void {
     if ((this.#s.stealTime & ENABLED) === 0n) return;
-    if (this.#stoppedAt >= 0) {
-      const taken = Math.max(0, this.#p.memory.clock.now() - this.#stoppedAt);
-      this.#s.stolen += BigInt(Math.round(taken));
+    const taken = this.#stoppedAt < 0 ? 0 : Math.round(this.#p.memory.clock.now() - this.#stoppedAt);
+    this.#stoppedAt = -1;
+    if (taken > 0) {
+      this.#s.stolen += BigInt(taken);
+      this.#tellStolen(0);
     }
-    this.#tellStolen(0);
   }
 
   /** It does not any more; `ready`: it could have gone on. */
   stops(ready: boolean): void {
     if ((this.#s.stealTime & ENABLED) === 0n) return;
-    this.#stoppedAt = ready ? this.#p.memory.clock.now() : -1;
-    if (ready) this.#tellStolen(1);
+    if (!ready) return;
+    this.#stoppedAt = this.#p.memory.clock.now();
+    // Others may look whether to wait for this one; alone there is nobody who does.
+    if (this.#p.states.length > 1) this.#tellStolen(1);
   }
 
   #tellStolen(preempted: number): void {
