@@ -13,6 +13,7 @@ import { isRegularFile, readRegularFile } from './host/files.ts';
 import { onSignals, setProcessTitle, turn } from './host/process.ts';
 import { openOutputFile, openStandardInput, openStandardOutput } from './host/streams.ts';
 import { parent, startThread, threadData } from './host/threads.ts';
+import { tuneV8 } from './host/v8-settings.ts';
 import { buildIoMachine, buildMachineControl, buildVcpuThread } from './machine/build.ts';
 import { Coordinator, type MachineEnd } from './machine/coordinator.ts';
 import { runIoThread } from './machine/io-thread.ts';
@@ -44,6 +45,7 @@ export interface RunExtras {
  */
 export async function runMachine(settings: MachineSettings, { screenshots = [] }: RunExtras = {}): Promise<number> {
   setProcessTitle(`rootmode ${settings.name}`);
+  tuneV8();
   const clockOrigin = monotonicOrigin();
   const interpreter = readInterpreter();
   const builtInFirmware = fileURLToPath(new URL('../assets/firmware/bios.bin', import.meta.url));

@@ -7,7 +7,16 @@ import { decodeModeOf, flatSegmentsOf } from './derived.ts';
 import { type CodeAddress, CodeCache } from './interpreter/code-cache.ts';
 import { HEAT, Jit, type JitSetting, type RegionTable } from './jit/jit.ts';
 import type { ProcessorExports } from './linear-memory.ts';
-import { BLOCK_ENTRIES, BLOCK_ENTRY, CPU_BLOCKS, CPU_JUMPS, JUMP_ENTRIES, JUMP_ENTRY, JUMP_ENTRY_BYTES } from './regions.ts';
+import {
+  BLOCK,
+  BLOCK_ENTRIES,
+  BLOCK_ENTRY,
+  CPU_BLOCKS,
+  CPU_JUMPS,
+  JUMP_ENTRIES,
+  JUMP_ENTRY,
+  JUMP_ENTRY_BYTES,
+} from './regions.ts';
 import { ACCESS, TRANSLATED } from './routines/paging.ts';
 import { offsetOf } from './state.ts';
 import type { Tlb } from './tlb.ts';
@@ -77,6 +86,7 @@ export class CodeLookup {
             modeOf: (modeKey) => ({ mode: this.#modeOf(modeKey), flat: flatSegmentsOf(modeKey) }),
             regions: options.regions,
             mark: (host, bytes) => this.cache.mark(host, bytes),
+            entries: (host, modeKey) => this.#entries(host, modeKey),
             isCopy: (page) => page === arena.base >>> 12,
           });
   }
@@ -119,6 +129,14 @@ export class CodeLookup {
 
   #codeAddress(host: number, modeKey: number, withinLimit: number): CodeAddress {
     return { host, modeKey, mode: this.#modeOf(modeKey), flat: flatSegmentsOf(modeKey), withinLimit };
+  }
+
+  #entries(host: number, modeKey: number): number {
+    const { machine, jit } = this.#o;
+    const block = this.cache.known(host, modeKey);
+    if (block === 0 || jit === 'off') return 0;
+    const word = (offset: number): number => machine.u32[(block + offset) >>> 2] as number;
+    return word(BLOCK.region) !== 0 ? HEAT[jit] : (HEAT[jit] - word(BLOCK.heat)) >>> 0;
   }
 
   #modeOf(modeKey: number): DecodeMode {

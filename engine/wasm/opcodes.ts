@@ -311,6 +311,8 @@ export const SIMD_LANE = {
   'i32x4.replace_lane': 0x1c,
   'i64x2.extract_lane': 0x1d,
   'i64x2.replace_lane': 0x1e,
+  'f64x2.extract_lane': 0x21,
+  'f64x2.replace_lane': 0x22,
 } as const;
 
 export type NumericOp = keyof typeof NUMERIC;

@@ -50,7 +50,7 @@ abstract class HandlerFrame implements Frame {
     code.get(value);
   }
 
-  guestStore(bits: 8 | 16 | 32 | 64 | 128, linear: number, value: number): void {
+  guestStore(bits: 8 | 16 | 32 | 64 | 128, { linear, value }: { linear: number; value: number }): void {
     const { code } = this;
     const slow = (): void => {
       code.get(CPU);

@@ -10,6 +10,7 @@ export class IrBuilder {
   protected epoch = 0;
   protected loopDepth = 0;
   protected isDead = false;
+  #nextId = 1;
 
   /** True after an exit on this path: nothing after it is reachable. */
   get dead(): boolean {
@@ -218,6 +219,7 @@ export class IrBuilder {
       kind,
       epoch: this.epoch,
       loopDepth: this.loopDepth,
+      id: this.#nextId++,
       uses: 0,
       inline: false,
       local: -1,

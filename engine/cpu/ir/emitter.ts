@@ -493,10 +493,13 @@ export class IrEmitter extends IrFlags implements Emitter {
   }
 
   floatCompare(bits: 32 | 64, a: Int, b: Int, quiet: boolean): { less: Bool; equal: Bool; unordered: Bool } {
-    const order = int(
-      this.#checked(this.ir.call(`compare${quiet ? '.quiet' : ''}${bits}`, 'i64', [this.cpu, node(a), node(b)], true)),
-    );
+    const order = this.floatOrder(bits, [a, b], quiet);
     return { less: this.bit(order, 0), equal: this.bit(order, 1), unordered: this.bit(order, 2) };
+  }
+
+  /** Bit 0 less, bit 1 equal, bit 2 unordered. */
+  protected floatOrder(bits: 32 | 64, [a, b]: readonly [Int, Int], quiet: boolean): Int {
+    return int(this.#checked(this.ir.call(`compare${quiet ? '.quiet' : ''}${bits}`, 'i64', [this.cpu, node(a), node(b)], true)));
   }
 
   vecFloat(op: FloatBinary, bits: 32 | 64, a: Vec, b: Vec): Vec {

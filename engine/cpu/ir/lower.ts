@@ -1,7 +1,7 @@
 /** Turns IR into wasm instructions inside a frame, which says how guest memory is reached and how control leaves. */
 import type { Code, Label, ValueType } from '../../wasm/code.ts';
 import { chooseInline } from './inline.ts';
-import type { Exit, LabelCell, LeavePoint, Node, Statement, VarCell } from './node.ts';
+import type { Exit, FlagJoin, FlagPath, GuestPlace, LabelCell, LeavePoint, Node, Statement, VarCell } from './node.ts';
 
 /** Where lowered code stands: a handler function, a case of the dispatch loop, or a routine. */
 export interface Frame {
@@ -10,11 +10,11 @@ export interface Frame {
   local(type: ValueType): number;
   functionIndex(name: string): number;
   /** Linear address in the local `linear`; leaves the value on the wasm stack, or leaves the frame when the access faults. */
-  guestLoad(bits: 8 | 16 | 32 | 64 | 128, linear: number, point?: LeavePoint): void;
-  /** Value is in the local `value`. */
-  guestStore(bits: 8 | 16 | 32 | 64 | 128, linear: number, value: number, point?: LeavePoint): void;
+  guestLoad(bits: 8 | 16 | 32 | 64 | 128, linear: number, where?: GuestPlace): void;
+  /** Address and value are in locals. */
+  guestStore(bits: 8 | 16 | 32 | 64 | 128, at: { linear: number; value: number }, where?: GuestPlace): void;
   /** Leaves an i32 host address. */
-  guestRef(bits: 8 | 16 | 32 | 64, linear: number, point?: LeavePoint): void;
+  guestRef(bits: 8 | 16 | 32 | 64, linear: number, where?: GuestPlace): void;
   /** The exit's operand, if any, is on the wasm stack. */
   exit(exit: Exit): void;
 }
@@ -52,7 +52,7 @@ export class Lowering {
       case 'guestStore': {
         const linear = this.asLocal(statement.linear);
         const value = this.asLocal(statement.value);
-        return this.frame.guestStore(statement.bits, linear, value, statement.point);
+        return this.frame.guestStore(statement.bits, { linear, value }, statement.where);
       }
       case 'assign':
         this.value(statement.value);
@@ -99,6 +99,8 @@ export class Lowering {
       }
       case 'leave':
         return this.leave(statement.point);
+      case 'flags':
+        return this.flags(statement.join, statement.path);
       case 'exit':
         if (statement.exit.exit === 'branch') this.value(statement.exit.target);
         if (statement.exit.exit === 'status') this.value(statement.exit.status);
@@ -110,6 +112,10 @@ export class Lowering {
   /** Only regions of the JIT have points to leave at. */
   protected leave(_point: LeavePoint): void {
     throw new TypeError('a handler has no point to leave at');
+  }
+
+  protected flags(_join: FlagJoin, _path: FlagPath): void {
+    throw new TypeError('a handler has no paths that join');
   }
 
   protected define(node: Node): void {
@@ -151,8 +157,8 @@ export class Lowering {
   protected compute(node: Node): void {
     const { frame } = this;
     const { what } = node;
-    if (what.op === 'guestLoad') return frame.guestLoad(what.bits, this.asLocal(node.args[0] as Node), what.point);
-    if (what.op === 'guestRef') return frame.guestRef(what.bits, this.asLocal(node.args[0] as Node), what.point);
+    if (what.op === 'guestLoad') return frame.guestLoad(what.bits, this.asLocal(node.args[0] as Node), what.where);
+    if (what.op === 'guestRef') return frame.guestRef(what.bits, this.asLocal(node.args[0] as Node), what.where);
     for (const arg of node.args) this.value(arg);
     this.operator(node);
   }

@@ -25,9 +25,9 @@ export type NodeOp =
   | { readonly op: 'variable'; readonly variable: VarCell }
   | { readonly op: 'call'; readonly callee: string }
   /** Guest memory at a linear address; leaves the handler when it faults. */
-  | { readonly op: 'guestLoad'; readonly bits: 8 | 16 | 32 | 64 | 128; readonly point?: LeavePoint }
+  | { readonly op: 'guestLoad'; readonly bits: 8 | 16 | 32 | 64 | 128; readonly where?: GuestPlace }
   /** Host address of bytes that may be written, or the staging area; leaves on a fault. */
-  | { readonly op: 'guestRef'; readonly bits: 8 | 16 | 32 | 64; readonly point?: LeavePoint };
+  | { readonly op: 'guestRef'; readonly bits: 8 | 16 | 32 | 64; readonly where?: GuestPlace };
 
 /**
  * One value. `pure` depends on its operands only, `read` on state that statements may change, `effect` must be evaluated where it stands.
@@ -40,6 +40,8 @@ export interface Node {
   /** Count of state changes before this node: equal epochs see the same state. */
   readonly epoch: number;
   readonly loopDepth: number;
+  /** Unique among the nodes of one builder. */
+  readonly id: number;
   uses: number;
   /** Needed where a region is left: kept if it cannot be computed again there. */
   kept?: boolean;
@@ -65,7 +67,8 @@ export interface LabelCell {
  */
 export interface LeavePoint {
   readonly how: 'again' | 'skip' | 'chain';
-  readonly rip: Node;
+  /** RIP, or its distance from the start of the region's page. */
+  readonly rip: Node | number;
   /** Instructions retired since the budget was last brought up to date. */
   readonly retired: number;
   /** Values of state slots by byte offset, complete once the region has been built; a cell stands for its present value. */
@@ -74,10 +77,37 @@ export interface LeavePoint {
   readonly faulted: boolean;
 }
 
+/** A guest access of a region: where it is left when the access cannot be made, and which accesses it is likely to share a page with. */
+export interface GuestPlace {
+  readonly point: LeavePoint;
+  readonly site: number;
+}
+
 export interface Spill {
   readonly offset: number;
   readonly type: ValueType;
-  readonly value: Node | VarCell;
+  readonly value: Node | VarCell | FlagJoin;
+}
+
+/**
+ * `flagAux` where paths join. When nothing inside the region reads it there, it is not computed: each path leaves behind what it would be
+ * computed from, and its number.
+ */
+export interface FlagJoin {
+  readonly paths: FlagPath[];
+  /** Values that read it. */
+  readonly reads: Node[];
+  /** Holds the flags when they are read. */
+  readonly cell: VarCell;
+  /** Holds the number of the path. */
+  readonly number: VarCell;
+  isRead: boolean;
+}
+
+export interface FlagPath {
+  readonly value: Node;
+  /** Values `value` is computed from, and the cells that keep them. */
+  leaves: readonly { readonly node: Node; readonly cell: VarCell }[];
 }
 
 /** How control leaves a handler. */
@@ -116,7 +146,7 @@ export type Statement =
       readonly linear: Node;
       readonly value: Node;
       readonly epoch: number;
-      readonly point?: LeavePoint;
+      readonly where?: GuestPlace;
     }
   | { readonly s: 'assign'; readonly variable: VarCell; readonly value: Node; readonly epoch: number }
   | { readonly s: 'copy'; readonly to: Node; readonly from: Node; readonly bytes: Node; readonly epoch: number }
@@ -140,7 +170,9 @@ export type Statement =
   | { readonly s: 'block'; readonly label: LabelCell; readonly body: Statement[] }
   | { readonly s: 'loop'; readonly label: LabelCell; readonly body: Statement[] }
   | { readonly s: 'br'; readonly label: LabelCell }
-  | { readonly s: 'leave'; readonly point: LeavePoint };
+  | { readonly s: 'leave'; readonly point: LeavePoint }
+  /** A path brings its flags to where paths join. */
+  | { readonly s: 'flags'; readonly join: FlagJoin; readonly path: FlagPath; readonly epoch: number };
 
 /** The nodes a statement evaluates itself, in order. */
 export function operandsOf(statement: Statement): readonly Node[] {
@@ -168,6 +200,8 @@ export function operandsOf(statement: Statement): readonly Node[] {
     case 'br':
     case 'leave':
       return [];
+    case 'flags':
+      return statement.join.isRead ? [statement.path.value] : [];
   }
 }
 

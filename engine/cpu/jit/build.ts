@@ -20,6 +20,7 @@ export interface BuiltRegion {
   readonly body: readonly Statement[];
   readonly budget: VarCell;
   readonly context: VarCell;
+  readonly page: VarCell;
 }
 
 /** An instruction could not be built: plan again without it. */
@@ -69,7 +70,8 @@ class TreeBuilder {
     const { entry, instructions } = this.#plan;
     this.#tree(entry);
     const body = [...this.#ir.prologue({ entry, instructions }), ...this.#ir.root];
-    return { body, budget: this.#ir.budget, context: this.#ir.context };
+    const { budget, context, page } = this.#ir;
+    return { body, budget, context, page };
   }
 
   #successors(at: number): readonly number[] {
@@ -93,7 +95,7 @@ class TreeBuilder {
     this.#ir.construct('loop', loop.label, () => {
       this.#loops.set(at, loop);
       this.#ir.join(loop.dirty);
-      this.#ir.begin(this.#rip(at));
+      this.#ir.begin(at);
       this.#ir.poll(this.#plan.instructions);
       this.#within(at, within);
       this.#loops.delete(at);
@@ -119,8 +121,7 @@ class TreeBuilder {
     const from = this.#block.at;
     const loop = this.#loops.get(to);
     const isBack = (this.#structure.order.get(to) as number) <= (this.#structure.order.get(from) as number);
-    if (this.#structure.refused.has(edgeKey(from, to)) || (isBack && loop === undefined))
-      return this.#ir.leave('chain', this.#rip(to));
+    if (this.#structure.refused.has(edgeKey(from, to)) || (isBack && loop === undefined)) return this.#ir.leave('chain', to);
     const target = isBack ? loop : this.#labels.get(to);
     if (target !== undefined) {
       this.#ir.settle(target.dirty);
@@ -143,7 +144,7 @@ class TreeBuilder {
       if (this.#ir.dead) return;
       this.#block = block;
       this.#instruction = instruction;
-      this.#ir.begin(this.#rip(instruction.at));
+      this.#ir.begin(instruction.at);
       this.#one(instruction);
     }
     if (!this.#ir.dead) this.#follow(block);
@@ -163,7 +164,7 @@ class TreeBuilder {
     }
     if (this.#ir.dead) return;
     this.#ir.slots.retired++;
-    if (emitter.endsBlock) this.#ir.leave('again', this.#rip(at + decoded.length));
+    if (emitter.endsBlock) this.#ir.leave('again', at + decoded.length);
   }
 
   #isLast(): boolean {
@@ -178,7 +179,7 @@ class TreeBuilder {
   /** The block's last instruction has ended and control goes on after it. */
   #follow(block: RegionBlock): void {
     if (block.next !== undefined) this.#edge(block.next);
-    else this.#ir.leave('chain', this.#rip(block.end));
+    else this.#ir.leave('chain', block.end);
   }
 
   #take(): void {

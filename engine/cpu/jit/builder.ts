@@ -4,12 +4,24 @@
  * instruction is what the interpreter finds.
  */
 import type { ValueType } from '../../wasm/code.ts';
-import type { MemoryOp, NumericOp } from '../../wasm/opcodes.ts';
+import type { MemoryOp, NumericOp, SimdLaneOp } from '../../wasm/opcodes.ts';
 import { IrBuilder } from '../ir/builder.ts';
-import type { Exit, LabelCell, LeavePoint, Node, NodeOp, Statement, VarCell } from '../ir/node.ts';
+import type {
+  Exit,
+  FlagJoin,
+  FlagPath,
+  GuestPlace,
+  LabelCell,
+  LeavePoint,
+  Node,
+  NodeOp,
+  Statement,
+  VarCell,
+} from '../ir/node.ts';
+import { CONTROLS, FAST } from '../routines/mxcsr.ts';
 import { offsetOf } from '../state.ts';
-import { SLOTS, slotAt } from './slots.ts';
-import { Dirty, SlotState } from './state.ts';
+import { FLAG_AUX, SLOTS, slotAt } from './slots.ts';
+import { Dirty, flagJoin, SlotState } from './state.ts';
 
 const MASKS: Partial<Record<MemoryOp, readonly [bits: number, signed: boolean]>> = {
   'i64.load8_u': [8, false],
@@ -24,6 +36,7 @@ const STORED: Partial<Record<MemoryOp, number>> = { 'i64.store8': 8, 'i64.store1
 /** Routines after which something else than the region has to go on, or that need all registers in memory. */
 const REFUSED = new Set(['exclusiveBegin', 'stageAlone', 'lockPair', 'bulkMovs', 'bulkStos', 'slow']);
 const CONTEXT = offsetOf('context');
+const MXCSR = offsetOf('mxcsr');
 const STABLE = new Set((['cr0', 'cr4', 'shared', 'fsBase', 'gsBase', 'cpl'] as const).map(offsetOf));
 
 /** What a region returns: the interpreter executes what stands at RIP before it enters a region again. */
@@ -58,21 +71,24 @@ export class RegionBuilder extends IrBuilder {
   readonly page: VarCell;
   readonly #cells: (VarCell | undefined)[] = [];
   readonly #hooks: RegionHooks;
-  readonly #ids = new WeakMap<Node, number>();
   readonly #points: LeavePoint[] = [];
-  #nextId = 1;
+  readonly #fast: VarCell = { type: 'i32', local: -1 };
+  #usesFast = false;
   #scope: Scope = { known: new Map(), impossible: new Set(), outer: undefined };
   #start: SlotState;
-  #startRip: Node;
+  #startRip = 0;
+  #interpret: LeavePoint | undefined;
   slots: SlotState;
+  /** Names the registers that form the address of what is accessed next. */
+  site = 0;
 
   constructor(hooks: RegionHooks) {
     super();
     this.#hooks = hooks;
     this.cpu = this.param(0, 'i32');
-    this.slots = new SlotState(new Dirty());
+    const flags: FlagJoin = { ...flagJoin(), cell: this.cell(FLAG_AUX), isRead: true };
+    this.slots = new SlotState(new Dirty(flags));
     this.#start = this.slots;
-    this.#startRip = this.const64(0n);
     this.budget = { type: 'i32', local: -1 };
     this.context = { type: 'i64', local: -1 };
     this.page = { type: 'i64', local: -1 };
@@ -101,6 +117,7 @@ export class RegionBuilder extends IrBuilder {
     const rip = ir.load('i64.load', this.cpu, offsetOf('rip'));
     ir.assign(this.page, ir.numeric('i64.sub', rip, ir.const64(BigInt(region.entry))));
     ir.assign(this.context, ir.load('i64.load', this.cpu, CONTEXT));
+    if (this.#usesFast) ir.assign(this.#fast, isFast(ir, ir.load('i32.load', this.cpu, MXCSR)));
     for (const [slot, cell] of this.#cells.entries()) {
       if (cell === undefined) continue;
       const { offset, type } = SLOTS[slot] as (typeof SLOTS)[number];
@@ -120,9 +137,16 @@ export class RegionBuilder extends IrBuilder {
   #slotValue(slot: number): Node {
     let value = this.slots.values[slot];
     if (value === undefined) {
-      value = this.valueOf(this.cell(slot));
+      value = slot === FLAG_AUX ? this.#readFlags() : this.valueOf(this.cell(slot));
       this.slots.values[slot] = value;
     }
+    return value;
+  }
+
+  #readFlags(): Node {
+    const { flags } = this.slots.base;
+    const value = this.valueOf(flags.cell);
+    flags.reads.push(value);
     return value;
   }
 
@@ -225,7 +249,7 @@ export class RegionBuilder extends IrBuilder {
 
   protected override node(what: NodeOp, type: ValueType, args: readonly Node[], kind: Node['kind']): Node {
     if (kind !== 'pure') return super.node(what, type, args, kind);
-    const key = `${JSON.stringify(what, (_k, v) => (typeof v === 'bigint' ? v.toString() : v))}|${args.map((a) => this.#idOf(a)).join()}`;
+    const key = keyOf(what, args);
     for (let scope: Scope | undefined = this.#scope; scope; scope = scope.outer) {
       const known = scope.known.get(key);
       if (known) return known;
@@ -235,36 +259,71 @@ export class RegionBuilder extends IrBuilder {
     return node;
   }
 
-  #idOf(node: Node): number {
-    let id = this.#ids.get(node);
-    if (id === undefined) {
-      id = this.#nextId++;
-      this.#ids.set(node, id);
-    }
-    return id;
-  }
-
   override numeric(name: NumericOp, ...args: Node[]): Node {
     // Nothing is staged: what cannot be reached in place is left to the interpreter.
     if (name === 'i32.eq' && args.some((arg) => arg.what.op === 'guestRef')) return this.const32(0);
+    const bits = args[0]?.what;
+    if (name === 'f64.reinterpret_i64' && bits?.op === 'numeric' && bits.name === 'i64.reinterpret_f64')
+      return args[0]?.args[0] as Node;
+    if (name === 'i64.reinterpret_f64' && bits?.op === 'numeric' && bits.name === 'f64.reinterpret_i64')
+      return args[0]?.args[0] as Node;
+    if (name === 'f64.reinterpret_i64' && bits?.op === 'lane' && bits.name === 'i64x2.extract_lane')
+      return this.lane('f64x2.extract_lane', bits.lane, 'f64', args[0]?.args[0] as Node);
     return super.numeric(name, ...args);
+  }
+
+  /** Halves of vectors that were put together here are not taken apart again. */
+  override lane(name: SimdLaneOp, lane: number, type: ValueType, ...args: Node[]): Node {
+    const [vector, value] = args as [Node, Node | undefined];
+    const { what } = vector;
+    const isPut = what.op === 'lane' && (what.name === 'i64x2.replace_lane' || what.name === 'f64x2.replace_lane');
+    if (name === 'i64x2.extract_lane' || name === 'f64x2.extract_lane') {
+      if (!isPut) return super.lane(name, lane, type, ...args);
+      if (what.lane !== lane) return this.lane(name, lane, type, vector.args[0] as Node);
+      const put = vector.args[1] as Node;
+      if (put.type === type) return put;
+      return this.numeric(type === 'f64' ? 'f64.reinterpret_i64' : 'i64.reinterpret_f64', put);
+    }
+    if (name !== 'i64x2.replace_lane' || value === undefined) return super.lane(name, lane, type, ...args);
+    const base = isPut && what.lane === lane ? (vector.args[0] as Node) : vector;
+    if (value.what.op === 'numeric' && value.what.name === 'i64.reinterpret_f64')
+      return super.lane('f64x2.replace_lane', lane, type, base, value.args[0] as Node);
+    return super.lane(name, lane, type, base, value);
+  }
+
+  /** A variable that paths inside an instruction assign. */
+  fresh(type: ValueType): VarCell {
+    return { type, local: -1 };
+  }
+
+  /** i32: may SSE arithmetic use the host's (engine/cpu/routines/mxcsr.ts)? Looked at when the region is entered. */
+  mayBeFast(): Node {
+    this.#usesFast = true;
+    return this.valueOf(this.#fast);
+  }
+
+  /** The exact routine has run: it may have set the sticky flag that lets the next operation be fast. */
+  lookAgain(): void {
+    this.assign(this.#fast, isFast(this, super.load('i32.load', this.cpu, MXCSR)));
   }
 
   // ---- paths ----
 
   /** An instruction begins here: what faults in it happens in this state. */
-  begin(rip: Node): void {
+  begin(offset: number): void {
     this.#start = this.slots.copy();
-    this.#startRip = rip;
+    this.#startRip = offset;
+    this.#interpret = undefined;
   }
 
   /** The interpreter executes the instruction that has begun. */
   interpret(): LeavePoint {
-    return this.#point(this.#start, { how: 'skip', rip: this.#startRip, faulted: false });
+    this.#interpret ??= this.#point(this.#start, { how: 'skip', rip: this.#startRip, faulted: false });
+    return this.#interpret;
   }
 
   #point(state: SlotState, to: Pick<LeavePoint, 'how' | 'rip' | 'faulted'>): LeavePoint {
-    const kept = state.copy();
+    const kept = state === this.#start ? state : state.copy();
     let spills: ReturnType<SlotState['spills']> | undefined;
     const point = {
       ...to,
@@ -278,7 +337,7 @@ export class RegionBuilder extends IrBuilder {
     return point;
   }
 
-  leave(how: LeavePoint['how'], rip: Node): void {
+  leave(how: LeavePoint['how'], rip: Node | number): void {
     this.#leaveAt(this.#point(this.slots, { how, rip, faulted: false }));
   }
 
@@ -373,8 +432,12 @@ export class RegionBuilder extends IrBuilder {
     const { slots } = this;
     base.join(slots.base, slots.changed);
     for (const { index } of SLOTS) {
-      if (slots.hasChanged(index)) this.push(this.#assignment(this.cell(index), slots.values[index] as Node));
+      if (index !== FLAG_AUX && slots.hasChanged(index))
+        this.push(this.#assignment(this.cell(index), slots.values[index] as Node));
     }
+    const path: FlagPath = { value: this.#slotValue(FLAG_AUX), leaves: [] };
+    base.flags.paths.push(path);
+    this.push({ s: 'flags', join: base.flags, path, epoch: this.epoch++ });
     if (slots.retired > 0) {
       const left = this.numeric('i32.sub', this.valueOf(this.budget), this.const32(slots.retired));
       this.push(this.#assignment(this.budget, left));
@@ -403,6 +466,7 @@ export class RegionBuilder extends IrBuilder {
     const scope = this.#scope;
     const start = this.#start;
     const startRip = this.#startRip;
+    const interpret = this.#interpret;
     this.slots = slots.copy();
     this.#scope = { known: new Map(), impossible: new Set(), outer: scope };
     body();
@@ -410,26 +474,31 @@ export class RegionBuilder extends IrBuilder {
     this.#scope = scope;
     this.#start = start;
     this.#startRip = startRip;
+    this.#interpret = interpret;
     this.isDead = true;
     this.epoch++;
   }
 
   // ---- guest memory ----
 
+  #where(): GuestPlace {
+    return { point: this.interpret(), site: this.site };
+  }
+
   override guestLoad(bits: 8 | 16 | 32 | 64 | 128, linear: Node): Node {
-    const what: NodeOp = { op: 'guestLoad', bits, point: this.interpret() };
+    const what: NodeOp = { op: 'guestLoad', bits, where: this.#where() };
     return this.define(this.node(what, bits === 128 ? 'v128' : 'i64', [linear], 'effect'));
   }
 
   override guestRef(bits: 8 | 16 | 32 | 64, linear: Node): Node {
     this.epoch++;
-    const node = this.define(this.node({ op: 'guestRef', bits, point: this.interpret() }, 'i32', [linear], 'effect'));
+    const node = this.define(this.node({ op: 'guestRef', bits, where: this.#where() }, 'i32', [linear], 'effect'));
     this.epoch++;
     return node;
   }
 
   override guestStore(bits: 8 | 16 | 32 | 64 | 128, linear: Node, value: Node): void {
-    this.push({ s: 'guestStore', bits, linear, value, epoch: this.epoch, point: this.interpret() });
+    this.push({ s: 'guestStore', bits, linear, value, epoch: this.epoch, where: this.#where() });
   }
 
   override call(callee: string, type: ValueType, args: readonly Node[], changesState: boolean): Node {
@@ -437,15 +506,16 @@ export class RegionBuilder extends IrBuilder {
       this.#leaveAt(this.interpret());
       return type === 'i32' ? this.const32(0) : type === 'i64' ? this.const64(0n) : this.constV(0n, 0n);
     }
+    // Another context makes what is known of pages useless.
+    if (callee === 'setSystemFlags') throw new Refused('it may change the context');
     const result = super.call(callee, type, args, changesState);
-    if (callee === 'setSystemFlags') this.push(this.#assignment(this.context, super.load('i64.load', this.cpu, CONTEXT)));
     return result;
   }
 
   #cellReadIn(block: Statement[], slot: number): Node {
     const outer = this.current;
     this.current = block;
-    const node = this.valueOf(this.cell(slot));
+    const node = slot === FLAG_AUX ? this.#readFlags() : this.valueOf(this.cell(slot));
     this.current = outer;
     return node;
   }
@@ -454,5 +524,40 @@ export class RegionBuilder extends IrBuilder {
     return { s: 'assign', variable, value, epoch: this.epoch++ };
   }
 }
+
+function keyOf(what: NodeOp, args: readonly Node[]): string {
+  let key: string = what.op;
+  switch (what.op) {
+    case 'const64':
+      key = `L${what.value}`;
+      break;
+    case 'const32':
+      key = `I${what.value}`;
+      break;
+    case 'constV':
+      key = `V${what.low},${what.high}`;
+      break;
+    case 'param':
+      key = `P${what.local}`;
+      break;
+    case 'numeric':
+    case 'saturating':
+    case 'simd':
+      key = what.name;
+      break;
+    case 'lane':
+      key = `${what.name}${what.lane}`;
+      break;
+    case 'shuffle':
+      key = `shuffle${what.lanes.join()}`;
+      break;
+    default:
+  }
+  for (const arg of args) key += `|${arg.id}`;
+  return key;
+}
+
+const isFast = (ir: IrBuilder, mxcsr: Node): Node =>
+  ir.numeric('i32.eq', ir.numeric('i32.and', mxcsr, ir.const32(CONTROLS)), ir.const32(FAST));
 
 const isCpu = (address: Node): boolean => address.what.op === 'param' && address.what.local === 0;

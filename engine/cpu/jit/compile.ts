@@ -36,7 +36,14 @@ export function encodeRegions(regions: readonly BuiltRegion[]): Uint8Array<Array
   const regionType = module.type(REGION);
   const codes = regions.map((region) => {
     const code = new Code(1);
-    lowerRegion(region.body, { code, functionIndex, regionType, budget: region.budget, context: region.context });
+    lowerRegion(region.body, {
+      code,
+      functionIndex,
+      regionType,
+      budget: region.budget,
+      context: region.context,
+      page: region.page,
+    });
     return code;
   });
   for (const [i, code] of codes.entries()) {

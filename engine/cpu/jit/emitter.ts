@@ -1,17 +1,28 @@
 /** The emitter of regions: what leaves the region does so without effects, what is known of targets is not checked again. */
 import type { Decoded } from '../../isa/decoded.ts';
-import type { Int, Operand } from '../../isa/emitter.ts';
+import type { FloatBinary, FloatConvert, FloatUnary, Int, Operand, Segment, Width } from '../../isa/emitter.ts';
 import type { SlowName } from '../../isa/fields.ts';
+import { int, node } from '../ir/arithmetic.ts';
 import { IrEmitter } from '../ir/emitter.ts';
 import type { RegionBuilder } from './builder.ts';
 import { earlyBinding, type Place } from './early-binding.ts';
+import { FastDoubles } from './floats.ts';
+
+/** What an address is made of, as a number: accesses with the same are expected on the same page. */
+const SITE = { absolute: 1, stack: 2, source: 3, target: 4, registers: 16 } as const;
 
 export class RegionEmitter extends IrEmitter {
+  readonly #builder: RegionBuilder;
+  readonly #decoded: Decoded;
   readonly #long: boolean;
+  readonly #doubles: FastDoubles;
   readonly #relative = new Set<Int>();
 
   constructor(builder: RegionBuilder, decoded: Decoded, place: Place) {
     super(decoded.facts, earlyBinding(decoded, place), builder);
+    this.#builder = builder;
+    this.#doubles = new FastDoubles(builder);
+    this.#decoded = decoded;
     this.#long = place.long;
   }
 
@@ -22,6 +33,54 @@ export class RegionEmitter extends IrEmitter {
 
   override raise(_vector: number, _errorCode?: Int): void {
     this.ir.exit({ exit: 'fault' });
+  }
+
+  override address(op: Operand): Int {
+    const { base, index, ripRelative } = this.#decoded;
+    this.#builder.site = ripRelative || (base < 0 && index < 0) ? SITE.absolute : SITE.registers + (base + 1) * 17 + index + 1;
+    return super.address(op);
+  }
+
+  // ---- doubles ----
+
+  override float(op: FloatBinary, bits: 32 | 64, a: Int, b: Int): Int {
+    if (bits === 32 || op === 'min' || op === 'max') return super.float(op, bits, a, b);
+    return int(this.#doubles.binary(op, [node(a), node(b)], () => node(super.float(op, bits, a, b))));
+  }
+
+  override float1(op: FloatUnary, bits: 32 | 64, a: Int): Int {
+    if (bits === 32) return super.float1(op, bits, a);
+    return int(this.#doubles.squareRoot(node(a), () => node(super.float1(op, bits, a))));
+  }
+
+  override floatConvert(kind: FloatConvert, a: Int): Int {
+    return kind === 'f64.i32' ? int(this.#doubles.fromInt32(node(a))) : super.floatConvert(kind, a);
+  }
+
+  override floatOrder(bits: 32 | 64, operands: readonly [Int, Int], quiet: boolean): Int {
+    const exact = (): Int => super.floatOrder(bits, operands, quiet);
+    if (bits === 32) return exact();
+    return int(this.#doubles.compare([node(operands[0]), node(operands[1])], () => node(exact())));
+  }
+
+  override push(width: Width, value: Int): void {
+    this.#builder.site = SITE.stack;
+    super.push(width, value);
+  }
+
+  override peek(width: Width, byteOffset: number): Int {
+    this.#builder.site = SITE.stack;
+    return super.peek(width, byteOffset);
+  }
+
+  override load(width: Width, segment: Segment | 'source', offset: Int): Int {
+    this.#builder.site = SITE.source;
+    return super.load(width, segment, offset);
+  }
+
+  override store(width: Width, segment: Segment | 'source', offset: Int, value: Int): void {
+    this.#builder.site = SITE.target;
+    super.store(width, segment, offset, value);
   }
 
   /** Whoever takes a direct branch checks where it leaves the page. */

@@ -39,6 +39,8 @@ export interface RegionSource {
   readonly decode: (offset: number) => Decoded | undefined;
   /** A variant or place that no region can hold. */
   readonly refused: (variant: Variant, offset: number) => boolean;
+  /** Has the branch target been reached often? */
+  readonly warm: (offset: number) => boolean;
   readonly most: { readonly instructions: number; readonly blocks: number };
 }
 
@@ -53,7 +55,7 @@ function kindOf(decoded: Decoded): Kind {
 }
 
 export function planRegion(source: RegionSource): RegionPlan | undefined {
-  const { entry, decode, refused, most } = source;
+  const { entry, decode, refused, warm, most } = source;
   const code = new Map<number, Decoded>();
   const leaders = new Set<number>([entry]);
   const queue = [entry];
@@ -69,14 +71,18 @@ export function planRegion(source: RegionSource): RegionPlan | undefined {
       if (kind === 'ends') break;
       if (kind !== 'plain') {
         const target = targetOffset(decoded, next);
-        if (target >= 0 && target < PAGE && decoded.facts.width !== 16) {
+        const inside = target >= 0 && target < PAGE && decoded.facts.width !== 16 && warm(target);
+        if (inside) {
           leaders.add(target);
           queue.push(target);
         }
         if (kind === 'jump') break;
         leaders.add(next);
-        if (kind === 'call') returns.push(next);
-        // What follows a call is reached by the return; it is part of the region, but not by falling.
+        // What follows a call is reached by the return, not by falling.
+        if (kind === 'call') {
+          if (!inside) break;
+          returns.push(next);
+        }
         if (next < PAGE) queue.push(next);
         break;
       }

@@ -33,6 +33,8 @@ export interface JitOptions {
   readonly regions: RegionTable;
   /** Bytes of a host page are decoded: writes to them are to be seen. */
   readonly mark: (host: number, bytes: number) => void;
+  /** Times the interpreter has entered the block at a host address. */
+  readonly entries: (host: number, modeKey: number) => number;
   /** The page holds a copy of code that stands on the bus. */
   readonly isCopy: (hostPage: number) => boolean;
 }
@@ -40,7 +42,12 @@ export interface JitOptions {
 const LIMITS = { instructions: 250, blocks: 48 } as const;
 /** Instructions found out to be unfit in one go. */
 const ATTEMPTS = 16;
-export const HEAT = { on: 600, force: 1 } as const;
+export const HEAT = { on: 2000, force: 1 } as const;
+/** Regions of one module, and entries after which a block no longer waits for others. */
+const BATCH = 24;
+const PATIENCE = 4000;
+/** Entries from which on a block is taken into the regions of others. */
+const WARM = 100;
 
 export interface JitCounters {
   regions: number;
@@ -50,36 +57,62 @@ export interface JitCounters {
   microseconds: number;
 }
 
+interface Waiting {
+  readonly block: number;
+  readonly modeKey: number;
+}
+
 export class Jit {
   readonly #o: JitOptions;
   readonly #refused = new Set<Variant>();
   /** Slots in use by host page. */
   readonly #pages = new Map<number, Set<number>>();
+  #waiting: Waiting[] = [];
   readonly counters: JitCounters = { regions: 0, modules: 0, bytes: 0, refused: 0, microseconds: 0 };
 
   constructor(options: JitOptions) {
     this.#o = options;
   }
 
-  /** A block has been entered often; RIP is at its beginning. */
+  /**
+   * A block has been entered often; RIP is at its beginning. Regions are made several at a time, because V8 lays each module out by
+   * itself: a block that waits and is entered as often again does not wait longer.
+   */
   hot(block: number): void {
+    const { machine, s, setting, modeOf } = this.#o;
+    const known = this.#waiting.find((other) => other.block === block);
+    if (known === undefined) {
+      if (machine.u32[(block + BLOCK.crossing) >>> 2] !== 0 || machine.u32[(block + BLOCK.region) >>> 2] !== 0) return;
+      if (this.#o.isCopy(this.#pageOf(block))) return;
+      this.#waiting.push({ block, modeKey: s.modeKey });
+      const heat = (block + BLOCK.heat) >>> 2;
+      machine.u32[heat] = PATIENCE;
+      const isLegacy = modeOf(s.modeKey).mode.code !== 64;
+      if (setting !== 'force' && !isLegacy && this.#waiting.length < BATCH) return;
+    }
+    const batch = this.#waiting.splice(0);
+    const made = batch.flatMap((wait) => {
+      const region = this.#region(wait);
+      return region === undefined ? [] : [{ ...wait, region }];
+    });
+    if (made.length > 0) this.#install(made);
+  }
+
+  #pageOf(block: number): number {
+    return ((this.#o.machine.u32[(block + BLOCK.generationAt) >>> 2] as number) - FIXED.pageInfo) >>> 4;
+  }
+
+  #region({ block, modeKey }: Waiting): BuiltRegion | undefined {
     const { machine } = this.#o;
     const word = (offset: number): number => machine.u32[(block + offset) >>> 2] as number;
-    if (word(BLOCK.crossing) !== 0 || word(BLOCK.region) !== 0) return;
-    const page = (word(BLOCK.generationAt) - FIXED.pageInfo) >>> 4;
-    if (this.#o.isCopy(page)) return;
     let region: BuiltRegion | undefined;
     for (let attempt = 0; region === undefined && attempt < ATTEMPTS; attempt++) {
-      const plan = this.#plan(page, word(BLOCK.first));
-      if (plan === undefined || machine.u32[word(BLOCK.generationAt) >>> 2] !== word(BLOCK.generation)) return;
-      region = this.#make(plan);
+      if (machine.u32[word(BLOCK.generationAt) >>> 2] !== word(BLOCK.generation)) return undefined;
+      const plan = this.#plan({ page: this.#pageOf(block), entry: word(BLOCK.first), modeKey });
+      if (plan === undefined || machine.u32[word(BLOCK.generationAt) >>> 2] !== word(BLOCK.generation)) return undefined;
+      region = this.#make(plan, modeKey);
     }
-    const slot = region === undefined ? 0 : this.#install(region);
-    if (slot === 0) return;
-    machine.u32[(block + BLOCK.region) >>> 2] = slot;
-    const slots = this.#pages.get(page) ?? new Set();
-    slots.add(slot);
-    this.#pages.set(page, slots);
+    return region;
   }
 
   /** Code of a host page was overwritten. */
@@ -92,12 +125,13 @@ export class Jit {
 
   /** All blocks are forgotten. */
   reset(): void {
+    this.#waiting = [];
     for (const page of [...this.#pages.keys()]) this.invalidate(page);
   }
 
-  #plan(page: number, entry: number): RegionPlan | undefined {
+  #plan(code: { page: number; entry: number; modeKey: number }): RegionPlan | undefined {
     const { machine, s, decode, modeOf, setting } = this.#o;
-    const { modeKey } = s;
+    const { page, entry, modeKey } = code;
     const { mode } = modeOf(modeKey);
     const from = page * PAGE;
     const copy = machine.u8.slice(from, from + PAGE);
@@ -112,6 +146,7 @@ export class Jit {
         const decoded = decode(copy, offset, available, mode);
         return decoded instanceof Decoded ? decoded : undefined;
       },
+      warm: (offset) => setting === 'force' || this.#o.entries(from + offset, modeKey) >= WARM,
       refused: (variant) => this.#refused.has(variant),
       most: {
         instructions: setting === 'force' ? Math.min(LIMITS.instructions, s.budget) : LIMITS.instructions,
@@ -126,9 +161,8 @@ export class Jit {
   }
 
   /** IR of a planned region; undefined when an instruction of it is refused from now on. */
-  #make(plan: RegionPlan): BuiltRegion | undefined {
-    const { s, modeOf } = this.#o;
-    const { mode, flat } = modeOf(s.modeKey);
+  #make(plan: RegionPlan, modeKey: number): BuiltRegion | undefined {
+    const { mode, flat } = this.#o.modeOf(modeKey);
     try {
       return makeRegion(plan, { long: mode.code === 64, flat });
     } catch (thrown) {
@@ -140,16 +174,22 @@ export class Jit {
     }
   }
 
-  #install(region: BuiltRegion): number {
+  #install(made: readonly (Waiting & { readonly region: BuiltRegion })[]): void {
     const { machine, regions } = this.#o;
-    const bytes = encodeRegions([region]);
-    const [made] = instantiateRegions(bytes, { machine, table: regions.table, routines: regions.routines() });
-    const slot = regions.take();
-    if (slot === 0) return 0;
-    regions.table.set(slot, made);
-    this.counters.regions++;
+    const bytes = encodeRegions(made.map(({ region }) => region));
+    const functions = instantiateRegions(bytes, { machine, table: regions.table, routines: regions.routines() });
+    for (const [i, { block }] of made.entries()) {
+      const slot = regions.take();
+      if (slot === 0) break;
+      regions.table.set(slot, functions[i]);
+      machine.u32[(block + BLOCK.region) >>> 2] = slot;
+      const page = this.#pageOf(block);
+      const slots = this.#pages.get(page) ?? new Set();
+      slots.add(slot);
+      this.#pages.set(page, slots);
+      this.counters.regions++;
+    }
     this.counters.modules++;
     this.counters.bytes += bytes.length;
-    return slot;
   }
 }

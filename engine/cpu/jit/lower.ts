@@ -1,15 +1,24 @@
 /** Regions to wasm: guest memory by an inline probe of the TLB, and places where the state goes back to memory. */
 import type { Code, ValueType } from '../../wasm/code.ts';
 import { type Frame, Lowering } from '../ir/lower.ts';
-import type { Exit, LeavePoint, Node, Statement, VarCell } from '../ir/node.ts';
+import type { Exit, FlagJoin, FlagPath, GuestPlace, LeavePoint, Node, Statement, VarCell } from '../ir/node.ts';
 import { CPU_TLB, TLB_ENTRIES, TLB_ENTRY, TLB_ENTRY_BYTES } from '../regions.ts';
 import { offsetOf } from '../state.ts';
 import { SKIP } from './builder.ts';
+import { walk } from './placement.ts';
 
 const CPU = 0;
+/** Equal to no page. */
+const NO_PAGE = -1n;
 const LOAD = { 8: 'i64.load8_u', 16: 'i64.load16_u', 32: 'i64.load32_u', 64: 'i64.load' } as const;
 const STORE = { 8: 'i64.store8', 16: 'i64.store16', 32: 'i64.store32', 64: 'i64.store' } as const;
 type Bits = 8 | 16 | 32 | 64 | 128;
+
+/** Locals with the page (a linear address) that accesses of one kind met last, and what leads from it to the host's. */
+interface Last {
+  readonly page: number;
+  readonly addend: number;
+}
 
 export interface RegionFunction {
   readonly code: Code;
@@ -18,6 +27,7 @@ export interface RegionFunction {
   readonly regionType: number;
   readonly budget: VarCell;
   readonly context: VarCell;
+  readonly page: VarCell;
 }
 
 export function lowerRegion(body: readonly Statement[], into: RegionFunction): void {
@@ -25,6 +35,7 @@ export function lowerRegion(body: readonly Statement[], into: RegionFunction): v
   const lowering = new RegionLowering(frame, into);
   frame.leave = (point) => lowering.leave(point);
   frame.cellOf = (cell) => lowering.permanent(cell);
+  frame.survey(body);
   lowering.block(body);
   into.code.unreachable();
 }
@@ -33,6 +44,9 @@ class RegionFrame implements Frame {
   readonly code: Code;
   readonly functionIndex: (name: string) => number;
   readonly #context: VarCell;
+  readonly #uses = new Map<number, number>();
+  readonly #sites = new Map<number, Last>();
+  #loops = false;
   leave: (point: LeavePoint) => void = () => undefined;
   cellOf: (cell: VarCell) => number = () => 0;
   readonly #free: Record<ValueType, number[]> = { i32: [], i64: [], f32: [], f64: [], v128: [] };
@@ -42,6 +56,25 @@ class RegionFrame implements Frame {
     this.code = into.code;
     this.functionIndex = into.functionIndex;
     this.#context = into.context;
+  }
+
+  /** Learn which accesses there are, and whether any repeats. */
+  survey(body: readonly Statement[]): void {
+    const count = (site: number): void => void this.#uses.set(site, (this.#uses.get(site) ?? 0) + 1);
+    walk(body, (statement) => {
+      if (statement.s === 'loop') this.#loops = true;
+      if (statement.s === 'guestStore' && statement.where) count(-statement.where.site);
+      if (statement.s !== 'def' || !('where' in statement.node.what) || !statement.node.what.where) return;
+      const { site } = statement.node.what.where;
+      count(statement.node.what.op === 'guestRef' ? -site : site);
+    });
+    for (const [site, uses] of this.#uses) {
+      if (uses < 2 && !this.#loops) continue;
+      const last = { page: this.code.local('i64'), addend: this.code.local('i32') };
+      this.code.i64(NO_PAGE);
+      this.code.set(last.page);
+      this.#sites.set(site, last);
+    }
   }
 
   local(type: ValueType): number {
@@ -59,29 +92,67 @@ class RegionFrame implements Frame {
     this.#taken = outer;
   }
 
-  guestLoad(bits: Bits, linear: number, point?: LeavePoint): void {
-    this.#reach({ bits, linear, write: false }, point as LeavePoint);
+  guestLoad(bits: Bits, linear: number, where?: GuestPlace): void {
+    this.#reach({ bits, linear, write: false }, where as GuestPlace);
     if (bits === 128) this.code.v128Load();
     else this.code.memory(LOAD[bits]);
   }
 
-  guestStore(bits: Bits, linear: number, value: number, point?: LeavePoint): void {
+  guestStore(bits: Bits, { linear, value }: { linear: number; value: number }, where?: GuestPlace): void {
     const { code } = this;
-    this.#reach({ bits, linear, write: true }, point as LeavePoint);
+    this.#reach({ bits, linear, write: true }, where as GuestPlace);
     code.get(value);
     if (bits === 128) code.v128Store();
     else code.memory(STORE[bits]);
   }
 
-  guestRef(bits: 8 | 16 | 32 | 64, linear: number, point?: LeavePoint): void {
-    this.#reach({ bits, linear, write: true }, point as LeavePoint);
+  guestRef(bits: 8 | 16 | 32 | 64, linear: number, where?: GuestPlace): void {
+    this.#reach({ bits, linear, write: true }, where as GuestPlace);
   }
 
-  /** Leaves the host address on the stack. */
-  #reach(access: { bits: Bits; linear: number; write: boolean }, point: LeavePoint): void {
+  /**
+   * Leaves the host address on the stack. First the page that accesses of this kind met last, where that is worth it, then the TLB, then
+   * the page walk. Nothing that makes a known page useless happens before the region is left.
+   */
+  #reach(access: { bits: Bits; linear: number; write: boolean }, { point, site }: GuestPlace): void {
     const { code } = this;
-    const { linear, write } = access;
-    const bytes = access.bits / 8;
+    const { linear } = access;
+    const last = this.#sites.get(access.write ? -site : site);
+    if (last === undefined) return this.#probe(access, point, undefined);
+    const page = this.local('i64');
+    this.#pageOf(access);
+    code.tee(page);
+    code.get(last.page);
+    code.op('i64.eq');
+    code.if('i32');
+    code.get(linear);
+    code.op('i32.wrap_i64');
+    code.get(last.addend);
+    code.op('i32.add');
+    code.else();
+    this.#probe(access, point, { ...last, found: page });
+    code.end();
+  }
+
+  /** Page of the last byte of an access. */
+  #pageOf({ bits, linear }: { bits: Bits; linear: number }): void {
+    const { code } = this;
+    code.get(linear);
+    if (bits > 8) {
+      code.i64(BigInt(bits / 8 - 1));
+      code.op('i64.add');
+    }
+    code.i64(-4096n);
+    code.op('i64.and');
+  }
+
+  #probe(
+    access: { bits: Bits; linear: number; write: boolean },
+    point: LeavePoint,
+    note: (Last & { readonly found: number }) | undefined,
+  ): void {
+    const { code } = this;
+    const { linear, write, bits } = access;
     const slot = this.local('i32');
     code.get(CPU);
     code.get(linear);
@@ -93,13 +164,8 @@ class RegionFrame implements Frame {
     code.op('i32.add');
     code.tee(slot);
     code.memory('i64.load', CPU_TLB + (write ? TLB_ENTRY.writeTag : TLB_ENTRY.readTag));
-    code.get(linear);
-    if (bytes > 1) {
-      code.i64(BigInt(bytes - 1));
-      code.op('i64.add');
-    }
-    code.i64(-4096n);
-    code.op('i64.and');
+    if (note === undefined) this.#pageOf(access);
+    else code.get(note.found);
     code.get(this.cellOf(this.#context));
     code.op('i64.or');
     code.op('i64.eq');
@@ -108,11 +174,16 @@ class RegionFrame implements Frame {
     code.op('i32.wrap_i64');
     code.get(slot);
     code.memory('i32.load', CPU_TLB + TLB_ENTRY.addend);
+    if (note !== undefined) {
+      code.tee(note.addend);
+      code.get(note.found);
+      code.set(note.page);
+    }
     code.op('i32.add');
     code.else();
     code.get(CPU);
     code.get(linear);
-    code.i64(BigInt(bytes));
+    code.i64(BigInt(bits / 8));
     code.call(this.functionIndex(write ? 'touchWrite' : 'touchRead'));
     code.tee(slot);
     code.op('i32.eqz');
@@ -133,6 +204,8 @@ class RegionLowering extends Lowering {
   readonly #into: RegionFunction;
   readonly #region: RegionFrame;
   #memo = new Map<Node, number>();
+  /** Values of another path are being computed: their locals mean something else by now. */
+  #isJoined = false;
 
   constructor(frame: RegionFrame, into: RegionFunction) {
     super(frame);
@@ -163,12 +236,17 @@ class RegionLowering extends Lowering {
       for (const { offset, type, value } of point.spills()) {
         code.get(CPU);
         if ('what' in value) this.#again(value);
+        else if ('paths' in value) this.#joined(value);
         else code.get(this.permanent(value));
         if (type === 'v128') code.v128Store(offset);
         else code.memory('i64.store', offset);
       }
       code.get(CPU);
-      this.#again(point.rip);
+      if (typeof point.rip === 'number') {
+        code.get(this.permanent(this.#into.page));
+        code.i64(BigInt(point.rip));
+        code.op('i64.add');
+      } else this.#again(point.rip);
       code.memory('i64.store', offsetOf('rip'));
       code.get(CPU);
       code.get(this.permanent(this.#into.budget));
@@ -197,16 +275,54 @@ class RegionLowering extends Lowering {
     this.#memo = outer;
   }
 
+  protected override flags(join: FlagJoin, path: FlagPath): void {
+    const { code } = this.#into;
+    if (join.isRead) {
+      this.value(path.value);
+      code.set(this.permanent(join.cell));
+      return;
+    }
+    for (const { node } of path.leaves) this.value(node);
+    for (const { cell } of [...path.leaves].reverse()) code.set(this.permanent(cell));
+    if (join.paths.length < 2) return;
+    code.i32(join.paths.indexOf(path));
+    code.set(this.permanent(join.number));
+  }
+
+  /** Flags after a join, computed as the path that was taken would have. */
+  #joined(join: FlagJoin): void {
+    const { code } = this.#into;
+    if (join.isRead || join.paths.length === 0) return code.get(this.permanent(join.cell));
+    const outer = this.#memo;
+    const last = join.paths.length - 1;
+    for (const [i, { value, leaves }] of join.paths.entries()) {
+      this.#memo = new Map(leaves.map(({ node, cell }) => [node, this.permanent(cell)]));
+      if (i < last) {
+        code.get(this.permanent(join.number));
+        code.i32(i);
+        code.op('i32.eq');
+        code.if('i64');
+      }
+      this.#isJoined = true;
+      this.#again(value);
+      this.#isJoined = false;
+      if (i < last) code.else();
+    }
+    for (let i = 0; i < last; i++) code.end();
+    this.#memo = outer;
+  }
+
   /** A value where the region is left: from its local, or computed again. */
   #again(node: Node): void {
     const { code } = this.#into;
-    if (node.local >= 0 || (node.args.length === 0 && node.kind === 'pure')) return this.value(node);
-    if (node.kind !== 'pure') throw new RangeError(`${node.what.op} cannot be computed again`);
+    if (node.args.length === 0 && node.kind === 'pure') return this.value(node);
     const known = this.#memo.get(node);
     if (known !== undefined) return code.get(known);
+    if (node.local >= 0 && !this.#isJoined) return this.value(node);
+    if (node.kind !== 'pure') throw new RangeError(`${node.what.op} cannot be computed again`);
     for (const arg of node.args) this.#again(arg);
     this.operator(node);
-    if ((node.coldUses ?? 0) > 1) {
+    if ((node.coldUses ?? 0) > 1 || this.#isJoined) {
       const local = this.#region.local(node.type);
       this.#memo.set(node, local);
       code.tee(local);

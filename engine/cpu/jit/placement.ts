@@ -2,11 +2,20 @@
  * Decides where the values of a region are computed. What only places need where the region is left is computed there and nowhere else;
  * what is used once stands where it is used; everything else is computed where it was made and kept in a local.
  */
-import { type LeavePoint, type Node, operandsOf, type Statement } from '../ir/node.ts';
+import {
+  type FlagJoin,
+  type FlagPath,
+  type LeavePoint,
+  type Node,
+  operandsOf,
+  type Statement,
+  type VarCell,
+} from '../ir/node.ts';
 
 export function place(body: readonly Statement[]): void {
   forget(body);
   need(body);
+  settleFlags(body);
   choose(body, 0);
 }
 
@@ -21,7 +30,8 @@ function forget(body: readonly Statement[]): void {
   });
 }
 
-function walk(body: readonly Statement[], visit: (statement: Statement) => void): void {
+/** Every statement, those inside others included, in order. */
+export function walk(body: readonly Statement[], visit: (statement: Statement) => void): void {
   for (const statement of body) {
     visit(statement);
     if (statement.s === 'if') {
@@ -39,11 +49,13 @@ function need(body: readonly Statement[]): void {
     if (statement.s === 'def') {
       const { node } = statement;
       if (node.kind === 'effect') for (const arg of node.args) hot(arg);
-      if ('point' in node.what && node.what.point) cold(node.what.point);
+      if ('where' in node.what && node.what.where) cold(node.what.where.point);
       return;
     }
+    if (statement.s === 'flags') return; // decided when everything else is
     for (const operand of operandsOf(statement)) hot(operand);
-    if ((statement.s === 'guestStore' || statement.s === 'leave') && statement.point) cold(statement.point);
+    if (statement.s === 'guestStore' && statement.where) cold(statement.where.point);
+    if (statement.s === 'leave') cold(statement.point);
   });
 }
 
@@ -53,7 +65,7 @@ function hot(node: Node): void {
 }
 
 function cold(point: LeavePoint): void {
-  coldNode(point.rip);
+  if (typeof point.rip !== 'number') coldNode(point.rip);
   for (const { value } of point.spills()) if ('what' in value) coldNode(value);
 }
 
@@ -67,6 +79,70 @@ function coldNode(node: Node): void {
   }
   node.kept = true;
   hot(node);
+}
+
+/** Leaves of lazy flags at most; with more, the flags are computed. */
+const MOST_LEAVES = 4;
+const MOST_OPERATIONS = 40;
+
+/** Which joins have their flags computed, and what the paths to the others leave behind. */
+function settleFlags(body: readonly Statement[]): void {
+  const joins = new Set<FlagJoin>();
+  walk(body, (statement) => {
+    if (statement.s === 'flags') joins.add(statement.join);
+  });
+  for (const join of joins) join.isRead = false;
+  for (let changed = true; changed; ) {
+    changed = false;
+    for (const join of joins) {
+      if (join.isRead || !join.reads.some((node) => node.uses > 0)) continue;
+      join.isRead = true;
+      changed = true;
+      for (const path of join.paths) hot(path.value);
+    }
+    if (changed) continue;
+    // What remains unread needs its leaves, and these may read the flags of other joins.
+    for (const join of joins) {
+      if (join.isRead || join.paths.every((path) => path.leaves.length > 0)) continue;
+      for (const path of join.paths) if (path.leaves.length === 0) path.leaves = leavesOf(path.value);
+      for (const path of join.paths) for (const { node } of path.leaves) hot(node);
+      changed = true;
+    }
+  }
+  for (const join of joins) if (!join.isRead) shareCells(join);
+}
+
+function leavesOf(value: Node): FlagPath['leaves'] {
+  const leaves = new Set<Node>();
+  const seen = new Set<Node>();
+  const visit = (node: Node): void => {
+    if (seen.has(node) || (node.args.length === 0 && node.kind === 'pure')) return;
+    seen.add(node);
+    if (node.uses > 0 || node.kind !== 'pure') leaves.add(node);
+    else for (const arg of node.args) visit(arg);
+  };
+  visit(value);
+  const kept = leaves.size > MOST_LEAVES || seen.size > MOST_OPERATIONS ? [value] : [...leaves];
+  // A constant needs no leaf, but the path counts as decided.
+  const cells = kept.length === 0 ? [value] : kept;
+  return cells.map((node) => ({ node, cell: { type: node.type, local: -1 } }));
+}
+
+/** Only one path at a time has come: all paths of a join keep their leaves in the same cells. */
+function shareCells(join: FlagJoin): void {
+  const cells: VarCell[] = [];
+  for (const path of join.paths) {
+    const taken = new Set<VarCell>();
+    path.leaves = path.leaves.map(({ node }) => {
+      let cell = cells.find((other) => other.type === node.type && !taken.has(other));
+      if (cell === undefined) {
+        cell = { type: node.type, local: -1 };
+        cells.push(cell);
+      }
+      taken.add(cell);
+      return { node, cell };
+    });
+  }
 }
 
 /** Backwards, so that a consumer is decided before its operands. */

@@ -11,11 +11,12 @@ export interface Slot {
 const GPR = offsetOf('gpr');
 const XMM = offsetOf('xmm');
 const XMM_FROM = 18;
+export const FLAG_AUX = 17;
 
 export const SLOTS: readonly Slot[] = [
   ...Array.from({ length: 16 }, (_, i): Slot => ({ index: i, offset: GPR + 8 * i, type: 'i64' })),
   { index: 16, offset: offsetOf('flagResult'), type: 'i64' },
-  { index: 17, offset: offsetOf('flagAux'), type: 'i64' },
+  { index: FLAG_AUX, offset: offsetOf('flagAux'), type: 'i64' },
   ...Array.from({ length: 16 }, (_, i): Slot => ({ index: XMM_FROM + i, offset: XMM + 16 * i, type: 'v128' })),
 ];
 
@@ -24,7 +25,7 @@ export function slotAt(offset: number): { readonly slot: Slot; readonly byte: nu
   if (offset >= GPR && offset < GPR + 128) return { slot: SLOTS[(offset - GPR) >> 3] as Slot, byte: (offset - GPR) & 7 };
   if (offset >= XMM && offset < XMM + 256)
     return { slot: SLOTS[XMM_FROM + ((offset - XMM) >> 4)] as Slot, byte: (offset - XMM) & 15 };
-  for (const index of [16, 17]) {
+  for (const index of [16, FLAG_AUX]) {
     const slot = SLOTS[index] as Slot;
     if (offset >= slot.offset && offset < slot.offset + 8) return { slot, byte: offset - slot.offset };
   }

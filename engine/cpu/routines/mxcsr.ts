@@ -2,9 +2,9 @@ import type { Bool } from '../../isa/emitter.ts';
 import type { Routine } from './routine.ts';
 
 /** FTZ, rounding control, the six masks, DAZ, PE. */
-const CONTROLS = 0xffe0;
+export const CONTROLS = 0xffe0;
 /** Round to nearest, everything masked, PE already set, no FTZ, no DAZ. */
-const FAST = 0x1fa0;
+export const FAST = 0x1fa0;
 
 /** May SSE arithmetic use the host's, provided that operands and result allow it? */
 export const mayBeFast = (r: Routine): Bool => r.eq(r.and(r.state('mxcsr'), r.const(CONTROLS)), r.const(FAST));
