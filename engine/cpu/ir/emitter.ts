@@ -16,6 +16,7 @@ import type {
 import { type Field, SLOW, type SlowName } from '../../isa/fields.ts';
 import type { MemoryOp } from '../../wasm/opcodes.ts';
 import { offsetOf, type VcpuFieldName, vcpuState } from '../state.ts';
+import { checkedAlignment } from './alignment.ts';
 import { bool, int, node, vec } from './arithmetic.ts';
 import { IrBuilder } from './builder.ts';
 import { IrFlags } from './flags.ts';
@@ -594,10 +595,4 @@ export class IrEmitter extends IrFlags implements Emitter {
 function registerWidth(op: Operand): Width {
   if (op.kind === 'mmx') return 64;
   return op.width === 128 || op.width === 80 ? 64 : (op.width as Width);
-}
-
-/** Alignment in bytes that #AC demands of an operand (SDM vol. 3, table 6-7): 8 for 80-bit numbers, 2 or 4 for x87 environments, none from 16 bytes on. */
-function checkedAlignment(bytes: number): number {
-  if (bytes === 10) return 8;
-  return bytes % 16 === 0 ? 1 : bytes & -bytes;
 }

@@ -65,7 +65,7 @@ export class Lowering {
         return code.memoryFill();
       case 'if':
         this.value(statement.condition);
-        code.if();
+        code.if(undefined, statement.likely);
         this.block(statement.then);
         if (statement.otherwise.length > 0) {
           code.else();

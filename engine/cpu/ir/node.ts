@@ -157,6 +157,8 @@ export type Statement =
       readonly then: Statement[];
       readonly otherwise: Statement[];
       readonly epoch: number;
+      /** The condition nearly always holds, or nearly never. */
+      likely?: boolean;
     }
   | {
       readonly s: 'while';

@@ -20,6 +20,7 @@ import type {
 } from '../ir/node.ts';
 import { CONTROLS, FAST } from '../routines/mxcsr.ts';
 import { offsetOf } from '../state.ts';
+import { keyOf } from './node-key.ts';
 import { FLAG_AUX, SLOTS, slotAt } from './slots.ts';
 import { Dirty, flagJoin, SlotState } from './state.ts';
 
@@ -36,7 +37,13 @@ const STORED: Partial<Record<MemoryOp, number>> = { 'i64.store8': 8, 'i64.store1
 /** Routines after which something else than the region has to go on, or that need all registers in memory. */
 const REFUSED = new Set(['exclusiveBegin', 'stageAlone', 'lockPair', 'bulkMovs', 'bulkStos', 'slow']);
 const CONTEXT = offsetOf('context');
+const CR0 = offsetOf('cr0');
+const CR4 = offsetOf('cr4');
+const SSE_OFF = 0xcn;
+const OSFXSR = 0x200n;
 const MXCSR = offsetOf('mxcsr');
+/** Neither 0 (not now) nor 1 (fast). */
+const SPOILT = 2;
 const STABLE = new Set((['cr0', 'cr4', 'shared', 'fsBase', 'gsBase', 'cpl'] as const).map(offsetOf));
 
 /** What a region returns: the interpreter executes what stands at RIP before it enters a region again. */
@@ -74,11 +81,14 @@ export class RegionBuilder extends IrBuilder {
   readonly #points: LeavePoint[] = [];
   readonly #fast: VarCell = { type: 'i32', local: -1 };
   #usesFast = false;
+  #usesSse = false;
   #scope: Scope = { known: new Map(), impossible: new Set(), outer: undefined };
   #start: SlotState;
   #startRip = 0;
   #interpret: LeavePoint | undefined;
   slots: SlotState;
+  /** Doubles that operations of the region have made: not denormal while they may be fast. */
+  readonly results = new Set<Node>();
   /** Names the registers that form the address of what is accessed next. */
   site = 0;
 
@@ -114,6 +124,12 @@ export class RegionBuilder extends IrBuilder {
     ir.if(ir.numeric('i32.lt_u', ir.valueOf(this.budget), ir.const32(region.instructions)), () =>
       ir.exit({ exit: 'return', value: ir.const32(SKIP) }),
     );
+    if (this.#usesSse) {
+      const off = ir.numeric('i64.and', ir.load('i64.load', this.cpu, CR0), ir.const64(SSE_OFF));
+      const on = ir.numeric('i64.and', ir.load('i64.load', this.cpu, CR4), ir.const64(OSFXSR));
+      const refused = ir.numeric('i32.or', ir.numeric('i64.ne', off, ir.const64(0n)), ir.numeric('i64.eqz', on));
+      ir.if(refused, () => ir.exit({ exit: 'return', value: ir.const32(SKIP) }));
+    }
     const rip = ir.load('i64.load', this.cpu, offsetOf('rip'));
     ir.assign(this.page, ir.numeric('i64.sub', rip, ir.const64(BigInt(region.entry))));
     ir.assign(this.context, ir.load('i64.load', this.cpu, CONTEXT));
@@ -262,6 +278,10 @@ export class RegionBuilder extends IrBuilder {
   override numeric(name: NumericOp, ...args: Node[]): Node {
     // Nothing is staged: what cannot be reached in place is left to the interpreter.
     if (name === 'i32.eq' && args.some((arg) => arg.what.op === 'guestRef')) return this.const32(0);
+    if (name === 'i64.and' && this.#isSseCheck(args[0] as Node, args[1] as Node)) {
+      this.#usesSse = true;
+      return this.const64(0n);
+    }
     const bits = args[0]?.what;
     if (name === 'f64.reinterpret_i64' && bits?.op === 'numeric' && bits.name === 'i64.reinterpret_f64')
       return args[0]?.args[0] as Node;
@@ -270,6 +290,14 @@ export class RegionBuilder extends IrBuilder {
     if (name === 'f64.reinterpret_i64' && bits?.op === 'lane' && bits.name === 'i64x2.extract_lane')
       return this.lane('f64x2.extract_lane', bits.lane, 'f64', args[0]?.args[0] as Node);
     return super.numeric(name, ...args);
+  }
+
+  /** CR0.EM, CR0.TS, not CR4.OSFXSR: looked at when the region is entered, and nothing in it changes them. */
+  #isSseCheck({ what, args }: Node, mask: Node): boolean {
+    if (mask.what.op !== 'const64') return false;
+    if (what.op === 'load') return what.offset === CR0 && mask.what.value === SSE_OFF;
+    const inverted = what.op === 'numeric' && what.name === 'i64.xor' ? args[0]?.what : undefined;
+    return inverted?.op === 'load' && inverted.offset === CR4 && mask.what.value === OSFXSR;
   }
 
   /** Halves of vectors that were put together here are not taken apart again. */
@@ -296,15 +324,27 @@ export class RegionBuilder extends IrBuilder {
     return { type, local: -1 };
   }
 
-  /** i32: may SSE arithmetic use the host's (engine/cpu/routines/mxcsr.ts)? Looked at when the region is entered. */
+  /**
+   * i32: may SSE arithmetic use the host's (engine/cpu/routines/mxcsr.ts)? Looked at when the region is entered, and again after exact
+   * routines.
+   */
   mayBeFast(): Node {
     this.#usesFast = true;
-    return this.valueOf(this.#fast);
+    return this.numeric('i32.eq', this.valueOf(this.#fast), this.const32(1));
   }
 
-  /** The exact routine has run: it may have set the sticky flag that lets the next operation be fast. */
-  lookAgain(): void {
-    this.assign(this.#fast, isFast(this, super.load('i32.load', this.cpu, MXCSR)));
+  /**
+   * The exact routine has run: it may have set the sticky flag that lets the next operation be fast. A denormal result ends that until the
+   * region is entered again, because results are not looked at when they become operands.
+   */
+  lookAgain(plain: Node): void {
+    const now = isFast(this, super.load('i32.load', this.cpu, MXCSR));
+    const spoilt = this.numeric(
+      'i32.or',
+      this.numeric('i32.eqz', plain),
+      this.numeric('i32.eq', this.valueOf(this.#fast), this.const32(SPOILT)),
+    );
+    this.assign(this.#fast, this.select(spoilt, this.const32(SPOILT), now));
   }
 
   // ---- paths ----
@@ -388,6 +428,9 @@ export class RegionBuilder extends IrBuilder {
       ends.push({ state: this.slots, block: this.current, dead: this.dead });
     };
     super.if(condition, branch(then), branch(otherwise));
+    const statement = this.current.at(-1);
+    const leaves = ends[0]?.block.at(-1);
+    if (statement?.s === 'if' && leaves?.s === 'leave' && leaves.point.how === 'skip') statement.likely = false;
     const alive = ends.filter((end) => !end.dead);
     this.slots = before;
     if (alive.length === 0) return;
@@ -403,6 +446,13 @@ export class RegionBuilder extends IrBuilder {
         end.block.push(this.#assignment(phi, end.state.values[index] ?? this.#cellReadIn(end.block, index)));
       before.set(index, this.valueOf(phi));
     }
+  }
+
+  /** An `if` whose condition nearly always holds. */
+  expect(condition: Node, then: () => void, otherwise: () => void): void {
+    this.if(condition, then, otherwise);
+    const statement = this.current.at(-1);
+    if (statement?.s === 'if') statement.likely = true;
   }
 
   /** What stays true while an instruction repeats: its body must not change slots. */
@@ -523,38 +573,6 @@ export class RegionBuilder extends IrBuilder {
   #assignment(variable: VarCell, value: Node): Statement {
     return { s: 'assign', variable, value, epoch: this.epoch++ };
   }
-}
-
-function keyOf(what: NodeOp, args: readonly Node[]): string {
-  let key: string = what.op;
-  switch (what.op) {
-    case 'const64':
-      key = `L${what.value}`;
-      break;
-    case 'const32':
-      key = `I${what.value}`;
-      break;
-    case 'constV':
-      key = `V${what.low},${what.high}`;
-      break;
-    case 'param':
-      key = `P${what.local}`;
-      break;
-    case 'numeric':
-    case 'saturating':
-    case 'simd':
-      key = what.name;
-      break;
-    case 'lane':
-      key = `${what.name}${what.lane}`;
-      break;
-    case 'shuffle':
-      key = `shuffle${what.lanes.join()}`;
-      break;
-    default:
-  }
-  for (const arg of args) key += `|${arg.id}`;
-  return key;
 }
 
 const isFast = (ir: IrBuilder, mxcsr: Node): Node =>

@@ -1,0 +1,76 @@
+/**
+ * Text of the wasm of small programs, to be read as code in review. `vitest run engine/cpu/jit --update` writes the files anew; without it
+ * a difference fails.
+ */
+import { describe, expect, it } from 'vitest';
+import { assemble } from '../../isa/assemble.ts';
+import { decode } from '../../isa/decode.ts';
+import { Decoded } from '../../isa/decoded.ts';
+import type { DecodeMode } from '../../isa/variants.ts';
+import { printModule } from '../../wasm/print.ts';
+import { encodeRegions, makeRegion } from './compile.ts';
+import { planRegion } from './form.ts';
+
+const MODES: Record<'long' | 'code32', DecodeMode> = {
+  long: { code: 64, stack: 64, kind: 'long', features: -1 },
+  code32: { code: 32, stack: 32, kind: 'protected', features: -1 },
+};
+
+/** Program, and why it is here. */
+const PROGRAMS: Record<string, readonly [mode: keyof typeof MODES, text: string]> = {
+  'a register move is a copy of locals': ['long', 'mov rax, rbx\nhlt'],
+  'constants fold through instructions': ['long', 'mov eax, 5\nadd eax, 7\nlea rcx, [rax+rax]\nhlt'],
+  '32-bit results are zero-extended once': ['long', 'add eax, ebx\nxor ecx, eax\nhlt'],
+  'byte registers are inserted': ['long', 'mov ah, bl\nadd al, cl\nhlt'],
+  'only the last flags are stored': ['long', 'add rax, rbx\nsub rcx, rdx\nand rsi, rdi\nhlt'],
+  'a compare and branch compares': ['long', 'cmp rax, rbx\njb l\ninc rcx\nl: hlt'],
+  'setcc and cmovcc read what was compared': ['long', 'test rax, rax\nsetz cl\ncmovs rdx, rbx\nhlt'],
+  'a load probes the TLB': ['long', 'mov rax, [rbx+8]\nhlt'],
+  'a store probes for writing': ['long', 'mov [rbx], ecx\nhlt'],
+  'a read-modify-write probes once': ['long', 'add [rbx], rcx\nhlt'],
+  'two accesses by one register share the page': ['long', 'mov rax, [rbx]\nmov rcx, [rbx+8]\nhlt'],
+  'push and pop': ['long', 'push rax\npop rbx\nhlt'],
+  'a counted loop stays inside': ['long', 't: add rax, rcx\nsub rcx, 1\njnz t\nhlt'],
+  'flags at the head of a loop are lazy': ['long', 't: mov rax, [rbx]\nadd rbx, 8\ncmp rbx, rdx\njne t\nhlt'],
+  'a loop in a loop': ['long', 'o: mov rcx, 3\ni: sub rcx, 1\njnz i\nsub rdx, 1\njnz o\nhlt'],
+  'paths that join': ['long', 'test rax, rax\njz e\nmov rbx, 1\njmp j\ne: mov rbx, 2\nj: add rcx, rbx\nhlt'],
+  'a call and its return': ['long', 'call f\nadd rax, 1\nhlt\nf: add rbx, 1\nret'],
+  'an indirect jump leaves': ['long', 'jmp rax'],
+  'a jump out of the page leaves': ['long', 'jmp $+0x2000'],
+  'shifts by cl keep flags when the count is 0': ['long', 'shl rax, cl\nhlt'],
+  'rotate through carry': ['long', 'rcl rax, 1\nhlt'],
+  'multiplication without its upper half': ['long', 'imul rax, rbx\nadd rax, 1\nhlt'],
+  'division leaves where it would fault': ['long', 'div ecx\nhlt'],
+  'doubles in a chain': ['long', 'mulsd xmm0, xmm1\naddsd xmm0, xmm2\nhlt'],
+  'a comparison of doubles': ['long', 'ucomisd xmm0, xmm1\nja l\nnop\nl: hlt'],
+  'packed integers': ['long', 'paddd xmm0, xmm1\npxor xmm2, xmm0\nhlt'],
+  'an aligned vector load checks': ['long', 'movaps xmm0, [rbx]\nhlt'],
+  'a locked exchange-and-add': ['long', 'lock xadd [rbx], rax\nhlt'],
+  'what no region holds is left to the interpreter': ['long', 'mov rax, 1\ncpuid\nmov rbx, 2'],
+  'the stack of 32-bit code': ['code32', 'push eax\nmov ecx, [ebx+4]\npop edx\nhlt'],
+};
+
+function textOf(mode: keyof typeof MODES, text: string): string {
+  const { bytes } = assemble(text, { code: MODES[mode].code });
+  const page = new Uint8Array(4096);
+  page.set(bytes);
+  const plan = planRegion({
+    entry: 0,
+    decode: (offset) => {
+      const decoded = decode(page, offset, bytes.length - offset, MODES[mode]);
+      return decoded instanceof Decoded ? decoded : undefined;
+    },
+    refused: () => false,
+    warm: (offset) => offset < bytes.length,
+    most: { instructions: 100, blocks: 20 },
+  });
+  if (plan === undefined) return 'nothing\n';
+  return printModule(encodeRegions([makeRegion(plan, { long: mode === 'long', flat: 0x3d })]));
+}
+
+describe('wasm of small programs', () => {
+  it.each(Object.entries(PROGRAMS))('%s', async (name, [mode, text]) => {
+    const file = `./golden/${name.replaceAll(/[^a-z0-9]+/gi, '-')}.txt`;
+    await expect(`${text.replaceAll(/^/gm, '; ')}\n${textOf(mode, text)}`).toMatchFileSnapshot(file);
+  });
+});
