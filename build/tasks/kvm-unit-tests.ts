@@ -41,8 +41,15 @@ interface Result {
 }
 
 /** Models of ours that stand for the `-cpu` options of the entry; see the remarks in the table. */
-function modelOf(row: ClaimRow | undefined): string {
+function modelOf(entry: KvmUnitEntry, row: ClaimRow | undefined): string {
+  if (entry.file === 'vmx.flat') return 'x86-64-v2-vmx';
   return row?.remark.includes('--cpu qemu64') === true ? 'qemu64' : 'x86-64-v2';
+}
+
+/** Arguments, without the tests that the remark leaves out: `without NAME`, each name in backquotes. */
+function appendOf(entry: KvmUnitEntry, row: ClaimRow | undefined): string {
+  const left = [...(row?.remark.matchAll(/without `(\w+)`/g) ?? [])].map(([, name]) => `-${name}`);
+  return [entry.append, ...left].join(' ');
 }
 
 const scratch = mkdtempSync(join(tmpdir(), 'rootmode-kvm-unit-'));
@@ -60,11 +67,11 @@ function runEntry(entry: KvmUnitEntry, row: ClaimRow | undefined): Result {
   const program = join(folder ?? '', 'x86', entry.file);
   if (!existsSync(program)) return { outcome: 'not built', output: '', seconds: 0 };
   const started = performance.now();
-  const size = ['--memory', String(entry.memoryMiB), '--cpus', String(entry.vcpus), '--cpu', modelOf(row)];
+  const size = ['--memory', String(entry.memoryMiB), '--cpus', String(entry.vcpus), '--cpu', modelOf(entry, row)];
   const exit = ['--debug-exit', '--no-reboot', '--accel', 'bare'];
   const { status, stdout, stderr, error } = spawnSync(
     join(root, 'build/cli/rootmode'),
-    ['run', '--kernel', program, '--append', entry.append, ...environmentOf(row), ...size, ...exit],
+    ['run', '--kernel', program, '--append', appendOf(entry, row), ...environmentOf(row), ...size, ...exit],
     {
       timeout: entry.timeout * Number(values.slow) * 1000,
       killSignal: 'SIGKILL',

@@ -1,6 +1,6 @@
 /** RDTSC, RDTSCP and MOV from CR2 and CR3 where nothing forbids or intercepts them. */
 import type { Bool, Int } from '../../isa/emitter.ts';
-import { PROC, PROC2 } from '../vmx/fields.ts';
+import { PIN, PROC, PROC2 } from '../vmx/fields.ts';
 import type { Routine, RoutineDefinition } from './routine.ts';
 
 const CR4_TSD = 4;
@@ -16,7 +16,10 @@ function counter(name: 'rdtsc' | 'rdtscp'): RoutineDefinition {
       const open = r.orB(r.none(r.state('cr4'), CR4_TSD), r.eq(r.state('cpl'), r.const(0)));
       const passes = r.none(r.state('procControls'), PROC.rdtsc);
       const exists = name === 'rdtsc' ? passes : r.andB(passes, r.any(r.state('proc2Controls'), PROC2.rdtscp));
-      r.if(r.notB(r.andB(open, r.orB(isRoot(r), exists))), () => r.handOver(name));
+      // The general routine scales, and takes the exit of a timer that has run out.
+      const timed = r.andB(r.any(r.state('pinControls'), PIN.preemptionTimer), r.eq(r.state('monitored'), r.const(0)));
+      const plain = r.andB(r.eq(r.state('tscMultiplier'), r.const(0)), r.notB(timed));
+      r.if(r.notB(r.andB(open, r.orB(isRoot(r), r.andB(exists, plain)))), () => r.handOver(name));
       r.call('hostTsc', 'i32', r.cpu);
       const offsets = r.add(64, r.state('tscOffset'), r.state('guestTscOffset'));
       r.results(r.add(64, r.stateElement('scratch', r.i32(4)), offsets));

@@ -9,6 +9,8 @@ interface Area {
   readonly count: VmcsFieldName;
 }
 
+/** What IA32_VMX_MISC (bits 27:25 clear) recommends as the most; longer lists fail there, or a transition could take minutes. */
+const MOST_ENTRIES = 512;
 const FS_BASE = 0xc0000100;
 const GS_BASE = 0xc0000101;
 const EFER = 0xc0000080;
@@ -18,6 +20,7 @@ function each(c: SlowContext, area: Area, act: (at: number, index: number) => vo
   const count = get32(c, area.count);
   const start = Number(get(c, area.address));
   for (let i = 0; i < count; i++) {
+    if (i === MOST_ENTRIES) return i + 1;
     const at = start + 16 * i;
     const index = Number(c.memory.readPhysical(32, at));
     const reserved = c.memory.readPhysical(32, at + 4);

@@ -1,10 +1,11 @@
 /** A host in 64-bit mode, in VMX operation with a current VMCS that passes all rules; tests change fields and enter. */
 import { assemble } from '../../../isa/assemble.ts';
+import type { SavedState } from '../../../state/index.ts';
 import type { SlowContext } from '../../context.ts';
 import { cpuModel } from '../../model/models.ts';
 import { createProcessor } from '../../processor.ts';
-import { REQUEST } from '../../state.ts';
-import { TestHost, testMachine } from '../../testing/machine.ts';
+import { REQUEST, vcpuState } from '../../state.ts';
+import { RAM_BYTES, TestHost, testMachine } from '../../testing/machine.ts';
 import { AT, type RegisterValues, SEL, Stage } from '../../testing/stage.ts';
 import { interpreterImage, type TierCpu } from '../../testing/tiers.ts';
 import { VMCS_REVISION } from '../capabilities.ts';
@@ -29,6 +30,8 @@ export class VmxStage {
   readonly guestRip = BigInt(GUEST_CODE);
   readonly stage: Stage;
   #core!: SlowContext;
+  readonly #saved: SavedState;
+  readonly #memory: Uint8Array;
 
   constructor() {
     this.stage = new Stage({ name: 'interpreter', create: () => this.#create() }, 'long');
@@ -37,6 +40,15 @@ export class VmxStage {
     s.cr0 |= 0x20n;
     s.vmxonPointer = BigInt(REGION.vmxon);
     s.vmcsPointer = BigInt(REGION.vmcs);
+    this.stage.cpu.changed();
+    this.#saved = vcpuState.save(s);
+    this.#memory = this.stage.cpu.machine.dma.read(0, RAM_BYTES);
+  }
+
+  /** Registers and memory as they were at the beginning. */
+  recover(): void {
+    vcpuState.restore(this.s, this.#saved);
+    this.stage.cpu.machine.dma.write(0, this.#memory);
     this.stage.cpu.changed();
   }
 
@@ -118,7 +130,7 @@ export class VmxStage {
     const values: Fields = { ...all, ...fields };
     for (const name of OR) values[name] = BigInt(all[name] ?? 0) | BigInt(fields[name] ?? 0);
     if (fields.proc2Controls !== undefined) values.procControls = BigInt(values.procControls ?? 0) | 0x80000000n;
-    this.stage.write(REGION.vmcs, BigInt(VMCS_REVISION), 0n, ...Object.keys(VMCS).map(() => 0n));
+    this.stage.write(REGION.vmcs, BigInt(VMCS_REVISION), ...new Array<bigint>(511).fill(0n));
     for (const [name, value] of Object.entries(values)) {
       this.stage.write(REGION.vmcs + VMCS[name as VmcsFieldName].offset, BigInt(value ?? 0));
     }
