@@ -8,6 +8,7 @@ import manifest from '../package.json' with { type: 'json' };
 import { EngineError } from './base/errors.ts';
 import type { MachineSettings } from './contract/settings.ts';
 import { describeImage } from './image-words.ts';
+import { describeStorage, storageVerbs } from './storage-words.ts';
 import { describeWatching, watchVerbs } from './watch-verbs.ts';
 
 /** Exit status of every refusal: the command was not carried out, and nothing was left behind. */
@@ -89,6 +90,7 @@ function describe(finish: (status: number) => void): Command {
     .argument('<name>', 'name of the machine')
     .action(async (name: string) => finish(await regs(name)));
 
+  describeStorage(program, finish);
   describeImage(program, { finish, write: (text) => write(process.stdout, text) });
 
   describeWatching(program, {
@@ -278,7 +280,7 @@ async function capabilities(): Promise<number> {
 
 const screenVerbs = ['screenshot', 'screen', 'type', 'key', 'power'];
 const libraryVerbs = ['list', 'create', 'start', 'remove', 'restore', 'serve'];
-const verbs = ['run', ...libraryVerbs, ...screenVerbs, 'regs', ...watchVerbs, 'capabilities'];
+const verbs = ['run', ...libraryVerbs, ...screenVerbs, ...storageVerbs, 'image', 'regs', ...watchVerbs, 'capabilities'];
 
 /** One sentence for whatever went wrong. */
 function refusal(failure: unknown, words: readonly string[]): string {

@@ -32,7 +32,8 @@ export interface FormatWords {
   readonly formatVersion?: string;
 }
 
-const host = imageHost('rootmode image');
+const OWNER = '`rootmode image`';
+const host = imageHost(OWNER);
 const done = (text = ''): Outcome => ({ text, status: 0 });
 
 export function create(file: string, size: string | undefined, words: FormatWords): Outcome {
@@ -59,7 +60,7 @@ interface EmptyImage {
 
 /** An existing file is emptied; what goes wrong leaves no half of an image. */
 function makeEmpty(file: string, format: ImageFormat, { bytes, words }: EmptyImage): void {
-  const storage = openImageFile(file, 'create');
+  const storage = openImageFile(file, 'create', OWNER);
   try {
     if (format === 'raw') {
       if (words.backing !== undefined)

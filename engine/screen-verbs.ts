@@ -10,7 +10,7 @@ import { writePicture } from './servers/screenshot-at.ts';
 
 type Engine = Client<typeof engineCommands>;
 
-async function withMachine<T>(name: string, body: (engine: Engine) => Promise<T>): Promise<T> {
+export async function withMachine<T>(name: string, body: (engine: Engine) => Promise<T>): Promise<T> {
   const parsed = MachineName.safeParse(name);
   if (!parsed.success) {
     throw new EngineError('setting-invalid', { setting: 'NAME', value: printable(name), reason: firstProblem(parsed.error) });

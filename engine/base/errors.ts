@@ -58,7 +58,7 @@ const sentences = {
   'image-io': (d: { path: string; reason: string }) =>
     `The image ${d.path} failed (${d.reason}); check the disk it is on, then \`rootmode image check\` it.`,
   'disk-full': (d: { path: string }) =>
-    `There is no room left on the disk for ${d.path}; make room, then go on with \`continue\` (nothing is lost).`,
+    `There is no room left on the disk for ${d.path}; make room, then go on with \`rootmode cont\` or \`cont\` in the monitor (nothing is lost).`,
   'image-disguise': (d: { path: string }) =>
     `The guest wrote the header of another image format into ${d.path}, whose format was guessed; name it with format=raw to allow that.`,
   'image-format': (d: { path: string; reason: string }) =>

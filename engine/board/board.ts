@@ -173,7 +173,8 @@ function attachDevices({ memory, irqchip, config, ports }: BoardParts, platform:
   bus.plug(1, 0, isaBridge.api.config);
   bus.plug(1, 3, power.api.config);
   const bay = createDriveBay(memory, config.drives ?? []);
-  const storage = attachStorage({ memory, irqchip, bus, bay });
+  const dma = i8237.attach(memory, { name: 'i8237', at: { low: 0x00, high: 0xc0, pages: 0x80 }, irqs: {} });
+  const storage = attachStorage({ memory, irqchip, bus, bay, isaDma: dma.api.channel });
 
   const clockLine = sharedClockLine(line(RTC_IRQ));
   const clock = mc146818.attach(memory, { name: 'rtc', at: { regs: 0x70 }, irqs: { intr: clockLine.line }, needs: { calendar } });
@@ -184,7 +185,6 @@ function attachDevices({ memory, irqchip, config, ports }: BoardParts, platform:
     needs: { a20: { set: (open) => memory.slots.setA20(open) }, signals, ...(ports.keyReader && { reader: ports.keyReader }) },
   });
   const eventTimers = attachEventTimers(memory, irqchip, clockLine);
-  const dma = i8237.attach(memory, { name: 'i8237', at: { low: 0x00, high: 0xc0, pages: 0x80 }, irqs: {} });
   const fpu = fpuError.attach(memory, { name: 'fpu-error', at: { regs: 0xf0 }, irqs: { intr: line(FPU_IRQ) } });
   irqchip.ferr = () => fpu.api.error();
   const serial = SERIAL.slice(0, ports.serial.length).map(({ port, irq }, i) => {
@@ -243,12 +243,12 @@ function attachDevices({ memory, irqchip, config, ports }: BoardParts, platform:
       isaBridge,
       hostBridge,
       power,
+      dma,
       ...storage.devices,
       ...bays.devices,
       clock,
       keyboard,
       eventTimers,
-      dma,
       fpu,
       ...serial,
       printer,

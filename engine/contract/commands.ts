@@ -7,6 +7,7 @@ import { eventsSubscribe, serialWrite } from './events.ts';
 import { machineCounters, machineTraceRead, machineTraceStart, machineTraceStop, machineVmcs, machineWalk } from './observe.ts';
 import { screenCommands } from './screen-commands.ts';
 import { MachineName, MachineStatus } from './settings.ts';
+import { storageCommands } from './storage-commands.ts';
 import { Hexadecimal, nothing } from './values.ts';
 
 const VcpuActivity = z.enum(['running', 'halted', 'waiting-for-sipi', 'stopped']);
@@ -119,6 +120,7 @@ export const engineCommands = [
   machineReset,
   machineQuit,
   ...screenCommands,
+  ...storageCommands,
   serialWrite,
   eventsSubscribe,
   commandList,

@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { EngineError } from '../base/errors.ts';
 import { codeOf, reasonOf } from './files.ts';
+import { lockImage } from './image-lock.ts';
 
 /** `block`'s Storage over a file. */
 export interface ImageFile {
@@ -31,8 +32,11 @@ export interface ImageFile {
 /** Most buffers of one system call (IOV_MAX). */
 const VECTOR = 1024;
 
-/** Open an image, or make one (`create`: an existing file is emptied). Fails with `file-missing`, `file-unreadable`, `file-unwritable`. */
-export function openImageFile(path: string, how: 'read' | 'write' | 'create'): ImageFile {
+/**
+ * Open an image, or make one (`create`: an existing file is emptied). It stays locked for `owner` until it is closed. Fails with
+ * `file-missing`, `file-unreadable`, `file-unwritable` and `image-locked`.
+ */
+export function openImageFile(path: string, how: 'read' | 'write' | 'create', owner: string): ImageFile {
   const flags = { read: constants.O_RDONLY, write: constants.O_RDWR, create: constants.O_RDWR | constants.O_CREAT };
   let fd: number;
   try {
@@ -48,7 +52,14 @@ export function openImageFile(path: string, how: 'read' | 'write' | 'create'): I
     const reason = stat.isDirectory() ? 'it is a folder' : 'it is no regular file';
     throw new EngineError('file-unreadable', { what: 'image', path, reason });
   }
-  const file = imageFile(fd, path, how === 'read');
+  let unlock: () => void;
+  try {
+    unlock = lockImage({ path, stat, how: how === 'read' ? 'read' : 'write', owner });
+  } catch (failure) {
+    closeSync(fd);
+    throw failure;
+  }
+  const file = imageFile(fd, { path, readonly: how === 'read', unlock });
   if (how === 'create') file.resize(0);
   return file;
 }
@@ -58,7 +69,13 @@ function refused(how: string, path: string, cause: unknown): EngineError {
   return new EngineError(code, { what: 'image', path, reason: reasonOf(cause) }, { cause });
 }
 
-function imageFile(fd: number, path: string, readonly: boolean): ImageFile {
+interface OpenFile {
+  readonly path: string;
+  readonly readonly: boolean;
+  unlock(): void;
+}
+
+function imageFile(fd: number, { path, readonly, unlock }: OpenFile): ImageFile {
   let open = true;
   const fail = (cause: unknown): never => {
     const code = codeOf(cause);
@@ -117,6 +134,7 @@ function imageFile(fd: number, path: string, readonly: boolean): ImageFile {
       if (!open) return;
       open = false;
       closeSync(fd);
+      unlock();
     },
   };
 }

@@ -17,6 +17,7 @@ import type { MachineControl } from '../machine/build.ts';
 import type { Coordinator } from '../machine/coordinator.ts';
 import { serveObservation } from './observe-commands.ts';
 import { serveScreen } from './screen-commands.ts';
+import { serveStorage } from './storage-commands.ts';
 
 export interface EngineContext {
   readonly settings: MachineSettings;
@@ -59,6 +60,7 @@ export function createEngineDispatcher(context: EngineContext): Dispatcher {
       }),
       ...serveObservation({ settings, control, running }),
       ...serveScreen({ settings, running }),
+      ...serveStorage(running),
       serve(machinePowerButton, () => {
         running().powerButton();
         return {};

@@ -16,6 +16,9 @@ interface Block {
 /** Clusters of one image are never more than this: counts of all of them are kept in memory while it is checked. */
 export const MAXIMUM_CLUSTERS = 2 ** 31;
 
+/** Bytes of a refcount table: more is more than any disk needs. */
+const MAXIMUM_TABLE = 8 * 2 ** 20;
+
 export class Refcounts {
   readonly #storage: Storage;
   readonly #header: Header;
@@ -70,8 +73,10 @@ export class Refcounts {
     if (count === 0) this.#firstFree = Math.min(this.#firstFree, cluster);
   }
 
+  /** A reference more or less. What is not counted has none to lose. */
   add(cluster: number, delta: number): void {
-    this.set(cluster, Math.max(0, this.get(cluster) + delta));
+    const count = this.get(cluster);
+    if (count + delta >= 0) this.set(cluster, count + delta);
   }
 
   /** `count` clusters in a row, each with one reference. Returns the first one's offset. */
@@ -222,6 +227,8 @@ export class Refcounts {
     const [oldOffset, oldClusters] = [header.refcountTableOffset, header.refcountTableClusters];
     const start = Math.max(this.#table.length, index) * this.perBlock;
     const clusters = Math.max(Math.ceil(oldClusters * 1.5), Math.ceil(((index + 2) * 8) / clusterBytes) + 1);
+    if (clusters * clusterBytes > 2 * MAXIMUM_TABLE)
+      throw damaged(this.#storage.path, `it refers to a cluster at ${index * this.perBlock * clusterBytes}`);
     const blocks = Math.ceil((clusters + 8) / (this.perBlock - 1)) + 1;
     const table = new Float64Array((clusters * clusterBytes) / 8);
     table.set(this.#table);

@@ -3,7 +3,7 @@
  * or one with leaked clusters: references are counted before they are made and given back after they are gone.
  */
 import { EngineError } from '../../base/index.ts';
-import { viewOf } from './header.ts';
+import { damaged, viewOf } from './header.ts';
 import type { Qcow2 } from './image.ts';
 import { encodeSnapshots, readSnapshots, type Snapshot } from './snapshot-table.ts';
 import { decodeEntry, offsetOf, readL1, withCopied } from './tables.ts';
@@ -113,8 +113,9 @@ function encodeL1(entries: BigUint64Array, bytes: number): Uint8Array {
 
 /** One reference more or less for everything an L1 table reaches. */
 function count(image: Qcow2, l1: BigUint64Array, delta: 1 | -1): void {
-  const { header, refcounts, tables } = image;
+  const { header, storage, refcounts, tables } = image;
   const { clusterBytes } = header;
+  const end = storage.size();
   const add = (first: number, last: number) => {
     for (let i = first; i <= last; i++) {
       if (delta > 0) refcounts.add(i, 1);
@@ -124,13 +125,15 @@ function count(image: Qcow2, l1: BigUint64Array, delta: 1 | -1): void {
   for (const entry of l1) {
     const l2 = offsetOf(entry);
     if (l2 === 0) continue;
-    add(l2 / clusterBytes, l2 / clusterBytes);
+    const table = Math.floor(l2 / clusterBytes);
+    add(table, table);
     const view = tables.readL2(l2);
     for (let at = 0; at < clusterBytes; at += 8) {
       const place = decodeEntry(view.getBigUint64(at), header);
       if (place.kind === 'none' || (place.kind !== 'compressed' && place.offset === 0)) continue;
-      const end = place.kind === 'compressed' ? place.offset + place.bytes : place.offset + clusterBytes;
-      add(Math.floor(place.offset / clusterBytes), Math.floor((end - 1) / clusterBytes));
+      if (place.offset >= end) throw damaged(storage.path, `data is said to be at ${place.offset}, behind the end of the file`);
+      const last = place.kind === 'compressed' ? place.offset + place.bytes : place.offset + clusterBytes;
+      add(Math.floor(place.offset / clusterBytes), Math.floor((last - 1) / clusterBytes));
     }
   }
 }

@@ -147,7 +147,7 @@ export class Drive {
     this.#bytes = new Float64Array(views.buffer as ArrayBuffer, at + 16, 1);
     const lane = (which: string, ranges: number) =>
       new DriveLane(memory, arena.take(`${name}.${which}`, laneBytes(ranges), 64), { ranges, doorbell });
-    this.lanes = [lane('controller', spec.kind === 'floppy' ? 1 : MAXIMUM_RANGES), lane('bios', 1)];
+    this.lanes = [lane('controller', spec.kind === 'floppy' ? 2 : MAXIMUM_RANGES), lane('bios', 1)];
   }
 
   medium(): DriveMedium {

@@ -1,14 +1,16 @@
 /**
  * The PC's two DMA controllers and their page registers. Spec: Intel 8237A data sheet; Intel 82371SB section 2.5.1 for the page
- * registers. No device of this machine asks for DMA, so channels keep what they are told and never transfer. Port 80h, a page register
- * without channel, is where firmware shows its progress.
+ * registers. A device that asks for DMA is told where its channel points and how far, moves the bytes itself, and then says how many went:
+ * single, demand and block transfers are the same then. Cascading beyond the built-in one is not wired. Port 80h, a page register without
+ * channel, is where firmware shows its progress.
  *
- * Threats: the guest controls all registers; nothing is transferred.
+ * Threats: the guest controls all registers; a channel describes at most 64 KiB (128 KiB of words) below 16 MiB, never across its page.
  * Nothing comes from outside.
- * Restored registers mean nothing to anybody but the guest.
+ * Restored registers are bounded in the same way.
  */
 import { array, bool, u8 } from '../../state/index.ts';
 import { defineDevice } from '../device.ts';
+import type { DmaChannel } from '../dma-channel.ts';
 
 const CHANNELS = 4;
 /** Registers of one controller behind the channels' addresses and counts. */
@@ -22,6 +24,11 @@ const Reg = {
   ClearMask: 14,
   AllMask: 15,
 } as const;
+/** Where each channel's page register stands behind port 80h. */
+const PAGE_OF = [7, 3, 1, 2, 15, 11, 9, 10] as const;
+/** By bits 2 and 3 of the mode; 3 is none. */
+const KINDS = ['verify', 'write', 'read', undefined] as const;
+const [MODE_AUTO, MODE_DOWN, COMMAND_OFF] = [0x10, 0x20, 0x04];
 /** Ports 80h to 8Fh; 92h is the keyboard controller's. */
 const PAGES = 16;
 
@@ -38,6 +45,10 @@ export const i8237 = defineDevice({
     secondFlip: bool({ id: 7, doc: 'Second controller: the next byte is the upper one' }),
     pages: array('u8', PAGES, { id: 8, doc: 'Page registers, ports 80h to 8Fh' }),
     requests: u8({ id: 9, doc: 'Software requests, second controller in the upper half' }),
+    reached: u8({
+      id: 10,
+      doc: 'Channels that have reached their count since the status was read, second controller in the upper half',
+    }),
   },
   create({ state }) {
     const flip = (controller: number): boolean => {
@@ -55,6 +66,7 @@ export const i8237 = defineDevice({
       state.mask[controller] = 0x0f;
       state.command[controller] = 0;
       state.requests &= controller === 0 ? 0xf0 : 0x0f;
+      state.reached &= controller === 0 ? 0xf0 : 0x0f;
     };
 
     const read = (controller: number, at: number): number => {
@@ -63,7 +75,11 @@ export const i8237 = defineDevice({
         return flip(controller) ? word >>> 8 : word & 0xff;
       }
       if (at === Reg.AllMask) return (state.mask[controller] ?? 0) | 0xf0;
-      if (at === Reg.StatusCommand) return ((state.requests >>> (4 * controller)) & 0x0f) << 4; // no channel has reached its count
+      if (at === Reg.StatusCommand) {
+        const reached = (state.reached >>> (4 * controller)) & 0x0f;
+        state.reached &= controller === 0 ? 0xf0 : 0x0f;
+        return (((state.requests >>> (4 * controller)) & 0x0f) << 4) | reached;
+      }
       return 0;
     };
     const write = (controller: number, at: number, value: number) => {
@@ -83,7 +99,46 @@ export const i8237 = defineDevice({
       else if (at === Reg.ClearMask) state.mask[controller] = 0;
       else state.mask[controller] = value & 0x0f;
     };
+    const channel = (number: number): DmaChannel => {
+      const controller = number >>> 2;
+      const inner = number & 3;
+      const place = controller * 8 + inner * 2;
+      const unit = controller === 0 ? 1 : 2;
+      const pageOf = () => state.pages[PAGE_OF[number] as number] as number;
+      const down = () => ((state.modes[number] as number) & MODE_DOWN) !== 0;
+      return {
+        transfer: () => {
+          const enabled =
+            ((state.mask[controller] as number) & (1 << inner)) === 0 &&
+            ((state.command[controller] as number) & COMMAND_OFF) === 0;
+          const kind = KINDS[((state.modes[number] as number) >>> 2) & 3];
+          if (!enabled || kind === undefined || down()) return undefined;
+          const offset = (state.words[place] as number) * unit;
+          const left = ((state.words[place + 1] as number) + 1) * unit;
+          // The page register does not count: a transfer wraps at the end of its 64 KiB, or 128 KiB.
+          const page = unit === 1 ? pageOf() * 0x1_0000 : (pageOf() & ~1) * 0x1_0000;
+          return { kind, gpa: page + offset, bytes: left, beforeWrap: Math.min(left, 0x1_0000 * unit - offset) };
+        },
+        moved: (bytes) => {
+          const units = Math.floor(bytes / unit);
+          const count = (state.words[place + 1] as number) - units;
+          state.words[place] = (state.words[place] as number) + units;
+          state.words[place + 1] = count & 0xffff;
+          if (count >= 0) return false;
+          const bit = 1 << number;
+          state.reached |= bit;
+          state.requests &= ~bit;
+          if ((state.modes[number] as number) & MODE_AUTO) {
+            state.words[place] = state.bases[place] as number;
+            state.words[place + 1] = state.bases[place + 1] as number;
+          } else state.mask[controller] = (state.mask[controller] as number) | (1 << inner);
+          return true;
+        },
+      };
+    };
     return {
+      /** Channel 0 to 3 and 5 to 7, for the device wired to it. */
+      api: { channel },
       regions: {
         low: { read: (at) => read(0, at), write: (at, value) => write(0, at, value & 0xff) },
         // The second controller's registers stand at every other port.
