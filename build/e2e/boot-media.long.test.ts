@@ -63,7 +63,7 @@ describe.skipIf(notBuilt !== undefined)(`boot loaders${notBuilt === undefined ? 
     const session = bench.start(['run', '--cdrom', cd.path, '--memory', '512', '--name', 'isolinux']);
     await session.see(/Linux version/, BOOT_LIMIT);
     await session.see('guest# ', BOOT_LIMIT);
-    session.type('poweroff\n');
+    session.type('poweroff -f\n');
     expect((await session.ended).status).toBe(0);
     return undefined;
   });
