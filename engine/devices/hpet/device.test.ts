@@ -82,8 +82,14 @@ describe('comparators', () => {
     t.time.ns += 5e6; // nobody serves: 9 and 11 ms pass
     t.machine.deadlines.serve(t.machine.clock.now());
     expect(t.edges).toHaveLength(5);
-    t.advance(0.6e6);
-    expect(t.edges).toHaveLength(6); // 13 ms
+    t.advance(0.3e6);
+    expect(t.edges).toHaveLength(6); // that of 11 ms follows soon
+    t.advance(0.3e6);
+    expect(t.edges).toHaveLength(7); // 13 ms
+    t.time.ns += 1e9; // half a thousand: gone
+    t.machine.deadlines.serve(t.machine.clock.now());
+    t.advance(1e6);
+    expect(t.edges).toHaveLength(8);
   });
 
   it('hold a level until its status is cleared', () => {
