@@ -27,6 +27,7 @@ import { checksOnWire } from './servers/observe-commands.ts';
 import { registerText } from './servers/register-text.ts';
 import { type ScreenshotAt, watchScreen } from './servers/screenshot-at.ts';
 import { SerialConsole } from './servers/serial-console.ts';
+import { Speaker } from './servers/speaker.ts';
 import { checklistText } from './servers/watch/vmcs.ts';
 
 /** How long after the power button a machine that was told to terminate is stopped, in milliseconds. */
@@ -72,11 +73,13 @@ export async function runMachine(settings: MachineSettings, { screenshots = [] }
   const dispatcher = createEngineDispatcher({ settings, control, machine: () => machine });
   const signals = hearSignals(() => machine);
   const serial = new SerialConsole();
+  const speaker = new Speaker();
   const socket = await serveCommandSocket({
     name: settings.name,
     version: manifest.version,
     dispatcher,
-    subscribe: (_event, tell) => {
+    subscribe: (event, tell) => {
+      if (event === 'speaker-tone') return speaker.listen((hertz) => tell({ hertz }));
       const say = (bytes: Uint8Array, history: boolean) =>
         tell({ port: 0, bytes: Buffer.from(bytes).toString('base64'), history });
       say(serial.history(), true);
@@ -101,6 +104,7 @@ export async function runMachine(settings: MachineSettings, { screenshots = [] }
         return () => clearTimeout(timer);
       },
       onSerial: (bytes) => serial.feed(bytes),
+      onTone: (hertz) => speaker.play(hertz),
       onMonitor: (bytes, entered) => monitor.feed(bytes, entered),
       onNotice: ({ message }) => process.stderr.write(`\nrootmode: ${settings.name}: ${message}\n`),
     });
@@ -203,13 +207,23 @@ async function runThread(plan: ThreadPlan): Promise<void> {
   if (plan.role.kind === 'vcpus') {
     const channel = parent<FromVcpus, never>();
     runVcpuThread({
-      ...buildVcpuThread(plan, { hostNow, calendar, onEvent: (event) => channel.post({ kind: 'event', event }) }),
+      ...buildVcpuThread(plan, {
+        hostNow,
+        calendar,
+        onEvent: (event) => channel.post({ kind: 'event', event }),
+        onTone: (hertz) => channel.post({ kind: 'tone', hertz }),
+      }),
       channel,
     });
     return;
   }
   const channel = parent<FromIo, ToIo>();
-  const machine = buildIoMachine(plan, { hostNow, calendar, onEvent: (event) => channel.post({ kind: 'event', event }) });
+  const machine = buildIoMachine(plan, {
+    hostNow,
+    calendar,
+    onEvent: (event) => channel.post({ kind: 'event', event }),
+    onTone: (hertz) => channel.post({ kind: 'tone', hertz }),
+  });
   const host = { readFile: readRegularFile, openStandardOutput, openOutputFile, openStandardInput, openImage: openMedium, turn };
   await runIoThread({ plan, machine, host, channel });
   channel.close();

@@ -90,6 +90,8 @@ export interface BoardPorts {
   readonly debugConsole?: ByteLine;
   readonly signals: MachineSignals;
   readonly calendar: Calendar;
+  /** What the speaker plays from now on, in hertz, 0 for silence; absent: nobody hears it. */
+  readonly speaker?: (hertz: number) => void;
   /** Drives as the BIOS sees them, those of a kind in the order of their numbers; absent: the bay's. */
   readonly drives?: readonly BiosDrive[];
   /** Told when the guest has read the keys it was sent; absent: nobody. */
@@ -187,6 +189,7 @@ function attachDevices({ memory, irqchip, config, ports }: BoardParts, platform:
   const eventTimers = attachEventTimers(memory, irqchip, clockLine);
   const fpu = fpuError.attach(memory, { name: 'fpu-error', at: { regs: 0xf0 }, irqs: { intr: line(FPU_IRQ) } });
   irqchip.ferr = () => fpu.api.error();
+  irqchip.speaker = (hertz) => ports.speaker?.(hertz);
   const serial = SERIAL.slice(0, ports.serial.length).map(({ port, irq }, i) => {
     const end = ports.serial[i];
     return uart16550.attach(memory, {

@@ -16,6 +16,8 @@ export const eventSchemas = {
     /** True for what the guest had written before the subscription, which comes first. */
     history: z.boolean(),
   }),
+  /** The guest's speaker plays this from now on; 0: nothing. The first one says what it plays at the subscription. */
+  'speaker-tone': z.strictObject({ hertz: z.number().nonnegative() }),
 } as const;
 
 export type EventName = keyof typeof eventSchemas;

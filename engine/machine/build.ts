@@ -33,6 +33,8 @@ export interface ThreadPorts {
   readonly hostNow: HostNow;
   /** Civil time for the real-time clock, UTC. */
   readonly calendar: { microseconds(): number };
+  /** What the speaker plays from now on, in hertz, 0 for silence; on the thread that changed it. */
+  onTone(hertz: number): void;
   /** Board events, on the thread that caused them. The machine is already being stopped then. */
   onEvent(event: MachineEvent): void;
 }
@@ -108,6 +110,7 @@ function build({ settings, memory: shared, interpreter, role, optionRoms }: Thre
       serial: [line, createOutputLine(outputs.serial2)],
       parallel: createOutputLine(outputs.parallel),
       calendar: ports.calendar,
+      speaker: ports.onTone,
       keyReader,
       signals: {
         powerOff: () => end({ kind: 'poweroff' }),

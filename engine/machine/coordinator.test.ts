@@ -44,6 +44,7 @@ function make(given: Partial<MachineSettingsInput> = {}) {
       return () => timers.delete(callback);
     },
     onSerial: () => undefined,
+    onTone: () => undefined,
     onNotice: (notice) => notices.push(notice.code),
     onMonitor: (bytes) => monitor.push(Buffer.from(bytes).toString()),
   });

@@ -54,6 +54,8 @@ export interface CoordinatorParts {
   startVcpus(plan: ThreadPlan['role'], events: ThreadEvents<FromVcpus>): ThreadHandle<never>;
   /** Calls back once after so many milliseconds, unless the function it returns is called before. */
   after(milliseconds: number, callback: () => void): () => void;
+  /** What the guest's speaker plays from now on, in hertz; 0: nothing. */
+  onTone(hertz: number): void;
   /** Serial output of the guest, where the console is its target. */
   onSerial(bytes: Uint8Array): void;
   /** Bytes typed into the monitor; `entered` with the first. */
@@ -339,6 +341,9 @@ export class Coordinator {
       case 'event':
         this.#event(message.event);
         return;
+      case 'tone':
+        this.#parts.onTone(message.hertz);
+        return;
       case 'answer':
         this.questions.answered(message.vcpu, message.serial, message.answer);
     }
@@ -366,6 +371,9 @@ export class Coordinator {
       }
       case 'event':
         this.#event(message.event);
+        return;
+      case 'tone':
+        this.#parts.onTone(message.hertz);
         return;
       case 'quit':
         this.stop('quit');

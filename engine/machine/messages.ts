@@ -64,6 +64,7 @@ export type MachineEvent =
 export type FromVcpus =
   | { readonly kind: 'parked' }
   | { readonly kind: 'event'; readonly event: MachineEvent }
+  | { readonly kind: 'tone'; readonly hertz: number }
   | { readonly kind: 'answer'; readonly vcpu: number; readonly serial: number; readonly answer: Answer };
 
 export type ToIo =
@@ -89,6 +90,7 @@ export type FromIo =
   | { readonly kind: 'booted' }
   | { readonly kind: 'failed'; readonly failure: Failure }
   | { readonly kind: 'event'; readonly event: MachineEvent }
+  | { readonly kind: 'tone'; readonly hertz: number }
   | { readonly kind: 'quit' }
   /** The host has no room for what the guest writes: the request waits. */
   | { readonly kind: 'host-full'; readonly failure: Failure }

@@ -38,6 +38,8 @@ export class Irqchip {
   readonly routes: Routes;
   /** FERR# of the first processor goes active; set by the board. Under the machine lock. */
   ferr: () => void = () => undefined;
+  /** What the speaker plays from now on, in hertz; 0: nothing. Set by the board. */
+  speaker: (hertz: number) => void = () => undefined;
   /** Whether another timer has the interval timer's interrupt (HPET, legacy replacement); set by the board. */
   pitReplaced: () => boolean = () => false;
   readonly #host: IrqchipHost;
@@ -68,7 +70,11 @@ export class Irqchip {
       },
       msi: (address, data) => this.sendMsi(address, data),
     });
-    this.pit = createPit(machine, (active) => this.routes.setLine(0, active && !this.pitReplaced(), PIT_SOURCE));
+    this.pit = createPit(
+      machine,
+      (active) => this.routes.setLine(0, active && !this.pitReplaced(), PIT_SOURCE),
+      (hertz) => this.speaker(hertz),
+    );
   }
 
   // The devices' side, under the machine lock.

@@ -179,3 +179,17 @@ test('one tick per period does not hold the thread that serves deadlines', () =>
   bench.time.ns = 0;
   expect(read16(bench, 0)).toBeLessThanOrEqual(1);
 });
+
+test('the speaker plays channel 2 as a square wave behind its gate and its data bit, and says so at each change', () => {
+  const bench = chips(1);
+  const heard: number[] = [];
+  bench.irqchip.speaker = (hertz) => heard.push(Math.round(hertz));
+  program(bench, { channel: 2, mode: 3, count: 1193 });
+  expect(heard).toEqual([]);
+  bench.outb(0x61, 1); // counts, but nobody hears it
+  bench.outb(0x61, 3);
+  bench.outb(0x61, 3);
+  program(bench, { channel: 2, mode: 3, count: 2386 });
+  bench.outb(0x61, 0);
+  expect(heard).toEqual([1000, 0, 500, 0]); // a control word stops the wave until the count is complete
+});

@@ -12,6 +12,8 @@ const HZ = 1_193_182;
 /** ns between toggles of the refresh bit: 15.085 us. */
 const REFRESH = 15_085;
 const SHORTEST_PERIOD = 200_000;
+/** Bit 1 of port 61h: channel 2 reaches the speaker. */
+const SPEAKER_DATA = 2;
 
 const three = (id: number, doc: string, kvm: string, range: readonly [number, number], reset = 0) =>
   array('u32', 3, { id, doc, kvm: `kvm_pit_channel_state.${kvm}`, range, reset });
@@ -54,8 +56,11 @@ export interface Pit {
   restored(): void;
 }
 
-/** `irq0` is channel 0's output. Adds ports 40h and 61h. Everything runs under the machine lock. */
-export function createPit(machine: MachineMemory, irq0: (active: boolean) => void): Pit {
+/**
+ * `irq0` is channel 0's output; `tone` hears what the speaker plays in hertz, 0 for silence, whenever that changes. Adds ports 40h and
+ * 61h. Everything runs under the machine lock.
+ */
+export function createPit(machine: MachineMemory, irq0: (active: boolean) => void, tone: (hertz: number) => void): Pit {
   const s = pitState.bind(machine.memory, machine.arena.take('irqchip.pit', pitState.size, pitState.align));
   const { clock } = machine;
   const timer = machine.deadlines.timer((due) => fire(due));
@@ -222,16 +227,30 @@ export function createPit(machine: MachineMemory, irq0: (active: boolean) => voi
     }
   };
 
+  /** A square wave of channel 2 behind an open gate and with the speaker's data bit. Clicks made by hand are not tones. */
+  const hertz = (): number => {
+    const square = (get(s.mode, 2) === 2 || get(s.mode, 2) === 3) && get(s.running, 2) !== 0;
+    if (!square || get(s.gate, 2) === 0 || (s.speaker & SPEAKER_DATA) === 0) return 0;
+    return HZ / (get(s.next, 2) || get(s.count, 2) || 65536);
+  };
+  const heard = (change: () => void) => {
+    const before = hertz();
+    change();
+    const after = hertz();
+    if (after !== before) tone(after);
+  };
+
   machine.bus.addPorts({
     name: 'pit',
     port: 0x40,
     count: 4,
     widest: 1,
     read: (at) => (at === 3 ? 0xff : readCounter(at as Channel)),
-    write: (at, _size, value) => {
-      if (at === 3) control(value);
-      else writeCounter(at as Channel, value);
-    },
+    write: (at, _size, value) =>
+      heard(() => {
+        if (at === 3) control(value);
+        else writeCounter(at as Channel, value);
+      }),
   });
   machine.bus.addPorts({
     name: 'pit.speaker',
@@ -242,10 +261,11 @@ export function createPit(machine: MachineMemory, irq0: (active: boolean) => voi
       const refresh = Math.floor(clock.now() / REFRESH) & 1;
       return get(s.gate, 2) | s.speaker | (refresh << 4) | (outputAt(counter(2)) ? 0x20 : 0);
     },
-    write: (_at, _size, value) => {
-      s.speaker = value & 0x0e;
-      setGate(2, (value & 1) as 0 | 1);
-    },
+    write: (_at, _size, value) =>
+      heard(() => {
+        s.speaker = value & 0x0e;
+        setGate(2, (value & 1) as 0 | 1);
+      }),
   });
 
   return {
@@ -254,6 +274,7 @@ export function createPit(machine: MachineMemory, irq0: (active: boolean) => voi
       pitState.reset(s);
       s.gate[2] = 0;
       schedule();
+      tone(0);
     },
     restored: schedule,
   };
