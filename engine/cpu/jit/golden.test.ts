@@ -8,8 +8,11 @@ import { decode } from '../../isa/decode.ts';
 import { Decoded } from '../../isa/decoded.ts';
 import type { DecodeMode } from '../../isa/variants.ts';
 import { printModule } from '../../wasm/print.ts';
+import { CPU_TLB, TLB_ENTRY } from '../regions.ts';
+import { vcpuState } from '../state.ts';
 import { encodeRegions, makeRegion } from './compile.ts';
 import { planRegion } from './form.ts';
+import { SLOTS } from './slots.ts';
 
 const MODES: Record<'long' | 'code32', DecodeMode> = {
   long: { code: 64, stack: 64, kind: 'long', features: -1 },
@@ -68,9 +71,18 @@ function textOf(mode: keyof typeof MODES, text: string): string {
   return printModule(encodeRegions([makeRegion(plan, { long: mode === 'long', flat: 0x3d })]));
 }
 
+/** Offsets by what stands there, so that a change of layout changes no text. */
+const places = new Map<number, string>([
+  ...Object.entries(vcpuState.fields).map(([name, { offset }]): [number, string] => [offset, name]),
+  ...SLOTS.map(({ offset, type, index }): [number, string] => [offset, `${type} slot ${index}`]),
+  ...Object.entries(TLB_ENTRY).map(([name, offset]): [number, string] => [CPU_TLB + offset, `tlb ${name}`]),
+]);
+const named = (text: string): string =>
+  text.replaceAll(/ \+(\d+)$/gm, (all, offset) => (offset === '0' ? all : ` +${places.get(Number(offset)) ?? offset}`));
+
 describe('wasm of small programs', () => {
   it.each(Object.entries(PROGRAMS))('%s', async (name, [mode, text]) => {
     const file = `./golden/${name.replaceAll(/[^a-z0-9]+/gi, '-')}.txt`;
-    await expect(`${text.replaceAll(/^/gm, '; ')}\n${textOf(mode, text)}`).toMatchFileSnapshot(file);
+    await expect(`${text.replaceAll(/^/gm, '; ')}\n${named(textOf(mode, text))}`).toMatchFileSnapshot(file);
   });
 });

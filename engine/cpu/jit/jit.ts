@@ -43,9 +43,14 @@ const LIMITS = { instructions: 250, blocks: 48 } as const;
 /** Instructions found out to be unfit in one go. */
 const ATTEMPTS = 16;
 export const HEAT = { on: 2000, force: 1 } as const;
-/** Regions of one module, and entries after which a block no longer waits for others. */
-const BATCH = 24;
-const PATIENCE = 4000;
+/**
+ * Regions of one module: more would make the guest wait longer than its own timers allow. Entries after which a block no longer waits for
+ * others.
+ */
+const BATCH = 8;
+const PATIENCE = 1000;
+/** A page whose regions were overwritten that often is left to the interpreter. */
+const MOST_REWRITES = 16;
 /** Entries from which on a block is taken into the regions of others. */
 const WARM = 100;
 
@@ -67,6 +72,8 @@ export class Jit {
   readonly #refused = new Set<Variant>();
   /** Slots in use by host page. */
   readonly #pages = new Map<number, Set<number>>();
+  /** Times regions of a host page were overwritten. */
+  readonly #rewritten = new Map<number, number>();
   #waiting: Waiting[] = [];
   readonly counters: JitCounters = { regions: 0, modules: 0, bytes: 0, refused: 0, microseconds: 0 };
 
@@ -83,7 +90,8 @@ export class Jit {
     const known = this.#waiting.find((other) => other.block === block);
     if (known === undefined) {
       if (machine.u32[(block + BLOCK.crossing) >>> 2] !== 0 || machine.u32[(block + BLOCK.region) >>> 2] !== 0) return;
-      if (this.#o.isCopy(this.#pageOf(block))) return;
+      const page = this.#pageOf(block);
+      if (this.#o.isCopy(page) || (this.#rewritten.get(page) ?? 0) >= MOST_REWRITES) return;
       this.#waiting.push({ block, modeKey: s.modeKey });
       const heat = (block + BLOCK.heat) >>> 2;
       machine.u32[heat] = PATIENCE;
@@ -93,6 +101,8 @@ export class Jit {
     const batch = this.#waiting.splice(0);
     const made = batch.flatMap((wait) => {
       const region = this.#region(wait);
+      // Without a region the block is never asked about again.
+      if (region === undefined) machine.u32[(wait.block + BLOCK.heat) >>> 2] = 0;
       return region === undefined ? [] : [{ ...wait, region }];
     });
     if (made.length > 0) this.#install(made);
@@ -121,12 +131,15 @@ export class Jit {
     if (slots === undefined) return;
     for (const slot of slots) this.#o.regions.release(slot);
     this.#pages.delete(hostPage);
+    this.#rewritten.set(hostPage, (this.#rewritten.get(hostPage) ?? 0) + 1);
   }
 
   /** All blocks are forgotten. */
   reset(): void {
     this.#waiting = [];
-    for (const page of [...this.#pages.keys()]) this.invalidate(page);
+    for (const slots of this.#pages.values()) for (const slot of slots) this.#o.regions.release(slot);
+    this.#pages.clear();
+    this.#rewritten.clear();
   }
 
   #plan(code: { page: number; entry: number; modeKey: number }): RegionPlan | undefined {
