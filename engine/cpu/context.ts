@@ -52,7 +52,7 @@ export interface LinearMemory {
   write(width: AccessWidth, address: bigint, value: bigint, access: Access): void;
   /** Raise the page fault that reading (or writing) `bytes` (1 to 4096) at `address` would raise; accessed and dirty bits are set. */
   probe(address: bigint, bytes: number, access: Access, write: boolean): void;
-  /** Guest-physical address behind a linear address, after the checks of `probe` for one byte. */
+  /** Physical address behind a linear address, for `readPhysical`, after the checks of `probe` for one byte. */
   translate(address: bigint, access: Access, write: boolean): number;
   /** By guest-physical address under the EPT pointer in force; absent where there is no VMX. */
   readGuest?(width: AccessWidth, gpa: number): bigint;

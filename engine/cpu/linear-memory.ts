@@ -6,6 +6,8 @@ import { ACCESS, TRANSLATED } from './routines/paging.ts';
 
 const PAGE = 4096;
 const PAGE_MASK = 0xfffn;
+/** Where `translate` puts addresses of a monitored processor that only the open bus answers: above all physical ones. */
+const BUS_SPACE = 2 ** 52;
 
 /** What the generated module offers to TypeScript. */
 export interface ProcessorExports {
@@ -68,8 +70,11 @@ export class WalkedMemory implements LinearMemory {
 
   translate(address: bigint, access: Access, write: boolean): number {
     const at = this.#reach(address, access, write);
-    if ((at & TRANSLATED.bus) !== 0n) return Number(at & ~TRANSLATED.bus);
+    const monitored = this.#o.s.monitored !== 0;
+    if ((at & TRANSLATED.bus) !== 0n) return Number(at & ~TRANSLATED.bus) + (monitored ? BUS_SPACE : 0);
     const host = Number(at);
+    // Physical addresses are the host's there, and guest-physical ones mean nothing to `readPhysical`.
+    if (monitored) return host;
     return this.#o.machine.slots.gpaOf(host) ?? host;
   }
 
@@ -95,6 +100,7 @@ export class WalkedMemory implements LinearMemory {
 
   /** As the generated `translate` answers: a host address, or TRANSLATED.bus and the physical address. */
   #physical(pa: number, flags: number): bigint {
+    if (pa >= BUS_SPACE) return TRANSLATED.bus | BigInt(pa - BUS_SPACE);
     const entry = pa < PHYSICAL_END ? (this.#o.machine.u32[(this.#o.s.busTable >>> 2) + Math.floor(pa / PAGE)] as number) : 0;
     if ((entry & flags) === 0) return TRANSLATED.bus | BigInt(pa);
     return BigInt(((entry & 0xfffff000) >>> 0) + (pa % PAGE));
