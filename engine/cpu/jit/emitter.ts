@@ -9,7 +9,7 @@ import { earlyBinding, type Place } from './early-binding.ts';
 import { FastDoubles } from './floats.ts';
 
 /** What an address is made of, as a number: accesses with the same are expected on the same page. */
-const SITE = { absolute: 1, stack: 2, source: 3, target: 4, registers: 16 } as const;
+const SITE = { none: 0, absolute: 1, stack: 2, source: 3, target: 4, registers: 16 } as const;
 
 export class RegionEmitter extends IrEmitter {
   readonly #builder: RegionBuilder;
@@ -37,7 +37,8 @@ export class RegionEmitter extends IrEmitter {
 
   override address(op: Operand): Int {
     const { base, index, ripRelative } = this.#decoded;
-    this.#builder.site = ripRelative || (base < 0 && index < 0) ? SITE.absolute : SITE.registers + (base + 1) * 17 + index + 1;
+    // Tables looked up by an index are met in no order: to guess their page costs more than it saves.
+    this.#builder.site = index >= 0 ? SITE.none : ripRelative || base < 0 ? SITE.absolute : SITE.registers + base;
     return super.address(op);
   }
 

@@ -48,6 +48,7 @@ export const HEAT = { on: 2000, force: 1 } as const;
  * others.
  */
 const BATCH = 8;
+const COLD_REGIONS = 64;
 const PATIENCE = 1000;
 /** A page whose regions were overwritten that often is left to the interpreter. */
 const MOST_REWRITES = 16;
@@ -96,7 +97,7 @@ export class Jit {
       const heat = (block + BLOCK.heat) >>> 2;
       machine.u32[heat] = PATIENCE;
       const isLegacy = modeOf(s.modeKey).mode.code !== 64;
-      if (setting !== 'force' && !isLegacy && this.#waiting.length < BATCH) return;
+      if (setting !== 'force' && !isLegacy && this.#waiting.length < this.#batch()) return;
     }
     const batch = this.#waiting.splice(0);
     const made = batch.flatMap((wait) => {
@@ -106,6 +107,11 @@ export class Jit {
       return region === undefined ? [] : [{ ...wait, region }];
     });
     if (made.length > 0) this.#install(made);
+  }
+
+  /** While the JIT's own code is not yet optimized, a region takes milliseconds: one at a time. */
+  #batch(): number {
+    return this.counters.regions < COLD_REGIONS ? 1 : BATCH;
   }
 
   #pageOf(block: number): number {

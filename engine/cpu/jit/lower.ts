@@ -69,7 +69,7 @@ class RegionFrame implements Frame {
       count(statement.node.what.op === 'guestRef' ? -site : site);
     });
     for (const [site, uses] of this.#uses) {
-      if (uses < 2 && !this.#loops) continue;
+      if (site === 0 || (uses < 2 && !this.#loops)) continue;
       const last = { page: this.code.local('i64'), addend: this.code.local('i32') };
       this.code.i64(NO_PAGE);
       this.code.set(last.page);
