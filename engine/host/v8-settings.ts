@@ -2,10 +2,10 @@
 import { setFlagsFromString } from 'node:v8';
 
 /**
- * Optimize functions of generated code soon (the default waits for as much work as a region does in a second), and heed branch hints: what
- * is behind a TLB miss stays out of the way.
+ * Optimize functions of generated code earlier than by default (13 000 000), but not all that are merely warm: with 200 000 V8's optimizer
+ * took most of the time of a kernel's file operations. Heed branch hints: what is behind a TLB miss stays out of the way.
  */
 export function tuneV8(): void {
-  setFlagsFromString('--wasm-tiering-budget=200000');
+  setFlagsFromString('--wasm-tiering-budget=4000000');
   setFlagsFromString('--experimental-wasm-branch-hinting');
 }
