@@ -59,9 +59,10 @@ export function memoryMap(options: MachineMemoryOptions): MemoryMap & { readonly
     throw new EngineError('memory-size', { bytes: ramBytes, ...RAM_BYTES });
   }
   const room = 2 ** 32 - ramBytes - FIXED.arena - 65536;
-  const wanted = FIXED.arena + Math.min(options.arenaBytes ?? defaultArenaBytes(vcpus), room);
-  // Aligned as large pages of extended page tables are.
-  const ramBase = Math.floor(wanted / LARGE_PAGE) * LARGE_PAGE;
+  const wanted = FIXED.arena + (options.arenaBytes ?? defaultArenaBytes(vcpus));
+  // Aligned as large pages of extended page tables are, with all of the arena that was asked for unless there is no room for it.
+  const most = Math.floor((FIXED.arena + room) / LARGE_PAGE) * LARGE_PAGE;
+  const ramBase = Math.min(Math.ceil(wanted / LARGE_PAGE) * LARGE_PAGE, most);
   const arenaBytes = ramBase - FIXED.arena;
   return {
     physTable: FIXED.physTable,
