@@ -57,6 +57,11 @@ const LEAST = 200;
 const YIELD = 0.05;
 /** How long to wait for a slow reader before looking at everything else again, in milliseconds. */
 const READER = 100;
+/**
+ * Instructions of one run at the most, whatever its vCPU did before: what generated code did in 0.3 ns each may be followed by a loop
+ * around RDTSC at 100 ns, and Linux takes its timer for broken when one run lasts for several ticks.
+ */
+const MOST = 1 << 17;
 /** A wait ends after this many milliseconds at the latest; nothing depends on it. */
 const FOREVER = 60_000;
 /** How often a vCPU in MWAIT looks at its line when another vCPU could write it, in milliseconds. */
@@ -151,7 +156,7 @@ function runOnce(seat: Seat, current: CurrentRun, { clock, keeper, vcpus }: Vcpu
   const start = clock.now();
   current.next = next;
   current.vcpu = vcpu.id;
-  const { step, retired } = vcpu.run(Math.max(LEAST, Math.floor(room / seat.pace)));
+  const { step, retired } = vcpu.run(Math.min(MOST, Math.max(LEAST, Math.floor(room / seat.pace))));
   current.vcpu = -1;
   keeper.afterRun();
   if (retired > LEAST) {
