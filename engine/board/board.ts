@@ -63,6 +63,11 @@ const ISA_LINES = 16;
 const BOOT_ORDER = ['disk', 'floppy', 'cdrom'] as const;
 
 export interface BoardConfig {
+  /**
+   * Tell guests of the HPET. Without it Linux needs no timer but the local APIC's; with it, it tries the HPET's interrupts in 160 ms of
+   * machine time, and on a host with many times more work than processors stops when too few came.
+   */
+  readonly hpet?: boolean;
   readonly cpus: number;
   /** isa-debug-exit at F4h, pc-testdev and pci-testdev: for test guests. */
   readonly testDevices?: boolean;
@@ -286,7 +291,7 @@ export function createBoard(parts: BoardParts): Board {
     ramBytes: memory.map.ramBytes,
     serial,
     display: config.vga === 'std',
-    hpet: HPET,
+    ...(config.hpet && { hpet: HPET }),
     ...(config.uuid && { uuid: config.uuid }),
   });
   const rom = createRom(memory);
