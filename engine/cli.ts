@@ -125,7 +125,7 @@ function machineOptions(command: Command, serial: string): Command {
     .option('--memory <MiB>', 'guest memory, 1 to 3584', '512')
     .option('--cpus <number>', 'number of vCPUs', '1')
     .option('--cpu <model>', 'processor model: x86-64-v2, qemu64 or x86-64-v2-vmx', 'x86-64-v2')
-    .option('--accel <name>', 'what runs the guest; see `rootmode capabilities`', 'bare')
+    .option('--accel <name>', 'what runs the guest; see `rootmode capabilities`', 'software')
     .option('--threads <mode>', 'per-vcpu, or round-robin on one thread', 'per-vcpu')
     .option('--jit <setting>', 'generate code for hot parts of the guest: on, off, or force for tests', 'off')
     .option('--vga <adapter>', 'display adapter: std or none', 'std')

@@ -109,7 +109,7 @@ describe('machine settings', () => {
       memoryKiB: 512 * 1024,
       cpus: 1,
       cpu: 'x86-64-v2',
-      accel: 'bare',
+      accel: 'software',
       serial: 'stdio',
       noReboot: false,
     });

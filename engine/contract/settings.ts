@@ -48,7 +48,7 @@ export const MachineSettings = z.strictObject({
   memoryKiB: MemoryKiB.default(512 * 1024),
   cpus: z.int().min(1).max(maximumVcpus).default(1),
   cpu: z.enum(cpuModels).default('x86-64-v2'),
-  accel: z.enum(accelerators).default('bare'),
+  accel: z.enum(accelerators).default('software'),
   /** One thread for each vCPU, or all of them round-robin on one. */
   threads: z.enum(['per-vcpu', 'round-robin']).default('per-vcpu'),
   /** Hot code becomes WebAssembly (`on`), everything does at once (`force`, for tests), or nothing does. */
