@@ -124,7 +124,7 @@ const sentences = {
     `There is no probe ${d.probe}; name some of ${d.probes.join(', ')}.`,
   'probe-missing': (d: { probe: string; backend: string; probes: readonly string[] }) =>
     `The back end ${d.backend} does not have the probe ${d.probe}; it has ${d.probes.join(', ')}${
-      d.backend === 'bare' ? ', and --accel software has all' : ''
+      d.backend === 'bare' ? ', and --accel software has more' : ''
     }.`,
   'trace-where': (d: { where: string; reason: string; at: number }) =>
     `The expression does not choose events: ${d.reason} (at character ${d.at}); names are arguments of probes, exit reasons and VMCS fields.`,

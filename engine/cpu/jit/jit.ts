@@ -60,7 +60,6 @@ export interface JitCounters {
   modules: number;
   bytes: number;
   refused: number;
-  microseconds: number;
 }
 
 interface Waiting {
@@ -76,7 +75,7 @@ export class Jit {
   /** Times regions of a host page were overwritten. */
   readonly #rewritten = new Map<number, number>();
   #waiting: Waiting[] = [];
-  readonly counters: JitCounters = { regions: 0, modules: 0, bytes: 0, refused: 0, microseconds: 0 };
+  readonly counters: JitCounters = { regions: 0, modules: 0, bytes: 0, refused: 0 };
 
   constructor(options: JitOptions) {
     this.#o = options;

@@ -25,7 +25,7 @@ import { BareVcpu } from './vcpu.ts';
 /** The local APIC's bus clock: one tick per ns. */
 const APIC_HZ = 1_000_000_000;
 const DEFAULT_TSC_HZ = 1_000_000_000;
-const JIT_COUNTERS = ['jit-regions', 'jit-modules', 'jit-bytes', 'jit-refused', 'jit-microseconds'] as const;
+const JIT_COUNTERS = ['jit-regions', 'jit-modules', 'jit-bytes', 'jit-refused'] as const;
 const MAX_VCPUS = 16;
 
 /** What this back end offers; it needs nothing of the host but V8. */

@@ -53,7 +53,6 @@ const JIT = {
   'jit-modules': 'WebAssembly modules made',
   'jit-bytes': 'bytes of WebAssembly made',
   'jit-refused': 'hot places where no region could be made',
-  'jit-microseconds': 'time spent compiling',
 } as const;
 
 export type CounterName = VcpuCounterName | VmCounterName | keyof typeof UNKNOWN | keyof typeof JIT;

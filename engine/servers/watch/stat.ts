@@ -132,7 +132,6 @@ const JIT_COLUMNS: readonly (readonly [title: string, counter: string, unit: num
   ['modules', 'jit-modules', 1],
   ['KiB', 'jit-bytes', 1024],
   ['refused', 'jit-refused', 1],
-  ['compile ms', 'jit-microseconds', 1000],
 ];
 
 export function jitHeading(): string {
