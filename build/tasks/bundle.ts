@@ -94,12 +94,13 @@ const generator = 'build/tasks/generate-interpreter.ts';
 /** What the generated interpreter depends on: its generator with all that it imports. */
 const generatorSources = [
   'engine/{base,state,memory,wasm,isa,cpu}/**/*.{ts,json}',
+  'engine/host/{machine-code,v8-settings}.ts',
   generator,
   'build/tasks/interpreter*.{ts,json}',
 ];
 
 function fingerprint(): string {
-  const hash = createHash('sha256');
+  const hash = createHash('sha256').update(process.version);
   const files = globSync(generatorSources, { cwd: root, exclude: ['**/*.test.ts'] });
   for (const path of files.sort()) hash.update(`${path}\0`).update(readFileSync(join(root, path)));
   return hash.digest('hex');

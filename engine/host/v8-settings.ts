@@ -8,4 +8,6 @@ import { setFlagsFromString } from 'node:v8';
 export function tuneV8(): void {
   setFlagsFromString('--wasm-tiering-budget=4000000');
   setFlagsFromString('--experimental-wasm-branch-hinting');
+  // With less room for young objects, in MiB, decoder and compiler spend their first second in the collector.
+  setFlagsFromString('--min-semi-space-size=8');
 }

@@ -1,0 +1,63 @@
+/**
+ * WebAssembly with the machine code that V8 made of it, kept in a file: V8 can write down what its optimizer did and take it up again in
+ * another process. JavaScript has no word for that; V8's runtime functions for its own tests do (decision 0070).
+ */
+import { createHash } from 'node:crypto';
+import { setFlagsFromString } from 'node:v8';
+
+/** Before the code: a hash of the code, of what it was made from and of who made it. */
+const HASH = 'sha256';
+const HASH_BYTES = 32;
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** Compile a whole module with the optimizer and return the contents of the file to keep. Takes a second per megabyte of WebAssembly. */
+export function writeMachineCode(wasm: Bytes): Bytes {
+  const module = withFlags(['liftoff', 'wasm-lazy-compilation'], false, () => new WebAssembly.Module(wasm));
+  const serialize = runtimeFunction('module', 'return %SerializeWasmModule(module)');
+  const code = new Uint8Array(serialize(module) as ArrayBuffer);
+  const file = new Uint8Array(HASH_BYTES + code.length);
+  file.set(hash(wasm, code));
+  file.set(code, HASH_BYTES);
+  return file;
+}
+
+/**
+ * The module with its machine code. `undefined` when the file is damaged or comes from another V8, other flags of V8, another kind of
+ * processor or other WebAssembly.
+ */
+export function readMachineCode(wasm: Bytes, file: Bytes): WebAssembly.Module | undefined {
+  const code = file.slice(HASH_BYTES);
+  // V8 ends the process when it is given nonsense: it is asked only about what this version of it wrote.
+  if (Buffer.compare(hash(wasm, code), file.subarray(0, HASH_BYTES)) !== 0) return undefined;
+  const deserialize = runtimeFunction('code', 'wasm', 'return %DeserializeWasmModule(code, wasm)');
+  const module = deserialize(code.buffer, wasm);
+  return module instanceof WebAssembly.Module ? module : undefined;
+}
+
+function hash(wasm: Bytes, code: Bytes): Uint8Array {
+  const { v8, node, electron } = process.versions;
+  return createHash(HASH)
+    .update(JSON.stringify([v8, node, electron, process.platform, process.arch, wasm.length]))
+    .update(wasm)
+    .update(code)
+    .digest();
+}
+
+/** A function that may name V8's runtime functions. */
+function runtimeFunction(...source: string[]): (...words: unknown[]) => unknown {
+  return withFlags(['allow-natives-syntax'], true, () => {
+    const made = new Function(...source) as (...words: unknown[]) => unknown;
+    return made;
+  });
+}
+
+/** Flags are put back at once: V8 refuses code that was written under other flags than it is read under. */
+function withFlags<T>(flags: readonly string[], on: boolean, act: () => T): T {
+  for (const flag of flags) setFlagsFromString(on ? `--${flag}` : `--no-${flag}`);
+  try {
+    return act();
+  } finally {
+    for (const flag of flags) setFlagsFromString(on ? `--no-${flag}` : `--${flag}`);
+  }
+}
