@@ -4,7 +4,7 @@
  * instruction is what the interpreter finds.
  */
 import type { ValueType } from '../../wasm/code.ts';
-import type { MemoryOp, NumericOp, SimdLaneOp } from '../../wasm/opcodes.ts';
+import type { MemoryOp } from '../../wasm/opcodes.ts';
 import { IrBuilder } from '../ir/builder.ts';
 import type {
   Exit,
@@ -20,9 +20,9 @@ import type {
 } from '../ir/node.ts';
 import { CONTROLS, FAST } from '../routines/mxcsr.ts';
 import { offsetOf } from '../state.ts';
-import { keyOf } from './node-key.ts';
 import { FLAG_AUX, SLOTS, slotAt } from './slots.ts';
 import { Dirty, flagJoin, SlotState } from './state.ts';
+import { CR0, CR4, OSFXSR, type Scope, SSE_OFF, scopeIn, ValueBuilder } from './values.ts';
 
 const MASKS: Partial<Record<MemoryOp, readonly [bits: number, signed: boolean]>> = {
   'i64.load8_u': [8, false],
@@ -37,10 +37,6 @@ const STORED: Partial<Record<MemoryOp, number>> = { 'i64.store8': 8, 'i64.store1
 /** Routines after which something else than the region has to go on, or that need all registers in memory. */
 const REFUSED = new Set(['exclusiveBegin', 'stageAlone', 'lockPair', 'bulkMovs', 'bulkStos', 'slow']);
 const CONTEXT = offsetOf('context');
-const CR0 = offsetOf('cr0');
-const CR4 = offsetOf('cr4');
-const SSE_OFF = 0xcn;
-const OSFXSR = 0x200n;
 const MXCSR = offsetOf('mxcsr');
 /** Neither 0 (not now) nor 1 (fast). */
 const SPOILT = 2;
@@ -51,13 +47,6 @@ export const SKIP = 1;
 
 /** An instruction that a region cannot hold: it ends before it. */
 export class Refused extends Error {}
-
-interface Scope {
-  readonly known: Map<string, Node>;
-  /** Conditions that are false wherever this scope reaches: the path on which they hold has left. */
-  readonly impossible: Set<Node>;
-  readonly outer: Scope | undefined;
-}
 
 /** What the builder asks of the region it builds. */
 export interface RegionHooks {
@@ -70,7 +59,7 @@ export interface RegionHooks {
   readonly constants: ReadonlyMap<number, bigint>;
 }
 
-export class RegionBuilder extends IrBuilder {
+export class RegionBuilder extends ValueBuilder {
   readonly cpu: Node;
   readonly budget: VarCell;
   readonly context: VarCell;
@@ -81,8 +70,6 @@ export class RegionBuilder extends IrBuilder {
   readonly #points: LeavePoint[] = [];
   readonly #fast: VarCell = { type: 'i32', local: -1 };
   #usesFast = false;
-  #usesSse = false;
-  #scope: Scope = { known: new Map(), impossible: new Set(), outer: undefined };
   #start: SlotState;
   #startRip = 0;
   #interpret: LeavePoint | undefined;
@@ -124,7 +111,7 @@ export class RegionBuilder extends IrBuilder {
     ir.if(ir.numeric('i32.lt_u', ir.valueOf(this.budget), ir.const32(region.instructions)), () =>
       ir.exit({ exit: 'return', value: ir.const32(SKIP) }),
     );
-    if (this.#usesSse) {
+    if (this.usesSse) {
       const off = ir.numeric('i64.and', ir.load('i64.load', this.cpu, CR0), ir.const64(SSE_OFF));
       const on = ir.numeric('i64.and', ir.load('i64.load', this.cpu, CR4), ir.const64(OSFXSR));
       const refused = ir.numeric('i32.or', ir.numeric('i64.ne', off, ir.const64(0n)), ir.numeric('i64.eqz', on));
@@ -181,13 +168,7 @@ export class RegionBuilder extends IrBuilder {
   /** Changes only where the region is left, or by a store in it. */
   #loadStable(name: MemoryOp, offset: number): Node {
     const key = `stable ${name} ${offset}`;
-    for (let scope: Scope | undefined = this.#scope; scope; scope = scope.outer) {
-      const known = scope.known.get(key);
-      if (known) return known;
-    }
-    const node = super.load(name, this.cpu, offset);
-    if (!this.dead) this.#scope.known.set(key, node);
-    return node;
+    return this.once(key, () => super.load(name, this.cpu, offset));
   }
 
   #loadSlot(name: MemoryOp, slot: number, byte: number): Node {
@@ -259,69 +240,6 @@ export class RegionBuilder extends IrBuilder {
       }
     }
     super.storeV(address, value, offset);
-  }
-
-  // ---- equal values are one ----
-
-  protected override node(what: NodeOp, type: ValueType, args: readonly Node[], kind: Node['kind']): Node {
-    if (kind !== 'pure') return super.node(what, type, args, kind);
-    const key = keyOf(what, args);
-    for (let scope: Scope | undefined = this.#scope; scope; scope = scope.outer) {
-      const known = scope.known.get(key);
-      if (known) return known;
-    }
-    const node = super.node(what, type, args, kind);
-    if (!this.dead) this.#scope.known.set(key, node);
-    return node;
-  }
-
-  override numeric(name: NumericOp, ...args: Node[]): Node {
-    // Nothing is staged: what cannot be reached in place is left to the interpreter.
-    if (name === 'i32.eq' && args.some((arg) => arg.what.op === 'guestRef')) return this.const32(0);
-    if (name === 'i64.and' && this.#isSseCheck(args[0] as Node, args[1] as Node)) {
-      this.#usesSse = true;
-      return this.const64(0n);
-    }
-    const bits = args[0]?.what;
-    if (name === 'f64.reinterpret_i64' && bits?.op === 'numeric' && bits.name === 'i64.reinterpret_f64')
-      return args[0]?.args[0] as Node;
-    if (name === 'i64.reinterpret_f64' && bits?.op === 'numeric' && bits.name === 'f64.reinterpret_i64')
-      return args[0]?.args[0] as Node;
-    if (name === 'f64.reinterpret_i64' && bits?.op === 'lane' && bits.name === 'i64x2.extract_lane')
-      return this.lane('f64x2.extract_lane', bits.lane, 'f64', args[0]?.args[0] as Node);
-    return super.numeric(name, ...args);
-  }
-
-  /** CR0.EM, CR0.TS, not CR4.OSFXSR: looked at when the region is entered, and nothing in it changes them. */
-  #isSseCheck({ what, args }: Node, mask: Node): boolean {
-    if (mask.what.op !== 'const64') return false;
-    if (what.op === 'load') return what.offset === CR0 && mask.what.value === SSE_OFF;
-    const inverted = what.op === 'numeric' && what.name === 'i64.xor' ? args[0]?.what : undefined;
-    return inverted?.op === 'load' && inverted.offset === CR4 && mask.what.value === OSFXSR;
-  }
-
-  /** Halves of vectors that were put together here are not taken apart again. */
-  override lane(name: SimdLaneOp, lane: number, type: ValueType, ...args: Node[]): Node {
-    const [vector, value] = args as [Node, Node | undefined];
-    const { what } = vector;
-    const isPut = what.op === 'lane' && (what.name === 'i64x2.replace_lane' || what.name === 'f64x2.replace_lane');
-    if (name === 'i64x2.extract_lane' || name === 'f64x2.extract_lane') {
-      if (!isPut) return super.lane(name, lane, type, ...args);
-      if (what.lane !== lane) return this.lane(name, lane, type, vector.args[0] as Node);
-      const put = vector.args[1] as Node;
-      if (put.type === type) return put;
-      return this.numeric(type === 'f64' ? 'f64.reinterpret_i64' : 'i64.reinterpret_f64', put);
-    }
-    if (name !== 'i64x2.replace_lane' || value === undefined) return super.lane(name, lane, type, ...args);
-    const base = isPut && what.lane === lane ? (vector.args[0] as Node) : vector;
-    if (value.what.op === 'numeric' && value.what.name === 'i64.reinterpret_f64')
-      return super.lane('f64x2.replace_lane', lane, type, base, value.args[0] as Node);
-    return super.lane(name, lane, type, base, value);
-  }
-
-  /** A variable that paths inside an instruction assign. */
-  fresh(type: ValueType): VarCell {
-    return { type, local: -1 };
   }
 
   /**
@@ -411,7 +329,7 @@ export class RegionBuilder extends IrBuilder {
   override if(condition: Node, then: () => void, otherwise?: () => void): void {
     if (this.dead) return;
     if (condition.what.op === 'const32') return super.if(condition, then, otherwise);
-    for (let scope: Scope | undefined = this.#scope; scope; scope = scope.outer) {
+    for (let scope: Scope | undefined = this.scope; scope; scope = scope.outer) {
       if (scope.impossible.has(condition)) {
         otherwise?.();
         return;
@@ -421,10 +339,10 @@ export class RegionBuilder extends IrBuilder {
     const ends: { state: SlotState; block: Statement[]; dead: boolean }[] = [];
     const branch = (body: (() => void) | undefined) => (): void => {
       this.slots = before.copy();
-      const outer = this.#scope;
-      this.#scope = { known: new Map(), impossible: new Set(), outer };
+      const outer = this.scope;
+      this.scope = scopeIn(outer);
       body?.();
-      this.#scope = outer;
+      this.scope = outer;
       ends.push({ state: this.slots, block: this.current, dead: this.dead });
     };
     super.if(condition, branch(then), branch(otherwise));
@@ -434,7 +352,7 @@ export class RegionBuilder extends IrBuilder {
     const alive = ends.filter((end) => !end.dead);
     this.slots = before;
     if (alive.length === 0) return;
-    if (alive.length === 1 && (ends[0]?.dead ?? false)) this.#scope.impossible.add(condition);
+    if (alive.length === 1 && (ends[0]?.dead ?? false)) this.scope.impossible.add(condition);
     const [first] = alive as [(typeof alive)[number]];
     if (alive.some((end) => end.state.retired !== first.state.retired)) throw new Refused('branches of unlike length');
     before.retired = first.state.retired;
@@ -448,22 +366,15 @@ export class RegionBuilder extends IrBuilder {
     }
   }
 
-  /** An `if` whose condition nearly always holds. */
-  expect(condition: Node, then: () => void, otherwise: () => void): void {
-    this.if(condition, then, otherwise);
-    const statement = this.current.at(-1);
-    if (statement?.s === 'if') statement.likely = true;
-  }
-
   /** What stays true while an instruction repeats: its body must not change slots. */
   override while(condition: () => Node, body: () => void): void {
     if (this.dead) return;
     const before = this.slots;
     this.slots = before.copy();
-    const outer = this.#scope;
-    this.#scope = { known: new Map(), impossible: new Set(), outer };
+    const outer = this.scope;
+    this.scope = scopeIn(outer);
     super.while(condition, body);
-    this.#scope = outer;
+    this.scope = outer;
     if (SLOTS.some(({ index }) => this.slots.hasChanged(index) && this.slots.values[index] !== before.values[index]))
       throw new Refused('a loop that changes registers');
     this.slots = before;
@@ -472,7 +383,7 @@ export class RegionBuilder extends IrBuilder {
   /** A place where paths join: slots are what their cells hold. Nothing made before is known to be reachable. */
   join(base: Dirty): void {
     this.slots = new SlotState(base);
-    this.#scope = { known: new Map(), impossible: new Set(), outer: undefined };
+    this.scope = scopeIn(undefined);
     this.isDead = false;
     this.epoch++;
   }
@@ -513,15 +424,15 @@ export class RegionBuilder extends IrBuilder {
   /** Run `body` as the end of the present path: state and scope are as before afterwards, the path is over. */
   path(body: () => void): void {
     const { slots } = this;
-    const scope = this.#scope;
+    const scope = this.scope;
     const start = this.#start;
     const startRip = this.#startRip;
     const interpret = this.#interpret;
     this.slots = slots.copy();
-    this.#scope = { known: new Map(), impossible: new Set(), outer: scope };
+    this.scope = scopeIn(scope);
     body();
     this.slots = slots;
-    this.#scope = scope;
+    this.scope = scope;
     this.#start = start;
     this.#startRip = startRip;
     this.#interpret = interpret;
@@ -558,8 +469,7 @@ export class RegionBuilder extends IrBuilder {
     }
     // Another context makes what is known of pages useless.
     if (callee === 'setSystemFlags') throw new Refused('it may change the context');
-    const result = super.call(callee, type, args, changesState);
-    return result;
+    return super.call(callee, type, args, changesState);
   }
 
   #cellReadIn(block: Statement[], slot: number): Node {

@@ -1,0 +1,95 @@
+/** Algebra of regions beyond the folding of constants: operands that are the same, values known to be small, products and quotients. */
+import type { IrBuilder } from '../ir/builder.ts';
+import type { Node } from '../ir/node.ts';
+
+const HALF = 32n;
+const LOADED: Record<string, number> = { 'i64.load8_u': 8, 'i64.load16_u': 16, 'i64.load32_u': 32 };
+/** Operands looked at to bound a value. */
+const DEPTH = 6;
+
+const constantOf = ({ what }: Node): bigint | undefined => (what.op === 'const64' ? what.value : undefined);
+const lengthOf = (value: bigint): number => (value === 0n ? 0 : value.toString(2).length);
+
+/** Bits of an i64 that may be set, counted from bit 0: 64 where nothing is known. */
+export function bitsOf(node: Node, depth = DEPTH): number {
+  const { what, args } = node;
+  if (what.op === 'const64') return lengthOf(what.value);
+  if (what.op === 'load') return LOADED[what.name] ?? 64;
+  if (what.op === 'guestLoad') return Math.min(what.bits, 64);
+  if (what.op === 'select' && depth > 0) return Math.max(bitsOf(args[0] as Node, depth - 1), bitsOf(args[1] as Node, depth - 1));
+  if (what.op !== 'numeric' || depth === 0) return 64;
+  const [a, b] = args as [Node, Node | undefined];
+  const bits = (of: Node | undefined): number => (of === undefined ? 64 : bitsOf(of, depth - 1));
+  switch (what.name) {
+    case 'i64.extend_i32_u':
+      return a.what.op === 'numeric' && /\.(eqz|eq|ne|[lg][te](_[su])?)$/.test(a.what.name) ? 1 : 32;
+    case 'i64.and':
+      return Math.min(bits(a), bits(b));
+    case 'i64.or':
+    case 'i64.xor':
+      return Math.max(bits(a), bits(b));
+    case 'i64.shr_u': {
+      const by = b && constantOf(b);
+      return by === undefined ? bits(a) : Math.max(0, bits(a) - Number(by & 63n));
+    }
+    case 'i64.shl': {
+      const by = b && constantOf(b);
+      return by === undefined ? 64 : Math.min(64, bits(a) + Number(by & 63n));
+    }
+    case 'i64.mul':
+      return Math.min(64, bits(a) + bits(b));
+    case 'i64.add':
+      return Math.min(64, Math.max(bits(a), bits(b)) + 1);
+    default:
+      return 64;
+  }
+}
+
+/** What a binary operator leaves of operands that are one value; undefined where it must be computed. */
+export function sameOperands(ir: IrBuilder, name: string, a: Node): Node | undefined {
+  switch (name) {
+    case 'i64.xor':
+    case 'i64.sub':
+      return ir.const64(0n);
+    case 'i64.and':
+    case 'i64.or':
+      return a;
+    case 'i64.eq':
+    case 'i64.le_u':
+      return ir.const32(1);
+    case 'i64.ne':
+    case 'i64.lt_u':
+    case 'i64.lt_s':
+      return ir.const32(0);
+    default:
+      return undefined;
+  }
+}
+
+/** Masks that change nothing, and masks of masks. */
+export function simplifyAnd(ir: IrBuilder, value: Node, mask: bigint): Node | undefined {
+  const bits = bitsOf(value);
+  if (bits < 64 && (mask & ((1n << BigInt(bits)) - 1n)) === (1n << BigInt(bits)) - 1n) return value;
+  if (value.what.op !== 'numeric' || value.what.name !== 'i64.and') return undefined;
+  const inner = constantOf(value.args[1] as Node);
+  return inner === undefined ? undefined : ir.numeric('i64.and', value.args[0] as Node, ir.const64(inner & mask));
+}
+
+/** Upper half of the unsigned product of two i64, without a call. */
+export function mulHigh(ir: IrBuilder, a: Node, b: Node): Node {
+  const [bitsA, bitsB] = [bitsOf(a), bitsOf(b)];
+  if (bitsA + bitsB <= 64) return ir.const64(0n);
+  const shift = ir.const64(HALF);
+  const low = (of: Node): Node => ir.numeric('i64.and', of, ir.const64(0xffffffffn));
+  const high = (of: Node, bits: number): Node => (bits <= 32 ? ir.const64(0n) : ir.numeric('i64.shr_u', of, shift));
+  const mul = (x: Node, y: Node): Node => {
+    if (constantOf(x) === 0n || constantOf(y) === 0n) return ir.const64(0n);
+    return ir.numeric('i64.mul', x, y);
+  };
+  const add = (x: Node, y: Node): Node => (constantOf(x) === 0n ? y : ir.numeric('i64.add', x, y));
+  const [aLow, aHigh, bLow, bHigh] = [low(a), high(a, bitsA), low(b), high(b, bitsB)];
+  const crossA = add(mul(aHigh, bLow), ir.numeric('i64.shr_u', mul(aLow, bLow), shift));
+  const crossB = add(mul(aLow, bHigh), low(crossA));
+  const top = add(mul(aHigh, bHigh), ir.numeric('i64.shr_u', crossA, shift));
+  return ir.numeric('i64.add', top, ir.numeric('i64.shr_u', crossB, shift));
+}

@@ -1,0 +1,128 @@
+/** Values of a region: equal ones are one node as far as the first reaches, and what is known of them is not computed. */
+import type { ValueType } from '../../wasm/code.ts';
+import type { NumericOp, SimdLaneOp } from '../../wasm/opcodes.ts';
+import { IrBuilder } from '../ir/builder.ts';
+import type { Node, NodeOp, VarCell } from '../ir/node.ts';
+import { offsetOf } from '../state.ts';
+import { keyOf } from './node-key.ts';
+import { mulHigh, sameOperands, simplifyAnd } from './simplify.ts';
+
+export const CR0 = offsetOf('cr0');
+export const CR4 = offsetOf('cr4');
+export const SSE_OFF = 0xcn;
+export const OSFXSR = 0x200n;
+
+export interface Scope {
+  readonly known: Map<string, Node>;
+  /** Conditions that are false wherever this scope reaches: the path on which they hold has left. */
+  readonly impossible: Set<Node>;
+  readonly outer: Scope | undefined;
+}
+
+export const scopeIn = (outer: Scope | undefined): Scope => ({ known: new Map(), impossible: new Set(), outer });
+
+export class ValueBuilder extends IrBuilder {
+  protected scope: Scope = scopeIn(undefined);
+  /** Something in the region asked whether SSE may be used. */
+  protected usesSse = false;
+
+  /** What `make` made under this key where it reaches. */
+  protected once(key: string, make: () => Node): Node {
+    for (let scope: Scope | undefined = this.scope; scope; scope = scope.outer) {
+      const known = scope.known.get(key);
+      if (known) return known;
+    }
+    const node = make();
+    if (!this.dead) this.scope.known.set(key, node);
+    return node;
+  }
+
+  protected override node(what: NodeOp, type: ValueType, args: readonly Node[], kind: Node['kind']): Node {
+    if (kind !== 'pure') return super.node(what, type, args, kind);
+    const key = keyOf(what, args);
+    return this.once(key, () => super.node(what, type, args, kind));
+  }
+
+  override numeric(name: NumericOp, ...args: Node[]): Node {
+    // Nothing is staged: what cannot be reached in place is left to the interpreter.
+    if (name === 'i32.eq' && args.some((arg) => arg.what.op === 'guestRef')) return this.const32(0);
+    if (name === 'i64.and' && this.#isSseCheck(args[0] as Node, args[1] as Node)) {
+      this.usesSse = true;
+      return this.const64(0n);
+    }
+    if (args.length === 2 && args[0] === args[1]) {
+      const same = sameOperands(this, name, args[0] as Node);
+      if (same) return same;
+    }
+    if (name === 'i64.and' && args[1]?.what.op === 'const64') {
+      const simpler = simplifyAnd(this, args[0] as Node, args[1].what.value);
+      if (simpler) return simpler;
+    }
+    const bits = args[0]?.what;
+    if (name === 'f64.reinterpret_i64' && bits?.op === 'numeric' && bits.name === 'i64.reinterpret_f64')
+      return args[0]?.args[0] as Node;
+    if (name === 'i64.reinterpret_f64' && bits?.op === 'numeric' && bits.name === 'f64.reinterpret_i64')
+      return args[0]?.args[0] as Node;
+    if (name === 'f64.reinterpret_i64' && bits?.op === 'lane' && bits.name === 'i64x2.extract_lane')
+      return this.lane('f64x2.extract_lane', bits.lane, 'f64', args[0]?.args[0] as Node);
+    return super.numeric(name, ...args);
+  }
+
+  /** CR0.EM, CR0.TS, not CR4.OSFXSR: looked at when the region is entered, and nothing in it changes them. */
+  #isSseCheck({ what, args }: Node, mask: Node): boolean {
+    if (mask.what.op !== 'const64') return false;
+    if (what.op === 'load') return what.offset === CR0 && mask.what.value === SSE_OFF;
+    const inverted = what.op === 'numeric' && what.name === 'i64.xor' ? args[0]?.what : undefined;
+    return inverted?.op === 'load' && inverted.offset === CR4 && mask.what.value === OSFXSR;
+  }
+
+  /** Halves of vectors that were put together here are not taken apart again. */
+  override lane(name: SimdLaneOp, lane: number, type: ValueType, ...args: Node[]): Node {
+    const [vector, value] = args as [Node, Node | undefined];
+    const { what } = vector;
+    const isPut = what.op === 'lane' && (what.name === 'i64x2.replace_lane' || what.name === 'f64x2.replace_lane');
+    if (name === 'i64x2.extract_lane' || name === 'f64x2.extract_lane') {
+      if (!isPut) return super.lane(name, lane, type, ...args);
+      if (what.lane !== lane) return this.lane(name, lane, type, vector.args[0] as Node);
+      const put = vector.args[1] as Node;
+      if (put.type === type) return put;
+      return this.numeric(type === 'f64' ? 'f64.reinterpret_i64' : 'i64.reinterpret_f64', put);
+    }
+    if (name !== 'i64x2.replace_lane' || value === undefined) return super.lane(name, lane, type, ...args);
+    const base = isPut && what.lane === lane ? (vector.args[0] as Node) : vector;
+    if (value.what.op === 'numeric' && value.what.name === 'i64.reinterpret_f64')
+      return super.lane('f64x2.replace_lane', lane, type, base, value.args[0] as Node);
+    return super.lane(name, lane, type, base, value);
+  }
+
+  override call(callee: string, type: ValueType, args: readonly Node[], changesState: boolean): Node {
+    if (callee === 'mulHighU') return mulHigh(this, args[0] as Node, args[1] as Node);
+    if (callee === 'divU128') return this.#divide(args as [Node, Node, Node]);
+    return super.call(callee, type, args, changesState);
+  }
+
+  /** Quotient of a 128-bit dividend whose upper half is nearly always 0. */
+  #divide([high, low, divisor]: readonly [Node, Node, Node]): Node {
+    const direct = (): Node => this.trapping('i64.div_u', low, divisor);
+    if (high.what.op === 'const64' && high.what.value === 0n) return direct();
+    const quotient = this.fresh('i64');
+    this.expect(
+      this.numeric('i64.eqz', high),
+      () => this.assign(quotient, direct()),
+      () => this.assign(quotient, super.call('divU128', 'i64', [high, low, divisor], false)),
+    );
+    return this.valueOf(quotient);
+  }
+
+  /** A variable that paths inside an instruction assign. */
+  fresh(type: ValueType): VarCell {
+    return { type, local: -1 };
+  }
+
+  /** An `if` whose condition nearly always holds. */
+  expect(condition: Node, then: () => void, otherwise: () => void): void {
+    this.if(condition, then, otherwise);
+    const statement = this.current.at(-1);
+    if (statement?.s === 'if') statement.likely = true;
+  }
+}
