@@ -9,7 +9,9 @@ import { earlyBinding, type Place } from './early-binding.ts';
 import { FastDoubles } from './floats.ts';
 
 /** What an address is made of, as a number: accesses with the same are expected on the same page. */
-const SITE = { none: 0, absolute: 1, stack: 2, source: 3, target: 4, registers: 16 } as const;
+const SITE = { none: 0, absolute: 1, stack: 2, source: 3, target: 4, registers: 16, tables: 32 } as const;
+/** Shift of the index from which on a table without a base register is taken to be a small one. */
+const TABLE_SCALE = 2;
 
 export class RegionEmitter extends IrEmitter {
   readonly #builder: RegionBuilder;
@@ -36,10 +38,18 @@ export class RegionEmitter extends IrEmitter {
   }
 
   override address(op: Operand): Int {
-    const { base, index, ripRelative } = this.#decoded;
-    // Tables looked up by an index are met in no order: to guess their page costs more than it saves.
-    this.#builder.site = index >= 0 ? SITE.none : ripRelative || base < 0 ? SITE.absolute : SITE.registers + base;
+    this.#builder.site = this.#siteOf();
     return super.address(op);
+  }
+
+  /**
+   * Large tables looked up by an index are met in no order: to guess their page costs more than it saves. Small ones are one page, and the
+   * guess takes the TLB out of the chain from index to value.
+   */
+  #siteOf(): number {
+    const { base, index, ripRelative, scale, displacement } = this.#decoded;
+    if (index < 0) return ripRelative || base < 0 ? SITE.absolute : SITE.registers + base;
+    return base < 0 && scale >= TABLE_SCALE ? SITE.tables + (displacement >>> 12) : SITE.none;
   }
 
   // ---- doubles ----

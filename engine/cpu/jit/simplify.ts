@@ -11,7 +11,7 @@ const constantOf = ({ what }: Node): bigint | undefined => (what.op === 'const64
 const lengthOf = (value: bigint): number => (value === 0n ? 0 : value.toString(2).length);
 
 /** Bits of an i64 that may be set, counted from bit 0: 64 where nothing is known. */
-export function bitsOf(node: Node, depth = DEPTH): number {
+function bitsOf(node: Node, depth = DEPTH): number {
   const { what, args } = node;
   if (what.op === 'const64') return lengthOf(what.value);
   if (what.op === 'load') return LOADED[what.name] ?? 64;
