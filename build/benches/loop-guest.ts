@@ -10,6 +10,7 @@ export const instructionsPerRound = 16;
 
 const loadAddress = 0x100000;
 const headerBytes = 32;
+export const codeAddress = loadAddress + headerBytes;
 const dataAddress = 0x200000;
 
 function words(...values: readonly number[]): Buffer {
@@ -48,13 +49,17 @@ function code(rounds: number): Buffer {
   return Buffer.concat([start, loop, back, end]);
 }
 
-/** The image for `rounds` rounds, 1 to 2^32-1. Multiboot specification 0.6.96, section 3.1, with the address fields. */
-export function loopGuest(rounds: number): Buffer {
-  if (!Number.isInteger(rounds) || rounds < 1 || rounds > 0xffff_ffff) throw new RangeError(`${rounds} rounds`);
-  const body = code(rounds);
+/** A multiboot image of 32-bit code that runs at `codeAddress`. Multiboot specification 0.6.96, section 3.1, with the address fields. */
+export function multibootImage(body: Uint8Array): Buffer {
   const magic = 0x1badb002;
   const flags = 0x0001_0000;
-  const end = loadAddress + headerBytes + body.length;
-  const header = words(magic, flags, -(magic + flags), loadAddress, loadAddress, end, end, loadAddress + headerBytes);
+  const end = codeAddress + body.length;
+  const header = words(magic, flags, -(magic + flags), loadAddress, loadAddress, end, end, codeAddress);
   return Buffer.concat([header, body]);
+}
+
+/** The image for `rounds` rounds, 1 to 2^32-1. */
+export function loopGuest(rounds: number): Buffer {
+  if (!Number.isInteger(rounds) || rounds < 1 || rounds > 0xffff_ffff) throw new RangeError(`${rounds} rounds`);
+  return multibootImage(code(rounds));
 }

@@ -7,7 +7,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { obtainGuests } from '../tasks/guests.ts';
 import { userSpaceMark } from '../tasks/initramfs.ts';
 import { root } from '../tasks/run.ts';
+import { bootRatio } from './boot-ratio.ts';
 import { bootSectorTimes } from './boot-sector.ts';
+import { clockExits, exitCost, wakeCost } from './exits.ts';
 import { type GuestProcess, startGuest } from './guest-process.ts';
 import { instructionsPerRound, loopGuest } from './loop-guest.ts';
 import { memoryOf, processorSeconds } from './process-group.ts';
@@ -92,6 +94,11 @@ const memory: Measurement = async () =>
     return (peak - largest) / 1024;
   });
 
+const onLinux =
+  (measure: () => Promise<number | string>): Measurement =>
+  async () =>
+    onlyLinux ?? measure();
+
 /** By the names of build/budgets.json. */
 export const measurements: Readonly<Record<string, Measurement>> = {
   'interpreter-loop': interpreterLoop,
@@ -101,6 +108,14 @@ export const measurements: Readonly<Record<string, Measurement>> = {
   memory,
   'boot-sector': async () => (await bootSectorTimes()).first,
   'power-on': async () => (await bootSectorTimes()).again,
+  'exit-cpuid': onLinux(() => exitCost('cpuid')),
+  'exit-pio': onLinux(() => exitCost('pio')),
+  'exit-mmio': onLinux(() => exitCost('mmio')),
+  'exit-ept-violation': onLinux(() => exitCost('ept-violation')),
+  'exit-vmcall': onLinux(() => exitCost('vmcall')),
+  'exit-hlt-wake': onLinux(wakeCost),
+  'clock-exits': clockExits,
+  'boot-ratio': onLinux(bootRatio),
   'screen-redraw': async () => redraw(),
   'screen-scroll': async () => scroll(),
 };

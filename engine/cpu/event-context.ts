@@ -11,11 +11,13 @@ import { deliverEvent } from './system/events.ts';
 import { VECTOR } from './system/faults.ts';
 import { ACTIVITY, initBlocked, wake, wakes } from './system/idle.ts';
 import { exitBetween, exitsOnInterrupt, interruptExit } from './vmx/between.ts';
-import { injectEvent } from './vmx/entry.ts';
+import { injectEvent, injected } from './vmx/entry.ts';
 import { isTrapped } from './vmx/event-exits.ts';
 import { exitGuest } from './vmx/exit.ts';
 
 const KICK = new VmExit(1);
+/** Interruption information of an external interrupt: valid, type 0. */
+const EXTERNAL = 0x80000000 | 0;
 const STOPPING = REQUEST.stop | REQUEST.sync | REQUEST.init | REQUEST.sipi;
 
 export abstract class EventContext extends InstructionContext {
@@ -128,6 +130,15 @@ export abstract class EventContext extends InstructionContext {
     else deliverEvent(this, { vector, kind: 'interrupt' });
   }
 
+  /** An external interrupt that VM entry injects, where nothing about it is unusual. */
+  #injectQuickly(): boolean {
+    const { s } = this;
+    if ((s.injecting & 0xffffff00) !== EXTERNAL || !this.deliverQuickly(s.injecting & 0xff, 0)) return false;
+    injected(this);
+    wake(s);
+    return true;
+  }
+
   /** Did something exit to the monitor? Then `run` returns. */
   protected takeExit(): boolean {
     if (this.left !== 'exit') return false;
@@ -138,7 +149,7 @@ export abstract class EventContext extends InstructionContext {
   protected betweenGuest(): void {
     const { s } = this;
     if (!this.#inGuest) return;
-    if (s.injecting !== 0) injectEvent(this);
+    if (s.injecting !== 0 && !this.#injectQuickly()) injectEvent(this);
     if (this.#inGuest && s.debugTraps !== 0 && s.shadow !== 2) this.debugTrap();
     if (this.#inGuest) exitBetween(this);
   }

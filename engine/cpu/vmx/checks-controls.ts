@@ -2,13 +2,17 @@
 import type { SlowContext } from '../context.ts';
 import { ALLOWED, CR3_TARGETS, VM_FUNCTIONS } from './capabilities.ts';
 import { EXIT_CONTROL, PIN, PROC, PROC2, VM_FUNCTION, type VmcsFieldName } from './fields.ts';
-import { type EntryView, type Rule, rule } from './rule.ts';
+import { type EntryView, procRule, type Rule, rule } from './rule.ts';
 
-const within = (v: EntryView, name: VmcsFieldName, kind: keyof typeof ALLOWED): boolean => {
-  const { ones, may } = ALLOWED[kind];
-  const value = v.big(name);
-  return (value & ones) === ones && (value & ~may) === 0n;
+/** Controls have 32 bits. */
+const within = (name: VmcsFieldName, kind: keyof typeof ALLOWED): ((v: EntryView) => boolean) => {
+  const [ones, may] = [Number(ALLOWED[kind].ones) | 0, Number(ALLOWED[kind].may) | 0];
+  return (v) => {
+    const value = v.number(name);
+    return (value & ones) === ones && (value & ~may) === 0;
+  };
 };
+const proc2Within = within('proc2Controls', 'proc2');
 
 const switchesEptp = (v: EntryView): boolean =>
   v.secondary(PROC2.vmFunctions) && v.has('vmFunctionControls', VM_FUNCTION.eptpSwitching);
@@ -52,37 +56,37 @@ const inject = (
 const protectedGuest = (v: EntryView): boolean => !v.secondary(PROC2.unrestricted) || (v.big('guestCr0') & 1n) !== 0n;
 
 export const CONTROL_RULES: readonly Rule[] = [
-  rule('pin controls: reserved bits', ['pinControls'], (v) => within(v, 'pinControls', 'pin')),
-  rule('processor controls: reserved bits', ['procControls'], (v) => within(v, 'procControls', 'proc')),
-  rule(
-    'secondary controls: reserved bits',
-    ['procControls', 'proc2Controls'],
-    (v) => (v.number('procControls') & PROC.secondary) === 0 || within(v, 'proc2Controls', 'proc2'),
+  rule('pin controls: reserved bits', ['pinControls'], within('pinControls', 'pin')),
+  rule('processor controls: reserved bits', ['procControls'], within('procControls', 'proc')),
+  procRule(
+    PROC.secondary,
+    ['secondary controls: reserved bits', 'proc2Controls'],
+    (v) => (v.number('procControls') & PROC.secondary) === 0 || proc2Within(v),
   ),
   rule('CR3-target count', ['cr3TargetCount'], (v) => v.number('cr3TargetCount') <= CR3_TARGETS),
-  rule(
-    'I/O bitmaps: addresses',
-    ['procControls', 'ioBitmapA', 'ioBitmapB'],
+  procRule(
+    PROC.ioBitmaps,
+    ['I/O bitmaps: addresses', 'ioBitmapA', 'ioBitmapB'],
     (v) => !v.has('procControls', PROC.ioBitmaps) || (v.physical('ioBitmapA', 0xfffn) && v.physical('ioBitmapB', 0xfffn)),
   ),
-  rule(
-    'MSR bitmaps: address',
-    ['procControls', 'msrBitmap'],
+  procRule(
+    PROC.msrBitmaps,
+    ['MSR bitmaps: address', 'msrBitmap'],
     (v) => !v.has('procControls', PROC.msrBitmaps) || v.physical('msrBitmap', 0xfffn),
   ),
-  rule(
-    'virtual-APIC page: address',
-    ['procControls', 'virtualApicAddress'],
+  procRule(
+    PROC.tprShadow,
+    ['virtual-APIC page: address', 'virtualApicAddress'],
     (v) => !v.has('procControls', PROC.tprShadow) || v.physical('virtualApicAddress', 0xfffn),
   ),
-  rule(
-    'TPR threshold: reserved bits',
-    ['procControls', 'tprThreshold'],
+  procRule(
+    PROC.tprShadow,
+    ['TPR threshold: reserved bits', 'tprThreshold'],
     (v) => !v.has('procControls', PROC.tprShadow) || v.number('tprThreshold') >>> 4 === 0,
   ),
   {
-    ...rule('TPR threshold above VTPR', ['procControls', 'tprThreshold', 'virtualApicAddress'], (v) => {
-      if (!v.has('procControls', PROC.tprShadow)) return true;
+    ...procRule(PROC.tprShadow, ['TPR threshold above VTPR', 'tprThreshold', 'virtualApicAddress'], (v) => {
+      if (!v.has('procControls', PROC.tprShadow) || v.number('tprThreshold') === 0) return true;
       const vtpr = Number(v.c.memory.readPhysical(32, Number(v.big('virtualApicAddress')) + 0x80));
       return v.number('tprThreshold') <= ((vtpr >>> 4) & 15);
     }),
@@ -93,9 +97,9 @@ export const CONTROL_RULES: readonly Rule[] = [
     ['pinControls'],
     (v) => v.has('pinControls', PIN.nmi) || !v.has('pinControls', PIN.virtualNmi),
   ),
-  rule(
-    'NMI-window exiting needs virtual NMIs',
-    ['pinControls', 'procControls'],
+  procRule(
+    PROC.nmiWindow,
+    ['NMI-window exiting needs virtual NMIs', 'pinControls'],
     (v) => v.has('pinControls', PIN.virtualNmi) || !v.has('procControls', PROC.nmiWindow),
   ),
   rule('VPID is not 0', ['proc2Controls', 'vpid'], (v) => !v.secondary(PROC2.vpid) || v.number('vpid') !== 0),
@@ -127,7 +131,7 @@ export const CONTROL_RULES: readonly Rule[] = [
     ['proc2Controls', 'tscMultiplier'],
     (v) => !v.secondary(PROC2.tscScaling) || v.big('tscMultiplier') !== 0n,
   ),
-  rule('exit controls: reserved bits', ['exitControls'], (v) => within(v, 'exitControls', 'exit')),
+  rule('exit controls: reserved bits', ['exitControls'], within('exitControls', 'exit')),
   rule(
     'saving the preemption timer needs it',
     ['exitControls', 'pinControls'],
@@ -139,7 +143,7 @@ export const CONTROL_RULES: readonly Rule[] = [
   rule('exit MSR-load area', ['exitMsrLoadAddress', 'exitMsrLoadCount'], (v) =>
     area(v, 'exitMsrLoadAddress', 'exitMsrLoadCount'),
   ),
-  rule('entry controls: reserved bits', ['entryControls'], (v) => within(v, 'entryControls', 'entry')),
+  rule('entry controls: reserved bits', ['entryControls'], within('entryControls', 'entry')),
   inject('injection: type', [], (_v, e) => e.type !== 1 && e.type !== 7),
   inject('injection: vector fits the type', [], (_v, e) => (e.type !== 2 || e.vector === 2) && (e.type !== 3 || e.vector <= 31)),
   inject(

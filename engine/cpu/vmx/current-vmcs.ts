@@ -17,6 +17,9 @@ export interface RuleIndex {
   readonly count: number;
   /** By index of the field's first word. */
   readonly of: readonly (readonly number[] | undefined)[];
+  /** Word of the processor-based controls, and which bits of it each rule reads. */
+  readonly procWord: number;
+  readonly procBits: Int32Array;
 }
 
 export class CurrentVmcs {
@@ -78,11 +81,21 @@ export class CurrentVmcs {
     this.due.fill(0xffffffff);
   }
 
-  /** A field changed otherwise than by a VM exit. */
-  changed(word: number): void {
+  /** These rules hold, whatever they were due for. */
+  hold(rules: readonly number[]): void {
     const { due } = this;
-    const rules = this.#rules.of[word];
+    for (const rule of rules) due[rule >>> 5] = (due[rule >>> 5] as number) & ~(1 << (rule & 31));
+  }
+
+  /** A field changed otherwise than by a VM exit: `bits` of its low word, -1 where upper ones did too. */
+  changed(word: number, bits = -1): void {
+    const { due } = this;
+    const { of, procWord, procBits } = this.#rules;
+    const rules = of[word];
     if (rules === undefined) return;
-    for (const rule of rules) due[rule >>> 5] = (due[rule >>> 5] as number) | (1 << (rule & 31));
+    for (const rule of rules) {
+      if (word === procWord && ((procBits[rule] as number) & bits) === 0) continue;
+      due[rule >>> 5] = (due[rule >>> 5] as number) | (1 << (rule & 31));
+    }
   }
 }

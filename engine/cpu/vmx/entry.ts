@@ -12,7 +12,7 @@ import { failedEntry } from './exit.ts';
 import { ENTRY_CONTROL, PIN, PROC, PROC2, wordOf } from './fields.ts';
 import { ERROR, fail, STATUS } from './instructions.ts';
 import { loadMsrs } from './msr-lists.ts';
-import { get, get32, LAUNCH_STATE, launchState, NO_REGION, set, setLaunchState } from './region.ts';
+import { get, get32, LAUNCH_STATE, launchState, NO_REGION, setLaunchState } from './region.ts';
 import { EntryView, type Rule } from './rule.ts';
 import { ALWAYS_DUE, FIRST_GUEST_RULE, FIRST_HOST_RULE, RULES } from './rule-index.ts';
 import { loadCr0, loadRegisters } from './transfer.ts';
@@ -50,6 +50,7 @@ const WORD = {
   interruptibility: wordOf('guestInterruptibility'),
   activity: wordOf('guestActivity'),
   debug: wordOf('guestPendingDebug'),
+  injection: wordOf('entryInterruptionInfo'),
 } as const;
 const EFER_AT = offsetOf('efer') >>> 2;
 const RFLAGS = 0x3f7fd7;
@@ -83,6 +84,12 @@ export function cacheControls(c: SlowContext): void {
   s.guestTscOffset = movesTsc ? wide(c, WORD.tscOffset) : 0n;
   s.tscMultiplier = movesTsc && (s.proc2Controls & PROC2.tscScaling) !== 0 ? wide(c, WORD.tscMultiplier) : 0n;
   s.pmlAddress = (s.proc2Controls & PROC2.pml) !== 0 ? wide(c, WORD.pmlAddress) : NO_REGION;
+  awaitWindow(c);
+}
+
+/** As `cacheControls`, where nothing changed but the windows that are awaited. */
+export function cacheWindows(c: SlowContext): void {
+  c.s.procControls = c.vmcs.words[c.vmcs.locate() + WORD.proc] as number;
   awaitWindow(c);
 }
 
@@ -185,13 +192,23 @@ export function enter(c: SlowContext, resume: boolean): void {
 
 const KINDS: readonly EventKind[] = ['interrupt', 'interrupt', 'nmi', 'fault', 'software', 'icebp', 'software'];
 
-/** Deliver the event VM entry injects; called between instructions, once. */
-export function injectEvent(c: SlowContext): void {
+/** The event VM entry injects is taken: it is not there any more. Returns what it was. */
+export function injected(c: SlowContext): number {
   const { s } = c;
   const info = s.injecting;
   s.injecting = 0;
   // A monitored processor clears the valid bit here and not at the next exit.
-  if (s.monitored !== 0) set(c, 'entryInterruptionInfo', info & 0x7fffffff);
+  if (s.monitored !== 0) {
+    const at = c.vmcs.locateToWrite() + WORD.injection;
+    c.vmcs.words[at] = info & 0x7fffffff;
+  }
+  return info;
+}
+
+/** Deliver the event VM entry injects; called between instructions, once. */
+export function injectEvent(c: SlowContext): void {
+  const { s } = c;
+  const info = injected(c);
   if ((info & 0x80000000) === 0) return;
   const type = (info >>> 8) & 7;
   const length = type >= 4 ? get32(c, 'entryInstructionLength') : 0;

@@ -49,17 +49,24 @@ export function fail(c: SlowContext, error: number): bigint {
   return STATUS.failValid;
 }
 
-/** What every VMX instruction checks before its operands: #UD, the VM exit from non-root operation, #GP(0) by privilege. */
-export function vmxAllowed(c: SlowContext, reason: number): void {
+function raiseUdUnlessThere(c: SlowContext, reason: number): void {
   const { s } = c;
   const outside = reason === VMX_REASON.vmxon ? (cr4(s) & Number(CR4_FIXED)) === 0 : !inVmx(c);
   if (!claims.vmx(c.features) || outside || !isProtected(s) || isVm86(s) || (isLongActive(s) && !is64(s))) raiseUd();
-  if (s.nonRoot !== 0) {
-    if (reason === VMX_REASON.vmcall) throw new VmExit(reason);
-    const { info, displacement } = instructionInformation(c);
-    throw new VmExit(reason, { qualification: displacement, info });
-  }
-  if (s.cpl !== 0) raiseGp();
+}
+
+/** What every VMX instruction checks before its operands in root operation: #UD, #GP(0) by privilege. */
+export function vmxAllowed(c: SlowContext, reason: number): void {
+  raiseUdUnlessThere(c, reason);
+  if (c.s.cpl !== 0) raiseGp();
+}
+
+/** In non-root operation the exit comes between the two. It is returned: a throw costs more than the rest of the exit. */
+export function vmxInstructionExit(c: SlowContext, reason: number): VmExit {
+  raiseUdUnlessThere(c, reason);
+  if (reason === VMX_REASON.vmcall) return new VmExit(reason);
+  const { info, displacement } = instructionInformation(c);
+  return new VmExit(reason, { qualification: displacement, info });
 }
 
 export function vmxon(c: SlowContext, pointer: bigint): bigint {

@@ -13,6 +13,7 @@ import { isTrapped } from './event-exits.ts';
 import { preemptionLeft } from './exit.ts';
 import { PROC, PROC2 } from './fields.ts';
 import { instructionInformation, stringInformation, type TakenApart, takeApart } from './information.ts';
+import { vmxInstructionExit } from './instructions.ts';
 import { get, get32 } from './region.ts';
 
 type Intercept = (c: SlowContext, a0: bigint, a1: bigint, a2: bigint) => readonly bigint[] | VmExit | undefined;
@@ -254,6 +255,7 @@ const pause: Intercept = (c) => {
 const timeDisabled = (c: SlowContext): boolean => (cr4(c.s) & CR4_TSD) !== 0 && c.s.cpl !== 0 && isProtected(c.s);
 
 export const INTERCEPTS: { readonly [K in SlowName]?: Intercept } = {
+  vmxAllowed: (c, reason) => vmxInstructionExit(c, Number(reason)),
   cpuid: () => exit(REASON.cpuid),
   hlt: whenProc(PROC.hlt, REASON.hlt),
   flushAll: (c) => {

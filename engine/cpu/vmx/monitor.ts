@@ -3,17 +3,17 @@
  * block. Rules of VM entry are looked at as for VMRESUME: those whose fields were written; all of them when the guest's state was changed
  * from outside (`changedAll`), because what a guest's own execution makes of valid state is valid.
  */
-import type { SlowContext } from '../context.ts';
-import { readFlags } from '../flags.ts';
+import type { SlowContext, VcpuState } from '../context.ts';
+import { FLAG, readFlags } from '../flags.ts';
 import { ACTIVITY } from '../system/idle.ts';
 import { VMCS_REVISION } from './capabilities.ts';
-import { cacheControls, firstBroken } from './entry.ts';
+import { cacheControls, cacheWindows, firstBroken } from './entry.ts';
 import { saveGuest } from './exit.ts';
-import { VMCS, type VmcsField, type VmcsFieldName } from './fields.ts';
+import { PROC, VMCS, type VmcsField, type VmcsFieldName } from './fields.ts';
 import { entryChecks } from './inspect.ts';
 import { NO_REGION, readField } from './region.ts';
 import { EntryView } from './rule.ts';
-import { FIRST_GUEST_RULE, FIRST_HOST_RULE } from './rule-index.ts';
+import { FIRST_GUEST_RULE, FIRST_HOST_RULE, RULE_INDEX } from './rule-index.ts';
 
 /** A field as the monitor names it: its place in a region, in words of 32 bits. */
 export const FIELD = Object.fromEntries(Object.values(VMCS).map(({ name, offset }) => [name, offset >>> 2])) as Readonly<
@@ -37,6 +37,10 @@ const CACHED: ReadonlySet<number> = new Set([
   FIELD.eptPointer,
   FIELD.tscOffset,
 ]);
+const WINDOWS = PROC.interruptWindow | PROC.nmiWindow;
+/** Interruption information of an external interrupt, and the rules that look at what is injected. */
+const EXTERNAL = 0x80000000 | 0;
+export const INJECTION_RULES = RULE_INDEX.of[ENTRY_INTERRUPTION] as readonly number[];
 /** Word of a region between launch state and fields: how often the guest's state was changed from outside. */
 const GENERATION = 3;
 const REGION_WORDS = 1024;
@@ -88,6 +92,16 @@ class SuspendedView extends EntryView {
   }
 }
 
+/**
+ * Nearly every event is an external interrupt for a guest that can take it. All of `INJECTION_RULES` hold then, whatever the other fields
+ * are, so none of them is looked at.
+ */
+export const takesInterrupt = (s: VcpuState, info: number): boolean =>
+  (info & 0xffffff00) === EXTERNAL &&
+  (s.sysFlags & FLAG.I) !== 0 &&
+  s.shadow === 0 &&
+  (s.activity === ACTIVITY.running || s.activity === ACTIVITY.halted);
+
 export class VmxMonitor {
   readonly #c: SlowContext;
   readonly #words: Uint32Array;
@@ -96,8 +110,9 @@ export class VmxMonitor {
   readonly #region: number;
   /** Some field was written. */
   #written = true;
-  /** A field of `CACHED` was written. */
+  /** A field of `CACHED` was written, beyond the windows that are awaited. */
   #controlsWritten = true;
+  #windowsWritten = false;
   /** `GENERATION` of the guest state that passed all rules. */
   #passed = -1;
   /** The guest-state area in memory is what the state block says. */
@@ -165,12 +180,14 @@ export class VmxMonitor {
   /** VMWRITE of a field that is no guest state. */
   set(field: number, low: number, high: number): void {
     const at = this.#region + field;
-    if (this.#words[at] === low >>> 0 && this.#words[at + 1] === high) return;
+    const differs = this.#words[at + 1] === high ? (this.#words[at] as number) ^ low : -1;
+    if (differs === 0) return;
     this.#words[at] = low;
     this.#words[at + 1] = high;
-    this.#c.vmcs.changed(field);
+    this.#c.vmcs.changed(field, differs);
     this.#written = true;
-    if (CACHED.has(field)) this.#controlsWritten = true;
+    if (field === FIELD.procControls && (differs & ~WINDOWS) === 0) this.#windowsWritten = true;
+    else if (CACHED.has(field)) this.#controlsWritten = true;
   }
 
   /** VMREAD of any field. */
@@ -207,6 +224,7 @@ export class VmxMonitor {
     }
     // Of what rules compare beyond fields only the task priority changes: the monitor is long, and there is no linked VMCS.
     if (this.#written || this.get32(TPR_THRESHOLD) !== 0) {
+      if (takesInterrupt(s, this.get32(ENTRY_INTERRUPTION))) vmcs.hold(INJECTION_RULES);
       const broken = firstBroken(this.#c, this.#view);
       if (broken >= 0) {
         this.#fail(broken);
@@ -218,7 +236,8 @@ export class VmxMonitor {
     if (this.#controlsWritten) {
       cacheControls(this.#c);
       this.#controlsWritten = false;
-    }
+    } else if (this.#windowsWritten) cacheWindows(this.#c);
+    this.#windowsWritten = false;
     const info = this.get32(ENTRY_INTERRUPTION);
     if ((info & 0x80000000) !== 0) s.injecting = info;
     return true;

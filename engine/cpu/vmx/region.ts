@@ -47,7 +47,7 @@ export function writeField(c: SlowContext, field: VmcsField, value: bigint): voi
   const differs = store(c, field, value);
   if (differs === 0) return;
   const word = field.offset >>> 2;
-  c.vmcs.changed(word);
+  c.vmcs.changed(word, differs);
   const all = (word === PROC_WORD && (differs & PROC.secondary) !== 0) || (word === RFLAGS_WORD && (differs & RFLAGS_VM) !== 0);
   if (all) c.vmcs.forget();
 }

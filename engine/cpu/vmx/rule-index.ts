@@ -24,4 +24,9 @@ for (const [number, rule] of RULES.entries()) {
   if (rule.beyondFields) ALWAYS_DUE[number >>> 5] = (ALWAYS_DUE[number >>> 5] as number) | (1 << (number & 31));
 }
 
-export const RULE_INDEX: RuleIndex = { count: RULES.length, of };
+export const RULE_INDEX: RuleIndex = {
+  count: RULES.length,
+  of,
+  procWord: wordOf('procControls'),
+  procBits: Int32Array.from(RULES, ({ procBits }) => procBits ?? -1),
+};

@@ -58,6 +58,8 @@ export interface Rule {
   readonly qualification: number;
   /** It looks at memory or at the processor too. */
   readonly beyondFields: boolean;
+  /** Bits it reads of the processor-based controls, of which two change with every window that is awaited; absent: all. */
+  readonly procBits?: number;
 }
 
 export const rule = (name: string, fields: readonly VmcsFieldName[], ok: (v: EntryView) => boolean): Rule => ({
@@ -67,3 +69,10 @@ export const rule = (name: string, fields: readonly VmcsFieldName[], ok: (v: Ent
   qualification: 0,
   beyondFields: false,
 });
+
+/** As `rule`, with what it reads of the processor-based controls. */
+export const procRule = (
+  procBits: number,
+  [name, ...fields]: readonly [string, ...VmcsFieldName[]],
+  ok: (v: EntryView) => boolean,
+): Rule => ({ ...rule(name, ['procControls', ...fields], ok), procBits });
