@@ -9,7 +9,8 @@ const X87_BY_TARGET = ['store', 'storeTruncated'] as const;
 /** With one quick form. */
 const X87_SIMPLE = [
   ...['tst', 'xam', 'load80', 'loadConstant', 'store80', 'storeRegister', 'exchange', 'move', 'free', 'rotate', 'nop'],
-  ...['chs', 'abs', 'sqrt', 'rndint', 'scale'],
+  ...['chs', 'abs', 'sqrt', 'rndint', 'scale', 'sin', 'cos', 'sincos', 'ptan', 'patan', 'yl2x', 'yl2xp1', 'f2xm1'],
+  ...['prem', 'prem1', 'xtract', 'loadBcd', 'storeBcd'],
 ] as const satisfies readonly X87Op[];
 
 /** Routines besides x87 whose calls all have a quick form. */

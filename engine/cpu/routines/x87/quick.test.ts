@@ -25,6 +25,8 @@ const INSTRUCTIONS = [
   ...['fst dword [rbx]', 'fstp dword [rbx]', 'fst qword [rbx]', 'fstp qword [rbx]', 'fstp tword [rbx]', 'fist word [rbx]'],
   ...['fistp dword [rbx]', 'fistp qword [rbx]', 'fisttp word [rbx]', 'fisttp dword [rbx]', 'fisttp qword [rbx]'],
   ...['fcmovb st0, st1', 'fcmovne st0, st1'],
+  ...['fsin', 'fcos', 'fsincos', 'fptan', 'fpatan', 'fyl2x', 'fyl2xp1', 'f2xm1'],
+  ...['fprem', 'fprem1', 'fxtract', 'fbld [rbx]', 'fbstp [rbx]'],
 ];
 
 const PATTERNS = [0n, 1n, 0xffffffffffffffffn, 0x8000000000000000n, 0x7fffffffffffffffn, 0x400n, 0x7ffn, 0x8000000000n];

@@ -7,13 +7,6 @@ import { roundingMode, roundingStatus, roundsUp, stopsInexact, toInteger } from 
 import { readSource } from './source.ts';
 import { BIAS, field, isZero, operation, type Register, SIGN, sign, type Unit, type Value } from './unit.ts';
 
-/** Where a push goes; leaves when there is no room. */
-function room(u: Unit): Register {
-  const register = u.register(7);
-  u.require(u.r.notB(u.isFull(register)));
-  return register;
-}
-
 /** A full register, whatever it holds. */
 function full(u: Unit, i: Int | number): Register {
   const register = u.register(i);
@@ -23,7 +16,7 @@ function full(u: Unit, i: Int | number): Register {
 
 function load(format: X87Format): RoutineDefinition {
   return operation('load', `.${format}`, (u) => {
-    const place = room(u);
+    const place = u.room();
     const value = format === 'register' ? u.read(full(u, u.argument(0))) : readSource(u, format);
     u.status(u.r.const(0));
     u.push(place, value);
@@ -32,7 +25,7 @@ function load(format: X87Format): RoutineDefinition {
 }
 
 const load80 = operation('load80', '', (u) => {
-  const place = room(u);
+  const place = u.room();
   u.status(u.r.const(0));
   u.push(place, { significand: u.argument(0), signExponent: u.r.trunc(16, u.argument(1)) });
   u.done();
@@ -51,7 +44,7 @@ const CONSTANTS: readonly (readonly [significand: bigint, signExponent: number])
 
 const loadConstant = operation('loadConstant', '', (u) => {
   const { r } = u;
-  const place = room(u);
+  const place = u.room();
   const which = u.argument(0);
   // One and zero are the same in all modes.
   const exact = r.orB(r.eq(which, r.const(0)), r.eq(which, r.const(6)));

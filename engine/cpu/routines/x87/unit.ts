@@ -104,6 +104,13 @@ export class Unit {
     this.r.setState('ftop', register.number);
   }
 
+  /** Where a push goes; leaves when there is no room. */
+  room(): Register {
+    const register = this.register(7);
+    this.require(this.r.notB(this.isFull(register)));
+    return register;
+  }
+
   /** The first `count` (0 to 2) registers become free. */
   pop(count: Int): void {
     const { r } = this;
