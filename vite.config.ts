@@ -1,5 +1,6 @@
 import vue from '@vitejs/plugin-vue';
 import { defineConfig } from 'vite';
+import packageFile from './package.json' with { type: 'json' };
 
 // The window's files, into the flat folder of built programs; nothing inline, as its content security policy demands.
 export default defineConfig({
@@ -16,6 +17,7 @@ export default defineConfig({
     chunkSizeWarningLimit: 1024,
   },
   define: {
+    rootmodeVersion: JSON.stringify(packageFile.version),
     __VUE_OPTIONS_API__: false,
     __VUE_PROD_DEVTOOLS__: false,
     __INTLIFY_JIT_COMPILATION__: true,

@@ -75,7 +75,10 @@ export const layers: readonly Layer[] = [
     folder: 'renderer',
     platform: 'page',
     imports: ['engine/contract'],
-    packages: ['vue', 'pinia', 'zod', 'vue-i18n', 'reka-ui', '@xterm/xterm', '@xterm/addon-fit'],
+    packages: [
+      ...['vue', 'pinia', 'zod', 'vue-i18n', 'reka-ui', '@xterm/xterm', '@xterm/addon-fit'],
+      ...['dockview-vue', 'uplot', '@tanstack/vue-virtual'],
+    ],
   },
 ];
 

@@ -64,12 +64,13 @@ describe('the window', () => {
     await page.keyboard.type('typed in the window');
     await expect.poll(() => terminal().textContent()).toContain('typed in the window');
 
-    await page.getByRole('tab', { name: 'Registers' }).click();
+    await page.getByRole('tab', { name: 'Inspector' }).click();
     // The guest's own code lies above 1 MiB and below 2: what is read is this guest's instruction pointer.
     await expect.poll(() => page.getByText(/^0x000000000010[0-9a-f]{4}$/).count()).toBeGreaterThan(0);
 
     // A reload finds the machine running, with everything it wrote before.
     await page.reload();
+    await page.getByRole('tab', { name: 'Serial console' }).click();
     await expect.poll(() => terminal().textContent()).toContain('typed in the window');
 
     await page.getByRole('button', { name: 'Turn off' }).click();
@@ -146,8 +147,20 @@ describe('the window', () => {
     await page.getByRole('link', { name: 'one' }).click();
     await expect.poll(() => terminal().textContent()).toContain('sent back');
     expect(await faults('console')).toEqual([]);
-    await page.getByRole('tab', { name: 'Registers' }).click();
-    await expect.poll(() => page.getByText('kvm_sregs').isVisible()).toBe(true);
-    expect(await faults('registers')).toEqual([]);
+    await page.getByRole('tab', { name: 'Inspector' }).click();
+    await expect.poll(() => page.getByText('guestRip', { exact: true }).isVisible()).toBe(true);
+    expect(await faults('inspector')).toEqual([]);
+    await page.getByText('VM-entry checklist', { exact: true }).click();
+    await expect.poll(() => page.getByText(/^All \d+ rules hold/).isVisible()).toBe(true);
+    expect(await faults('checklist')).toEqual([]);
+    await page.keyboard.press('Control+k');
+    await expect.poll(() => page.getByRole('listbox').isVisible()).toBe(true);
+    expect(await faults('commands')).toEqual([]);
+    await page.keyboard.type('this comp');
+    await page.keyboard.press('Enter');
+    await expect.poll(() => page.getByText('Logical processors').isVisible()).toBe(true);
+    expect(await faults('host')).toEqual([]);
+    await page.getByRole('link', { name: 'Preferences' }).click();
+    expect(await faults('preferences')).toEqual([]);
   });
 });

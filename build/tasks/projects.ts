@@ -72,7 +72,7 @@ function compilerOptions(project: Project): Record<string, unknown> {
 }
 
 function globalTypes(platform: Platform): readonly string[] {
-  if (platform === 'page') return ['build/types/style-sheets.d.ts'];
+  if (platform === 'page') return ['build/types/page.d.ts'];
   return platform === 'node' ? ['build/types/webassembly.d.ts'] : ['build/types/webassembly.d.ts', 'build/types/encoding.d.ts'];
 }
 

@@ -4,7 +4,15 @@
 import { z } from 'zod';
 import { command } from './command.ts';
 import { eventsSubscribe, serialWrite } from './events.ts';
-import { machineCounters, machineTraceRead, machineTraceStart, machineTraceStop, machineVmcs, machineWalk } from './observe.ts';
+import {
+  machineCounters,
+  machineEntryChecks,
+  machineTraceRead,
+  machineTraceStart,
+  machineTraceStop,
+  machineVmcs,
+  machineWalk,
+} from './observe.ts';
 import { screenCommands } from './screen-commands.ts';
 import { MachineName, MachineStatus } from './settings.ts';
 import { storageCommands } from './storage-commands.ts';
@@ -112,6 +120,7 @@ export const engineCommands = [
   machineRegisters,
   machineCounters,
   machineVmcs,
+  machineEntryChecks,
   machineWalk,
   machineTraceStart,
   machineTraceRead,

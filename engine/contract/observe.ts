@@ -37,12 +37,34 @@ export const machineCounters = command({
   errors: [],
 });
 
+/** Rules of VM entry in the manual's order, up to and with the first that does not hold. */
+const EntryChecks = z.array(
+  z.strictObject({
+    stage: z.enum(['controls', 'host', 'guest']),
+    rule: z.string(),
+    ok: z.boolean(),
+    fields: z.array(
+      z.strictObject({
+        name: z.string(),
+        value: Hexadecimal,
+        /** Bits that must be 1, and bits that may be, where capability MSRs decide. */
+        ones: Hexadecimal.optional(),
+        may: Hexadecimal.optional(),
+      }),
+    ),
+  }),
+);
+
 export const machineVmcs = command({
   name: 'machine-vmcs',
   since: '0.1',
   doc: 'The VMCS a vCPU runs under, every field, read between two instructions while the machine runs on.',
-  allowedIn: ['running'],
-  params: z.strictObject({ vcpu: Vcpu.default(0) }),
+  allowedIn: ['running', 'paused'],
+  params: z.strictObject({
+    vcpu: Vcpu.default(0),
+    /** With what each field is for and what its bits are called, which never changes. */
+    about: z.boolean().default(false),
+  }),
   result: z.strictObject({
     vcpu: Vcpu,
     /** Physical address of the region. */
@@ -58,29 +80,32 @@ export const machineVmcs = command({
         value: Hexadecimal,
         /** What is set in the value, in words. */
         bits: z.array(z.string()),
+        /** Bits that must be 1, and bits that may be, where capability MSRs decide. */
+        ones: Hexadecimal.optional(),
+        may: Hexadecimal.optional(),
+        about: z
+          .strictObject({
+            /** One sentence in English. */
+            text: z.string(),
+            bits: z.array(z.strictObject({ at: z.int().min(0).max(63), name: z.string(), text: z.string() })),
+          })
+          .optional(),
       }),
     ),
     /** When VM entry failed: its rules in the manual's order up to the one that did not hold, and what that one compared. */
-    failure: z
-      .array(
-        z.strictObject({
-          stage: z.enum(['controls', 'host', 'guest']),
-          rule: z.string(),
-          ok: z.boolean(),
-          fields: z.array(
-            z.strictObject({
-              name: z.string(),
-              value: Hexadecimal,
-              /** Bits that must be 1, and bits that may be, where capability MSRs decide. */
-              ones: Hexadecimal.optional(),
-              may: Hexadecimal.optional(),
-            }),
-          ),
-        }),
-      )
-      .optional(),
+    failure: EntryChecks.optional(),
   }),
   errors: ['vcpu-unknown', 'vmcs-none', 'machine-not-answering'],
+});
+
+export const machineEntryChecks = command({
+  name: 'machine-entry-checks',
+  since: '0.1',
+  doc: 'Every rule of VM entry as the VMCS of a vCPU meets it now, with the fields it compares; none where there is no VMCS to judge.',
+  allowedIn: ['running', 'paused'],
+  params: z.strictObject({ vcpu: Vcpu.default(0) }),
+  result: z.strictObject({ vcpu: Vcpu, checks: EntryChecks.optional() }),
+  errors: ['vcpu-unknown', 'machine-not-answering'],
 });
 
 const EptEntry = z.strictObject({ name: z.string(), at: Hexadecimal, value: Hexadecimal, flags: z.array(z.string()) });

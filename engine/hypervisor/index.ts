@@ -17,6 +17,7 @@ export {
   compileWhere,
   createObservation,
   decodeField,
+  describeField,
   type EntryCheck,
   type Histogram,
   KVMSTAT,

@@ -7,7 +7,7 @@ import type { MachineMemory, MemorySlot } from '../memory/index.ts';
 import type { InspectedMember, SavedState } from '../state/index.ts';
 import type { IoEvents } from './io-events.ts';
 import type { Irqchip, SavedIrqchip } from './irqchip/index.ts';
-import type { CounterName, Observation, ProbeName, Translation, VmcsImage } from './observe/index.ts';
+import type { CounterName, EntryCheck, Observation, ProbeName, Translation, VmcsImage } from './observe/index.ts';
 import type { RegisterGroup, RegisterGroups } from './registers.ts';
 
 export type BackendName = 'bare' | 'software' | 'kvm';
@@ -79,6 +79,8 @@ export interface Vcpu {
   inspect(): readonly InspectedMember[];
   /** The VMCS in force, as for `get`; `undefined` when there is none. On `bare` it is one of the guest's own. */
   vmcs(): VmcsImage | undefined;
+  /** Every rule of VM entry as the VMCS in force meets it now, up to the first that does not hold, as for `get`; `undefined` without one. */
+  entryChecks(): readonly EntryCheck[] | undefined;
   /** What lies below the page tables of the guest that runs now, as for `get`. */
   translation(): Translation;
 }

@@ -7,7 +7,7 @@ const OPEN = 1;
 const ENDING = 2;
 /** Words of a vCPU's question: kind (0: none), serial number, low and high half of an address. */
 const QUESTION_WORDS = 4;
-const KINDS: readonly Question['kind'][] = ['registers', 'vmcs', 'walk'];
+const KINDS: readonly Question['kind'][] = ['registers', 'vmcs', 'entry-checks', 'walk'];
 
 /** Zero-filled memory is a closed gate. */
 export class Gate {

@@ -41,12 +41,14 @@ export interface VcpuReport {
 export type Question =
   | { readonly kind: 'registers' }
   | { readonly kind: 'vmcs' }
+  | { readonly kind: 'entry-checks' }
   | { readonly kind: 'walk'; readonly gva: bigint };
 
 /** What it answers. */
 export type Answer =
   | { readonly kind: 'registers'; readonly report: VcpuReport }
   | { readonly kind: 'vmcs'; readonly vmcs: VmcsImage | undefined }
+  | { readonly kind: 'entry-checks'; readonly checks: readonly EntryCheck[] | undefined }
   | { readonly kind: 'walk'; readonly walk: Walk };
 
 export type AnswerTo<K extends Question['kind']> = Extract<Answer, { readonly kind: K }>;

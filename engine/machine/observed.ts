@@ -5,6 +5,7 @@ import type { MachineControl } from './build.ts';
 export {
   argumentTexts,
   decodeField,
+  describeField,
   type EntryCheck,
   type Histogram,
   KVMSTAT as kvmstatColumns,

@@ -28,6 +28,8 @@ function answer(machine: Machine, id: number, question: Question): Answer {
       return { kind: 'registers', report: reportOf(vcpu, activityOf(vcpu)) };
     case 'vmcs':
       return { kind: 'vmcs', vmcs: vcpu.vmcs() };
+    case 'entry-checks':
+      return { kind: 'entry-checks', checks: vcpu.entryChecks() };
     case 'walk': {
       const request = { gva: question.gva, sregs: vcpu.get('sregs'), translation: vcpu.translation(), memory: machine.memory.dv };
       return { kind: 'walk', walk: walk(request) };

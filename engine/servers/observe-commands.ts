@@ -2,6 +2,7 @@
 import { EngineError } from '../contract/errors.ts';
 import {
   machineCounters,
+  machineEntryChecks,
   machineTraceRead,
   machineTraceStart,
   machineTraceStop,
@@ -17,6 +18,7 @@ import {
   argumentTexts,
   countersOf,
   decodeField,
+  describeField,
   type EntryCheck,
   type Histogram,
   type WalkedEntry,
@@ -39,7 +41,7 @@ export function serveObservation({ settings, control, running }: ObservationCont
       guestNanoseconds: Math.floor(control.memory.clock.now()),
       groups: countersOf(control),
     })),
-    serve(machineVmcs, async ({ vcpu }) => {
+    serve(machineVmcs, async ({ vcpu, about }) => {
       const { vmcs } = await running().questions.ask(vcpu, { kind: 'vmcs' });
       if (vmcs === undefined) throw new EngineError('vmcs-none', { name: settings.name, vcpu, backend: settings.accel });
       const { pointer, launched, fields, failure } = vmcs;
@@ -48,11 +50,20 @@ export function serveObservation({ settings, control, running }: ObservationCont
         pointer: hex(pointer),
         launched,
         fields: fields.map((field) => {
-          const { name, encoding, width, area, value } = field;
-          return { name, encoding: hex(encoding), width, area, value: digits(value, width), bits: decodeField(field) };
+          const { name, encoding, width, area, value, ones, may } = field;
+          return {
+            ...{ name, encoding: hex(encoding), width, area, value: digits(value, width), bits: decodeField(field) },
+            ...(ones === undefined ? {} : { ones: hex(ones) }),
+            ...(may === undefined ? {} : { may: hex(may) }),
+            ...(about && { about: describeField(field) }),
+          };
         }),
         ...(failure && { failure: checksOnWire(failure) }),
       };
+    }),
+    serve(machineEntryChecks, async ({ vcpu }) => {
+      const { checks } = await running().questions.ask(vcpu, { kind: 'entry-checks' });
+      return { vcpu, ...(checks && { checks: checksOnWire(checks) }) };
     }),
     serve(machineWalk, async ({ vcpu, gva }) => {
       const { walk } = await running().questions.ask(vcpu, { kind: 'walk', gva: BigInt(gva) });

@@ -1,18 +1,16 @@
 /** What a running machine tells about itself, asked again every half second while somebody looks. */
 import { onUnmounted, shallowRef } from 'vue';
 import type { ResultOf } from '../../engine/contract/command.ts';
-import type { machineRegisters, machineStatus } from '../../engine/contract/commands.ts';
+import type { machineStatus } from '../../engine/contract/commands.ts';
 import { engine } from '../client/session.ts';
 
 const PERIOD_MILLISECONDS = 500;
 
 export type MachineStatusNow = ResultOf<typeof machineStatus>;
-export type Registers = ResultOf<typeof machineRegisters>['vcpus'];
 
-/** Values are undefined while the machine does not answer. `registers` is only asked for while `wanted` says so. */
-export function useRunning(name: string, wanted: { registers(): boolean }) {
+/** Values are undefined while the machine does not answer. */
+export function useRunning(name: string) {
   const status = shallowRef<MachineStatusNow>();
-  const registers = shallowRef<Registers>();
   /** Millions of instructions per second, all vCPUs together. */
   const mips = shallowRef<number>();
   const client = engine(name);
@@ -29,10 +27,8 @@ export function useRunning(name: string, wanted: { registers(): boolean }) {
       }
       before = { at, instructions };
       status.value = now;
-      if (wanted.registers()) registers.value = (await client.machineRegisters({})).vcpus;
     } catch {
       status.value = undefined;
-      registers.value = undefined;
       mips.value = undefined;
       before = undefined;
     }
@@ -42,5 +38,5 @@ export function useRunning(name: string, wanted: { registers(): boolean }) {
   onUnmounted(() => {
     stopped = true;
   });
-  return { client, status, registers, mips };
+  return { client, status, mips };
 }

@@ -2,8 +2,14 @@
 import { createI18n } from 'vue-i18n';
 import { de } from './de.ts';
 import { en } from './en.ts';
+import { frameTexts } from './frame.ts';
+import { inspectorTexts } from './inspector.ts';
 
-const languages = { en, de } as const;
+export const languages = {
+  en: { ...en, ...frameTexts.en, ...inspectorTexts.en },
+  de: { ...de, ...frameTexts.de, ...inspectorTexts.de },
+} as const;
+export const languageNames = { en: 'English', de: 'Deutsch' } as const;
 export type Language = keyof typeof languages;
 
 function preferred(): Language {

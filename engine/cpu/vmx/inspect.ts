@@ -1,6 +1,6 @@
 /** The current VMCS, and how VM entry judges it, for people. Nothing here changes anything. */
 import type { SlowContext } from '../context.ts';
-import { ALLOWED } from './capabilities.ts';
+import { ALLOWED, CR0_FIXED, VM_FUNCTIONS } from './capabilities.ts';
 import { CONTROL_RULES } from './checks-controls.ts';
 import { GUEST_RULES } from './checks-guest.ts';
 import { HOST_RULES } from './checks-host.ts';
@@ -20,9 +20,17 @@ export function inspectVmcs(vmcsPointer: bigint, read: ReadPhysical) {
   if (launch === undefined) return undefined;
   const fields = Object.values(VMCS).map(({ name, encoding, width, area, offset, bits }) => {
     const value = read(vmcsPointer + BigInt(offset), 8) ?? 0n;
-    return { name, encoding, width, area, value, ...(bits && { bits }) };
+    return { name, encoding, width, area, value, ...(bits && { bits }), ...allowedBits(name) };
   });
   return { pointer: vmcsPointer, launched: launch === LAUNCH_STATE.launched, fields };
+}
+
+/** Bits that must be 1, and bits that may be, where a capability MSR decides. */
+function allowedBits(field: VmcsFieldName): { readonly ones?: bigint; readonly may?: bigint } {
+  if (field === 'vmFunctionControls') return { ones: 0n, may: VM_FUNCTIONS };
+  if (field === 'hostCr0') return { ones: CR0_FIXED, may: 0xffffffffn };
+  const capability = CAPABILITY[field];
+  return capability === undefined ? {} : ALLOWED[capability];
 }
 
 const CAPABILITY: Partial<Record<VmcsFieldName, keyof typeof ALLOWED>> = {

@@ -5,6 +5,6 @@ export { createObservation, type Observation } from './observation.ts';
 export { PROBE, PROBES, type ProbeName } from './probe-table.ts';
 export type { ProbeEvent, Probes } from './probes.ts';
 export type { Histogram, VcpuTimes } from './times.ts';
-export { decodeField, type EntryCheck, type VmcsImage } from './vmcs.ts';
+export { decodeField, describeField, type EntryCheck, type VmcsImage } from './vmcs.ts';
 export { type Translation, type Walk, type WalkEntry, walk } from './walk.ts';
 export { WhereError } from './where.ts';

@@ -1,5 +1,6 @@
 /** A VMCS as it is shown: every field with its value, and what the bits of a value mean. */
 import { exitReasonName } from './exit-reasons.ts';
+import { bitSentence, fieldSentence } from './vmcs-words.ts';
 
 export interface VmcsFieldImage {
   readonly name: string;
@@ -9,6 +10,9 @@ export interface VmcsFieldImage {
   readonly value: bigint;
   /** Names of single bits, where the processor's table has them. */
   readonly bits?: Readonly<Record<number, string>>;
+  /** Where a capability MSR decides: bits that must be 1, and bits that may be. */
+  readonly ones?: bigint;
+  readonly may?: bigint;
 }
 
 /** A rule of VM entry as it was judged; those after the failed one were not reached. */
@@ -124,4 +128,22 @@ export function decodeField({ name, value, bits }: VmcsFieldImage): string[] {
   if (/^(guest|host)Cr4$|^cr4(Mask|Shadow)$/.test(name)) return bitsOf(value, CR4);
   if (/Efer$/.test(name)) return bitsOf(value, EFER);
   return [];
+}
+
+const SETS: readonly (readonly [RegExp, Readonly<Record<number, string>>])[] = [
+  [/^(guest|host)Cr0$|^cr0(Mask|Shadow)$/, CR0],
+  [/^(guest|host)Cr4$|^cr4(Mask|Shadow)$/, CR4],
+  [/Efer$/, EFER],
+  [/^guestRflags$/, RFLAGS],
+  [/^guestPendingDebug$/, PENDING_DEBUG],
+  [/^exceptionBitmap$/, EXCEPTIONS],
+];
+
+/** What a field is for, and the bits that have names, lowest first. */
+export function describeField({ name, bits }: Pick<VmcsFieldImage, 'name' | 'bits'>) {
+  const named = bits ?? SETS.find(([pattern]) => pattern.test(name))?.[1] ?? {};
+  return {
+    text: fieldSentence(name),
+    bits: Object.entries(named).map(([at, bit]) => ({ at: Number(at), name: bit, text: bitSentence(name, bit) })),
+  };
 }

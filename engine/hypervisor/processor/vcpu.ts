@@ -1,6 +1,6 @@
 /** A vCPU on our processor as the interface shows it: register groups, waiting, save and restore. How it runs, each back end says. */
 import { EngineError, REQUEST, type Requests } from '../../base/index.ts';
-import { FLAG, initBlocked, initVcpu, inspectVmcs, startVcpu, type VcpuCore, vcpuState } from '../../cpu/index.ts';
+import { entryChecks, FLAG, initBlocked, initVcpu, inspectVmcs, startVcpu, type VcpuCore, vcpuState } from '../../cpu/index.ts';
 import { type MachineMemory, PHYS, PHYSICAL_END } from '../../memory/index.ts';
 import type { InspectedMember, SavedState } from '../../state/index.ts';
 import {
@@ -217,6 +217,12 @@ export abstract class ProcessorVcpu implements Vcpu {
       return bytes === 8 ? dv.getBigUint64(at, true) : BigInt(dv.getUint32(at, true));
     });
     return image && { ...image, ...(this.entryFailure && { failure: this.entryFailure }) };
+  }
+
+  entryChecks(): readonly EntryCheck[] | undefined {
+    // While a guest of the guest runs, the processor's state is no host's.
+    if (this.core.s.nonRoot !== 0 || this.vmcs() === undefined) return undefined;
+    return this.plain(false, () => entryChecks(this.core));
   }
 
   translation(): Translation {

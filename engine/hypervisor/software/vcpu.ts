@@ -5,7 +5,7 @@
 import { assert, EngineError, REQUEST } from '../../base/index.ts';
 import { type CpuModel, FIELD, FLAG, type VcpuState, VMCS, type VmxMonitor, vcpuState } from '../../cpu/index.ts';
 import type { SavedState } from '../../state/index.ts';
-import { COUNTER, type ExitReason, PROBE, type VcpuExit, type VmcsImage } from '../index.ts';
+import { COUNTER, type EntryCheck, type ExitReason, PROBE, type VcpuExit, type VmcsImage } from '../index.ts';
 import type { ProcessorHost } from '../processor/index.ts';
 import { ACTIVITY, ProcessorVcpu, type ProcessorVcpuParts } from '../processor/index.ts';
 import { type ControlOptions, CR0_KEPT, CR4_KEPT, writeControls } from './controls.ts';
@@ -294,6 +294,11 @@ export class SoftwareVcpu extends ProcessorVcpu implements ExitContext {
   override vmcs(): VmcsImage | undefined {
     this.monitor.writeState();
     return super.vmcs();
+  }
+
+  override entryChecks(): readonly EntryCheck[] {
+    this.monitor.writeState();
+    return this.monitor.checks();
   }
 
   /** A field of this vCPU's VMCS, by encoding; guest state as it is now. */

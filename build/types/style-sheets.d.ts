@@ -1,2 +1,0 @@
-/** The bundler takes style sheets that modules import. */
-declare module '*.css';

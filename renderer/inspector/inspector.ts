@@ -1,0 +1,102 @@
+/** What the panels of one machine's inspector share: which vCPU is looked at, when to look, and the machine's own state. */
+
+import type { DockviewPanelApi } from 'dockview-vue';
+import { computed, type InjectionKey, inject, onUnmounted, ref, type ShallowRef, shallowRef } from 'vue';
+import type { engine } from '../client/session.ts';
+import { useRunning } from '../stores/running.ts';
+
+/** How often panels look while the machine runs, in milliseconds. */
+const PERIOD_MILLISECONDS = 500;
+
+type Look = () => void;
+
+export function createInspector(name: string) {
+  const { client, status } = useRunning(name);
+  const vcpu = ref(0);
+  /** Panels look again and again; off, they keep what they show. */
+  const live = ref(true);
+  const looks = new Set<Look>();
+  const lookNow = (): void => {
+    for (const look of looks) look();
+  };
+  const timer = setInterval(() => {
+    if (live.value && status.value !== undefined) lookNow();
+  }, PERIOD_MILLISECONDS);
+  onUnmounted(() => clearInterval(timer));
+  /** An address somebody wants to see the way of. */
+  const wantedAddress = ref('');
+  return {
+    name,
+    client,
+    status,
+    vcpu,
+    live,
+    lookNow,
+    wantedAddress,
+    vcpus: computed(() => status.value?.vcpus.length ?? 1),
+    running: computed(() => status.value?.status === 'running'),
+    paused: computed(() => status.value?.status === 'paused'),
+    onLook: (look: Look): (() => void) => {
+      looks.add(look);
+      return () => looks.delete(look);
+    },
+  };
+}
+
+export type Inspector = ReturnType<typeof createInspector>;
+export type EngineClient = ReturnType<typeof engine>;
+
+export const INSPECTOR: InjectionKey<Inspector> = Symbol('inspector');
+
+/** What dockview gives each panel. */
+export interface PanelProps {
+  readonly params: { readonly api: DockviewPanelApi };
+}
+
+export function useInspector(): Inspector {
+  const inspector = inject(INSPECTOR);
+  if (inspector === undefined) throw new Error('a panel stands in an inspector');
+  return inspector;
+}
+
+export interface Looked<T> {
+  readonly value: ShallowRef<T | undefined>;
+  /** Why there is no value, or no newer one. */
+  readonly problem: ShallowRef<string>;
+  look(): Promise<void>;
+}
+
+/** Ask again and again while the panel can be seen. An answer that comes after the vCPU was changed is dropped. */
+export function useLook<T>({ params }: PanelProps, ask: (vcpu: number) => Promise<T>): Looked<T> {
+  const inspector = useInspector();
+  const value = shallowRef<T>();
+  const problem = shallowRef('');
+  let asking: number | undefined;
+  const look = async (): Promise<void> => {
+    const vcpu = inspector.vcpu.value;
+    if (asking === vcpu) return;
+    asking = vcpu;
+    try {
+      const answer = await ask(vcpu);
+      if (vcpu !== inspector.vcpu.value) return;
+      value.value = answer;
+      problem.value = '';
+    } catch (failure) {
+      problem.value = failure instanceof Error ? failure.message : String(failure);
+    } finally {
+      if (asking === vcpu) asking = undefined;
+    }
+  };
+  const end = inspector.onLook(() => {
+    if (params.api.isVisible) void look();
+  });
+  const shown = params.api.onDidVisibilityChange(({ isVisible }) => {
+    if (isVisible && inspector.status.value !== undefined) void look();
+  });
+  onUnmounted(() => {
+    end();
+    shown.dispose();
+  });
+  void look();
+  return { value, problem, look };
+}
