@@ -42,6 +42,7 @@ import { attachEventTimers, HPET, sharedClockLine } from './event-timers.ts';
 import { attachFirmware } from './firmware.ts';
 import { addShadowWindow, mapRam, mapShadow } from './guest-memory.ts';
 import type { BoardKeyboard } from './keyboard.ts';
+import { type PciReport, pciReport } from './pci-report.ts';
 import { fillCmos, initializeHardware } from './power-on.ts';
 import { createRom, type RomPlace } from './rom.ts';
 import { attachStorage } from './storage.ts';
@@ -144,6 +145,8 @@ export interface Board {
   save(): SavedBoard;
   /** Hostile input: refused with an `EngineError`, with nothing changed. */
   restore(saved: SavedBoard): void;
+  /** The functions on the PCI bus. */
+  pci(): PciReport;
   inspect(): readonly { readonly name: string; readonly type: string; readonly members: readonly InspectedMember[] }[];
 }
 
@@ -152,6 +155,7 @@ interface Attached {
   askForTray: Board['askForTray'];
   readonly devices: readonly Pick<Device, 'name' | 'type' | 'reset' | 'save' | 'restore' | 'inspect'>[];
   readonly display: Display | undefined;
+  readonly bus: PciBus;
   pressPowerButton(): void;
   pressSleepButton(): void;
   readonly keyboard: BoardKeyboard;
@@ -267,6 +271,7 @@ function attachDevices({ memory, irqchip, config, ports }: BoardParts, platform:
       ...(config.testDevices ? testDevices() : []),
     ],
     display,
+    bus,
     bay,
     askForTray: storage.askForTray,
     pressPowerButton: () => power.api.pressPowerButton(),
@@ -295,7 +300,8 @@ export function createBoard(parts: BoardParts): Board {
     ...(config.uuid && { uuid: config.uuid }),
   });
   const rom = createRom(memory);
-  const { devices, display, bay, askForTray, pressPowerButton, pressSleepButton, keyboard } = attachDevices(parts, platform, rom);
+  const { devices, display, bus, bay, askForTray, ...controls } = attachDevices(parts, platform, rom);
+  const { pressPowerButton, pressSleepButton, keyboard } = controls;
   const save = (): SavedBoard => Object.fromEntries(devices.map((device) => [device.name, device.save()]));
   const restoreAll = (saved: SavedBoard) => {
     for (const device of devices) device.restore(saved[device.name] ?? []);
@@ -340,6 +346,7 @@ export function createBoard(parts: BoardParts): Board {
         throw error;
       }
     },
+    pci: () => pciReport(bus),
     inspect: () => devices.map((device) => ({ name: device.name, type: device.type, members: device.inspect() })),
   };
 }

@@ -91,8 +91,17 @@ export class CodeLookup {
           });
   }
 
-  /** Block at RIP, entered in the jump cache; 0 when there is none (a fault is queued) or the arena began anew. */
-  lookup(): number {
+  /** Forget all decoded code and what was compiled of it. */
+  forget(): void {
+    this.cache.reset();
+    this.#tlb.forgetBlocks();
+  }
+
+  /**
+   * Block at RIP; 0 when there is none (a fault is queued) or the arena began anew. `jump`: it enters the jump cache, which knows linear
+   * addresses; `known`: the table of blocks by host address as well; `forgotten`: neither.
+   */
+  lookup(cached: 'forgotten' | 'jump' | 'known'): number {
     const { s } = this.#o;
     const { u32 } = this.#o.machine;
     const rip = (s.base + ripOffset) >>> 2;
@@ -113,13 +122,14 @@ export class CodeLookup {
       if (s.excPending === 0) this.#tlb.forgetBlocks();
       return 0;
     }
+    if (cached === 'forgotten') return block;
     const page = ((low >>> 12) | (high << 20)) >>> 0;
     const at = (s.base + CPU_JUMPS + ((low ^ page) & (JUMP_ENTRIES - 1)) * JUMP_ENTRY_BYTES) >>> 2;
     u32[at + (JUMP_ENTRY.linear >>> 2)] = low;
     u32[at + (JUMP_ENTRY.linear >>> 2) + 1] = high;
     u32[at + (JUMP_ENTRY.key >>> 2)] = key;
     u32[at + (JUMP_ENTRY.block >>> 2)] = block;
-    if (this.#isBusCopy(host)) return block;
+    if (cached === 'jump' || this.#isBusCopy(host)) return block;
     const entry = (s.base + CPU_BLOCKS + blockIndex(host) * 16) >>> 2;
     u32[entry + (BLOCK_ENTRY.host >>> 2)] = host;
     u32[entry + (BLOCK_ENTRY.mode >>> 2)] = modeKey;

@@ -5,6 +5,7 @@
 import type { CpuModel } from './model/model.ts';
 import type { vcpuState } from './state.ts';
 import type { CurrentVmcs } from './vmx/current-vmcs.ts';
+import type { WatchedEvent } from './watcher.ts';
 
 /** The accessor of one vCPU's state block. */
 export type VcpuState = ReturnType<(typeof vcpuState)['bind']>;
@@ -110,6 +111,8 @@ export interface SlowContext {
   skipStep(): void;
   /** The guest's time-stamp counter: `host.tsc` + `tscOffset`, modulo 2^64. */
   tsc(): bigint;
+  /** For a debugger, if there is one: it may stop after what is under way. */
+  notice?(event: WatchedEvent): void;
 }
 
 /**

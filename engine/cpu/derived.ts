@@ -62,8 +62,19 @@ function pagingMode(s: VcpuState): 0 | 1 | 2 | 3 {
   return (cr4(s) & CR4_PAE) !== 0 ? 2 : 1;
 }
 
-/** Everything derived but the TLB context. Returns a number that changes when rights of translations may have changed. */
-export function deriveMode(s: VcpuState): number {
+/** The mode in the manual's words. */
+export function modeName(s: VcpuState): string {
+  if (is64(s)) return '64-bit';
+  if (isLongActive(s)) return 'compatibility';
+  if (!isProtected(s)) return 'real';
+  return isVm86(s) ? 'virtual-8086' : 'protected';
+}
+
+/**
+ * Everything derived but the TLB context. Returns a number that changes when rights of translations may have changed. `watched`: every
+ * data access is to be shown to a debugger.
+ */
+export function deriveMode(s: VcpuState, watched = false): number {
   const long = is64(s);
   // 64-bit code looks at no limits.
   const flat = long ? 0 : deriveSegments(s);
@@ -83,7 +94,7 @@ export function deriveMode(s: VcpuState): number {
     ((control & CR4_PSE) !== 0 ? WALK.pageSize : 0);
   const aligned = s.cpl === 3 && (s.sysFlags & FLAG.AC) !== 0 && (cr0(s) & CR0.AM) !== 0;
   s.alignCheck = aligned ? 1 : 0;
-  s.slowData = (breakpointsArmed(s, 'data') ? 1 : 0) | (aligned ? 2 : 0);
+  s.slowData = (watched || breakpointsArmed(s, 'data') ? 1 : 0) | (aligned ? 2 : 0);
   derivePollMask(s, false);
   return s.walkFlags | (s.paging << 8) | (s.slowData << 12);
 }

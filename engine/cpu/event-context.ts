@@ -21,9 +21,13 @@ const EXTERNAL = 0x80000000 | 0;
 const STOPPING = REQUEST.stop | REQUEST.sync | REQUEST.init | REQUEST.sipi;
 
 export abstract class EventContext extends InstructionContext {
+  /** Interrupts and NMIs wait: somebody steps through this code and no other. */
+  holdsEvents = false;
+
   protected debugTrap(midRepeat = false): void {
     const debug = this.s.debugTraps;
     this.s.debugTraps = 0;
+    this.notice({ kind: 'exception', vector: VECTOR.DB });
     deliverEvent(this, { vector: 1, kind: 'trap', debug, midRepeat });
   }
 
@@ -38,6 +42,7 @@ export abstract class EventContext extends InstructionContext {
       exitGuest(this, exit, software);
       return;
     }
+    this.#notice(s.excVector);
     if (this.#deliverAsUsual(software)) return;
     s.excPending = 0;
     const errorCode = s.excHasError !== 0 ? s.excError : undefined;
@@ -57,6 +62,13 @@ export abstract class EventContext extends InstructionContext {
     if (!late) s.debugTraps = 0;
   }
 
+  #notice(vector: number): void {
+    if (this.watcher === undefined) return;
+    const { s } = this;
+    const error = s.excHasError !== 0 ? s.excError : undefined;
+    this.notice({ kind: 'exception', vector, error, address: vector === VECTOR.PF ? s.excAddress : undefined });
+  }
+
   /** Generated code delivers the event, where nothing about it is unusual. */
   protected abstract deliverQuickly(vector: number, what: number): boolean;
 
@@ -70,7 +82,7 @@ export abstract class EventContext extends InstructionContext {
 
   protected wakeUp(): boolean {
     const { s } = this;
-    if (s.activity === ACTIVITY.shutdown || s.activity === ACTIVITY.waitForSipi) return false;
+    if (s.activity === ACTIVITY.shutdown || s.activity === ACTIVITY.waitForSipi || this.holdsEvents) return false;
     if (!wakes(this)) return false;
     wake(s);
     this.serveRequests();
@@ -97,7 +109,7 @@ export abstract class EventContext extends InstructionContext {
     }
     if (initBlocked(s)) word &= ~REQUEST.init;
     if ((word & STOPPING) !== 0) return true;
-    if (s.activity === ACTIVITY.shutdown || s.activity === ACTIVITY.waitForSipi) return false;
+    if (s.activity === ACTIVITY.shutdown || s.activity === ACTIVITY.waitForSipi || this.holdsEvents) return false;
     if ((word & REQUEST.nmi) !== 0 && s.nmiBlocked === 0 && s.shadow === 0) {
       Atomics.and(i32, this.requestWord, ~REQUEST.nmi);
       deliverEvent(this, { vector: 2, kind: 'nmi' });

@@ -15,7 +15,7 @@ import {
   type VcpuState,
   VmExit,
 } from './context.ts';
-import { deriveMode } from './derived.ts';
+import { deriveMode, modeName } from './derived.ts';
 import { slowName } from './ir/emitter.ts';
 import type { CpuModel } from './model/model.ts';
 import { REC, STATUS, WATCH_WRITE } from './regions.ts';
@@ -28,6 +28,7 @@ import { CurrentVmcs } from './vmx/current-vmcs.ts';
 import { softwareEvent } from './vmx/event-exits.ts';
 import { INTERCEPTS } from './vmx/intercepts.ts';
 import { RULE_INDEX } from './vmx/rule-index.ts';
+import type { WatchedEvent, Watcher } from './watcher.ts';
 
 /** Fraction bits of the TSC multiplier. */
 const TSC_FRACTION = 48n;
@@ -82,6 +83,10 @@ export abstract class InstructionContext implements SlowContext {
   protected late = false;
   /** Thrown by a routine, taken between instructions. */
   protected exit: VmExit | undefined;
+  /** The debugger, while there is one. */
+  protected watcher: Watcher | undefined;
+  /** The mode when the debugger last looked. */
+  protected watchedMode = '';
   /** The software interrupt during whose delivery the queued fault or exit was met. */
   protected software: CpuEvent | undefined;
 
@@ -188,6 +193,7 @@ export abstract class InstructionContext implements SlowContext {
     const address = BigInt(low >>> 0) | (BigInt(high >>> 0) << 32n);
     const access = { size: shape & (WATCH_WRITE - 1), write: (shape & WATCH_WRITE) !== 0 };
     this.s.debugTraps |= dataBreakpoints(this.s, address, access);
+    if (this.watcher?.data && this.watcher.access(address, access.size, access.write)) this.leave('stop');
     return 0;
   }
 
@@ -222,8 +228,20 @@ export abstract class InstructionContext implements SlowContext {
   }
 
   modeChanged(): void {
-    this.tlb.select(deriveMode(this.s));
+    this.tlb.select(deriveMode(this.s, this.watcher?.data));
     if (!this.between) this.mustStep();
+    if (this.watcher?.modes) this.#noticeMode();
+  }
+
+  notice(event: WatchedEvent): void {
+    if (this.watcher?.event(event)) this.leave('stop');
+  }
+
+  #noticeMode(): void {
+    const mode = modeName(this.s);
+    const before = this.watchedMode;
+    this.watchedMode = mode;
+    if (mode !== before && before !== '') this.notice({ kind: 'mode', mode });
   }
 
   segmentChanged(_segment: number): void {

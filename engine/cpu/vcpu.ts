@@ -4,8 +4,8 @@ import type { Decode } from '../isa/decoder.ts';
 import type { Variant } from '../isa/variants.ts';
 import { FIXED } from '../memory/index.ts';
 import { CodeLookup } from './code-lookup.ts';
-import type { LinearMemory } from './context.ts';
-import { derivePollMask } from './derived.ts';
+import { GuestFault, type LinearMemory, VmExit } from './context.ts';
+import { derivePollMask, modeName } from './derived.ts';
 import { EventContext } from './event-context.ts';
 import { FLAG } from './flags.ts';
 import type { InstructionContextOptions } from './instruction-context.ts';
@@ -19,6 +19,7 @@ import { deliverEvent } from './system/events.ts';
 import { ACTIVITY } from './system/idle.ts';
 import { exitsByTime, windowOpen } from './vmx/between.ts';
 import { cacheControls } from './vmx/entry.ts';
+import type { WatchedFrame, Watcher } from './watcher.ts';
 
 /** `exit`: a VM exit to the monitor. */
 export type RunReason = 'limit' | 'request' | 'halt' | 'mwait' | 'shutdown' | 'init' | 'pause' | 'exit';
@@ -111,6 +112,21 @@ export class VcpuCore extends EventContext {
     return this.#code.jit?.counters;
   }
 
+  /** From now on a debugger looks on, or none does. Between runs, on the thread that runs this vCPU. */
+  watch(watcher: Watcher | undefined): void {
+    this.watcher = watcher;
+    this.watchedMode = watcher?.modes ? modeName(this.s) : '';
+    // What is decoded and cached does not ask whether its page is watched.
+    this.#code.forget();
+    this.tlb.clear();
+    this.modeChanged();
+  }
+
+  /** Linear address of the next instruction. */
+  get linearIp(): bigint {
+    return BigInt.asUintN(64, this.s.rip + this.s.fetchBase);
+  }
+
   // ---- run ----
 
   /** Retire at most `limit` (1 to 2^31-1) instructions. */
@@ -125,6 +141,7 @@ export class VcpuCore extends EventContext {
       this.between = true;
       if (s.excPending !== 0) this.deliverException();
       if (s.nonRoot !== 0) this.betweenGuest();
+      if (this.#takeStop()) return leave('request');
       const stop = this.serveRequests();
       if (this.takeExit()) return leave('exit');
       if (stop) return leave('request');
@@ -171,6 +188,10 @@ export class VcpuCore extends EventContext {
   #advance(limit: number): number {
     const { s } = this;
     this.#stepping = this.mustStep();
+    if (this.#stepping && this.#isWatched() && this.watcher?.before(this.linearIp, this.#frame())) {
+      this.left = 'stop';
+      return 0;
+    }
     if (this.#stepping && this.#instructionBreakpoint()) return 0;
     const held = this.#stepping || s.shadow !== 0;
     const budget = held ? 1 : s.nonRoot !== 0 && exitsByTime(s) ? Math.min(limit, TIMED_RUN) : limit;
@@ -214,6 +235,7 @@ export class VcpuCore extends EventContext {
       breakpointsArmed(s, 'execute') ||
       breakpointsArmed(s, 'data') ||
       breakpointsArmed(s, 'io') ||
+      this.#isWatched() ||
       (s.nonRoot !== 0 && windowOpen(s));
     if (step !== this.debugRequested) {
       if (step) Atomics.or(this.machine.i32, this.requestWord, REQUEST.debug);
@@ -221,6 +243,37 @@ export class VcpuCore extends EventContext {
       this.debugRequested = step;
     }
     return step;
+  }
+
+  /** Does the debugger want to see the next instruction? */
+  #isWatched(): boolean {
+    const { watcher } = this;
+    if (watcher === undefined) return false;
+    return watcher.each || watcher.data || (watcher.pages.size > 0 && watcher.pages.has(this.linearIp >> 12n));
+  }
+
+  #frame(): WatchedFrame {
+    const { s, memory, linearIp } = this;
+    return {
+      rsp: s.gpr[4] as bigint,
+      cr3: s.cr3,
+      cpl: s.cpl,
+      byte: (at) => {
+        try {
+          return Number(memory.read(8, linearIp + BigInt(at), s.cpl === 3 ? 'user' : 'supervisor'));
+        } catch (thrown) {
+          if (thrown instanceof GuestFault || thrown instanceof VmExit) return undefined;
+          throw thrown;
+        }
+      },
+    };
+  }
+
+  /** A debugger wants to stop between two instructions. */
+  #takeStop(): boolean {
+    if (this.left !== 'stop') return false;
+    this.left = undefined;
+    return true;
   }
 
   #instructionBreakpoint(): boolean {
@@ -236,12 +289,15 @@ export class VcpuCore extends EventContext {
 
   /** Block at RIP; 0 when there is none (a fault is queued) or the arena began anew. */
   lookup(): number {
-    return this.#code.lookup();
+    if (this.watcher === undefined || this.watcher.pages.size === 0) return this.#code.lookup('known');
+    if (!this.#isWatched()) return this.#code.lookup('jump');
+    // Nothing is cached of a watched page: all ways into it come by here.
+    return this.#stepping ? this.#code.lookup('forgotten') : 0;
   }
 
   /** A block was entered often enough to deserve a region. */
   hot(block: number): number {
-    this.#code.jit?.hot(block >>> 0);
+    if (this.watcher === undefined) this.#code.jit?.hot(block >>> 0);
     return 0;
   }
 

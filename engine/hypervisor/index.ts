@@ -1,3 +1,4 @@
+export type { GuestEvent, GuestFrame, GuestWatcher } from './debug.ts';
 export type {
   Capabilities,
   ExitReason,
@@ -8,7 +9,7 @@ export type {
   VcpuExit,
 } from './interface.ts';
 export { IoEvents } from './io-events.ts';
-export { Irqchip } from './irqchip/index.ts';
+export { type InterruptReport, Irqchip, interruptReport } from './irqchip/index.ts';
 export {
   argumentTexts,
   COUNTER,

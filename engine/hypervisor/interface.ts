@@ -5,6 +5,7 @@
 import type { Requests } from '../base/index.ts';
 import type { MachineMemory, MemorySlot } from '../memory/index.ts';
 import type { InspectedMember, SavedState } from '../state/index.ts';
+import type { GuestWatcher } from './debug.ts';
 import type { IoEvents } from './io-events.ts';
 import type { Irqchip, SavedIrqchip } from './irqchip/index.ts';
 import type { CounterName, EntryCheck, Observation, ProbeName, Translation, VmcsImage } from './observe/index.ts';
@@ -71,6 +72,8 @@ export interface Vcpu {
   run(limit: number): VcpuExit;
   /** After halt, mwait or wait-for-sipi: sleep until there is something to do, at most `milliseconds`. True when there is. */
   wait(milliseconds: number): boolean;
+  /** As `run`, but no interrupt is taken meanwhile: for whoever steps through a piece of code. Absent where the back end cannot. */
+  step?(limit: number): VcpuExit;
   get<G extends RegisterGroup>(group: G): RegisterGroups[G];
   /** Refused with `register-value` when the processor could not be in that state; then nothing is changed. */
   set<G extends RegisterGroup>(group: G, value: RegisterGroups[G]): void;
@@ -83,6 +86,8 @@ export interface Vcpu {
   entryChecks(): readonly EntryCheck[] | undefined;
   /** What lies below the page tables of the guest that runs now, as for `get`. */
   translation(): Translation;
+  /** Let a debugger watch from now on, or none. Between runs, on its own thread. Absent where the back end cannot. */
+  watch?(watcher: GuestWatcher | undefined): void;
 }
 
 /** The processors, memory slots and interrupt controllers of one machine. */

@@ -37,6 +37,20 @@ export class Dma {
     this.#store(gpa, bytes, PHYS.RAM | PHYS.ROM);
   }
 
+  /** Writes `bytes` at `hva`, inside one page of the machine's memory: for a debugger, while all vCPUs stand still. */
+  patch(hva: number, bytes: Uint8Array): void {
+    this.#views.u8.set(bytes, hva);
+    this.#dirty.mark(hva);
+    this.#forgetCode(hva);
+  }
+
+  /** Where the byte at `gpa` lies; undefined where there is neither RAM nor ROM. */
+  hostAddress(gpa: bigint): number | undefined {
+    if (gpa >= BigInt(PHYSICAL_END)) return undefined;
+    const entry = this.#views.u32[(FIXED.physTable >>> 2) + Number(gpa >> 12n)] as number;
+    return (entry & (PHYS.RAM | PHYS.ROM)) === 0 ? undefined : hostPage(entry) + Number(gpa & 0xfffn);
+  }
+
   /** The 32-bit little-endian word at `gpa`. */
   read32(gpa: number): number {
     const bytes = this.read(gpa, 4);

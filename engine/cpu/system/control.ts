@@ -115,6 +115,11 @@ function writeCr4(c: SlowContext, value: bigint): void {
 
 export function writeControl(c: SlowContext, n: number, value: bigint): void {
   requireRing0(c);
+  writeRegister(c, n, value);
+  c.notice?.({ kind: 'cr', cr: n, value });
+}
+
+function writeRegister(c: SlowContext, n: number, value: bigint): void {
   switch (n) {
     case 0:
       writeCr0(c, value);

@@ -44,6 +44,7 @@ export function softwareInterrupt(c: SlowContext, vector: number, which: number)
   }
   const kind: EventKind = which === 3 ? 'icebp' : 'software';
   deliver(c, { vector, kind, returnIp: c.nextIp() });
+  c.notice?.({ kind: 'exception', vector });
   c.skipStep();
   // INT1 takes the place of debug traps that MOV SS held back.
   if (which === 3) s.debugTraps = 0;

@@ -208,15 +208,20 @@ function write(c: SlowContext, index: number, value: bigint): void {
 
 export function rdmsr(c: SlowContext): void {
   requireRing0(c);
-  const value = read(c, gpr32(c.s, RCX));
+  const msr = gpr32(c.s, RCX);
+  const value = read(c, msr);
   setGpr32(c.s, RAX, low32(value));
   setGpr32(c.s, RDX, low32(value >> 32n));
+  c.notice?.({ kind: 'msr', msr, value, write: false });
 }
 
 export function wrmsr(c: SlowContext): void {
   requireRing0(c);
   const { s } = c;
-  write(c, gpr32(s, RCX), BigInt.asUintN(U64, (gpr(s, RDX) << 32n) | BigInt(gpr32(s, RAX))));
+  const msr = gpr32(s, RCX);
+  const value = BigInt.asUintN(U64, (gpr(s, RDX) << 32n) | BigInt(gpr32(s, RAX)));
+  write(c, msr, value);
+  c.notice?.({ kind: 'msr', msr, value, write: true });
 }
 
 /** The value of an MSR as RDMSR would give it; throws `GuestFault` where RDMSR would fault. For the register groups. */

@@ -14,6 +14,11 @@ export class PciBus {
     this.#functions.set(at, device);
   }
 
+  /** Where there is a function: `slot * 8 + function`, in ascending order. */
+  places(): readonly number[] {
+    return [...this.#functions.keys()].sort((a, b) => a - b);
+  }
+
   /** A configuration read; nobody there reads as ones (PCI 3.0, 6.1). `devfn` = slot * 8 + function. */
   read(devfn: number, offset: number, size: AccessSize): number {
     const found = this.#functions.get(devfn);

@@ -1,1 +1,2 @@
 export { Irqchip, type SavedIrqchip } from './irqchip.ts';
+export { type InterruptReport, interruptReport } from './report.ts';

@@ -52,6 +52,8 @@ type Channel = 0 | 1 | 2;
 
 export interface Pit {
   readonly state: ReturnType<(typeof pitState)['bind']>;
+  /** Level of a channel's output now. */
+  output(channel: Channel): boolean;
   reset(): void;
   restored(): void;
 }
@@ -270,6 +272,7 @@ export function createPit(machine: MachineMemory, irq0: (active: boolean) => voi
 
   return {
     state: s,
+    output: (channel) => outputAt(counter(channel)),
     reset: () => {
       pitState.reset(s);
       s.gate[2] = 0;

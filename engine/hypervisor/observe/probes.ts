@@ -53,6 +53,9 @@ export class Probes {
   readonly #positions: number;
   readonly #rings: number;
 
+  /** Sees every event of this thread before listeners do. What it wants must be enabled. */
+  watcher: ((event: Happening) => void) | undefined;
+
   /** Takes its place from the arena: every thread does so at the same point. */
   constructor({ arena, views, vcpus, clock }: MachineMemory, listeners: Listeners) {
     this.#listeners = listeners;
@@ -86,6 +89,7 @@ export class Probes {
       const probe = PROBE[name];
       const values = probe.args.map((arg) => BigInt.asUintN(64, BigInt(args[arg as keyof typeof args])));
       const event = { probe, vcpu, time: this.#clock.now(), args: values };
+      this.watcher?.(event);
       const listeners = this.#listeners.hear(event);
       if (listeners !== 0) this.#write(event, listeners);
     } finally {

@@ -6,6 +6,7 @@ import type { InspectedMember, SavedState } from '../../state/index.ts';
 import {
   COUNTER,
   type EntryCheck,
+  type GuestWatcher,
   type Irqchip,
   type Observation,
   type RegisterGroup,
@@ -55,6 +56,15 @@ export abstract class ProcessorVcpu implements Vcpu {
   }
 
   abstract run(limit: number): VcpuExit;
+
+  step(limit: number): VcpuExit {
+    this.core.holdsEvents = true;
+    try {
+      return this.run(limit);
+    } finally {
+      this.core.holdsEvents = false;
+    }
+  }
 
   /**
    * Runs `body` while the state block holds what the guest sees, as on a processor without a hypervisor; `changes`: it may write. The
@@ -232,6 +242,10 @@ export abstract class ProcessorVcpu implements Vcpu {
       physicalBits: features.physicalBits,
       hostAddress: (pa) => this.#hostAddress(pa),
     };
+  }
+
+  watch(watcher: GuestWatcher | undefined): void {
+    this.core.watch(watcher);
   }
 
   /** Where the processor's map has memory at a physical address. */

@@ -97,7 +97,7 @@ export class SoftwareVcpu extends ProcessorVcpu implements ExitContext {
       if (stop !== undefined && (!busy || stop === 'entry-failed')) return { reason: stop, retired };
       if (retired >= limit && !busy) return { reason: 'limit', retired };
       // Events that have to wait for a queued exception are looked at again right after it.
-      let exit = core.run(Math.max(0, stop === undefined && !this.#look ? limit - retired : 0));
+      let exit = core.run(Math.max(0, stop === undefined && (!this.#look || core.holdsEvents) ? limit - retired : 0));
       for (;;) {
         ran += exit.retired;
         if (exit.reason !== 'exit') break;
@@ -125,11 +125,11 @@ export class SoftwareVcpu extends ProcessorVcpu implements ExitContext {
     if (s.activity !== ACTIVITY.running) {
       if (s.activity === ACTIVITY.shutdown) return 'shutdown';
       if (s.activity === ACTIVITY.waitForSipi) return 'wait-for-sipi';
-      if (!this.#wakes()) return 'halt';
+      if (this.core.holdsEvents || !this.#wakes()) return 'halt';
       s.activity = ACTIVITY.running;
       this.observation.counters.add(id, COUNTER['halt-wakeup']);
     }
-    if (this.#look) {
+    if (this.#look && !this.core.holdsEvents) {
       // What the guest has ended in memory no longer holds other interrupts back.
       if (this.para.eoiOffered) this.para.takeEoi();
       this.#look = !this.#events.prepare();

@@ -71,6 +71,7 @@ export const rdmsr: ExitHandler = (x) => {
     probes.fire(x.id, 'msr', { msr: index, value: value ?? 0n, write: false, fault: value === undefined });
   }
   if (value === undefined) return undefined;
+  x.core.notice({ kind: 'msr', msr: index, value, write: false });
   setGpr32(s, RAX, Number(value & 0xffffffffn));
   setGpr32(s, RDX, Number(value >> 32n));
   x.skip();
@@ -86,6 +87,8 @@ export const wrmsr: ExitHandler = (x) => {
   if (probes.on(x.id, PROBE.msr)) {
     probes.fire(x.id, 'msr', { msr: index, value, write: true, fault: done === undefined });
   }
-  if (done !== undefined) x.skip();
+  if (done === undefined) return undefined;
+  x.core.notice({ kind: 'msr', msr: index, value, write: true });
+  x.skip();
   return undefined;
 };
