@@ -49,7 +49,7 @@ const engineFolders: readonly Layer[] = [
   engineLayer('machine', { imports: ['base', 'state', 'memory', 'hypervisor', 'board', 'contract'] }),
   engineLayer('host', { imports: ['base'], platform: 'node' }),
   engineLayer('servers', {
-    imports: ['base', 'state', 'contract', 'machine', 'host'],
+    imports: ['base', 'state', 'isa', 'contract', 'machine', 'host'],
     packages: ['zod', 'commander', 'ws'],
     platform: 'node',
   }),

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import manifest from '../package.json' with { type: 'json' };
 import { EngineError } from './base/index.ts';
 import type { MachineSettings } from './contract/settings.ts';
+import type { Stopped } from './contract/stops.ts';
 import { monotonicOrigin, monotonicSince, wallClockMilliseconds, zoneMilliseconds } from './host/clock.ts';
 import { isRegularFile, readRegularFile } from './host/files.ts';
 import { readMachineCode } from './host/machine-code.ts';
@@ -80,6 +81,11 @@ export async function runMachine(settings: MachineSettings, { screenshots = [] }
     version: manifest.version,
     dispatcher,
     subscribe: (event, tell) => {
+      if (event === 'machine-stopped') {
+        const told = (stopped: Stopped | undefined) => tell(stopped === undefined ? {} : { stopped });
+        told(machine?.debugger.stopped);
+        return machine?.debugger.listen(told) ?? (() => undefined);
+      }
       if (event === 'speaker-tone') return speaker.listen((hertz) => tell({ hertz }));
       const say = (bytes: Uint8Array, history: boolean) =>
         tell({ port: 0, bytes: Buffer.from(bytes).toString('base64'), history });

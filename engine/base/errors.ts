@@ -135,6 +135,15 @@ const sentences = {
   'trace-unknown': (d: { trace: number }) =>
     `There is no trace ${d.trace}: nobody fetched from it for too long, or it was ended; start it again.`,
 
+  // Holding a machine and changing what it holds.
+  'stop-unknown': (d: { stop: number }) => `There is no stop ${d.stop}; stop-list shows those there are.`,
+  'stop-limit': (d: { maximum: number }) => `A machine has at most ${d.maximum} stops; remove one first.`,
+  'stop-unsupported': (d: { on: string; backend: string }) =>
+    `The back end ${d.backend} cannot stop at ${d.on}; run the machine with --accel software.`,
+  'register-unknown': (d: { group: string; register: string }) =>
+    `There is no register ${d.register} in ${d.group} that can be set; machine-registers shows their names.`,
+  'memory-absent': (d: { address: string }) => `There is no memory at ${d.address} that could be written; nothing was changed.`,
+
   // The screen and the keyboard of a running machine.
   'screen-missing': (d: { name: string }) => `The machine ${d.name} has no display adapter; run it with --vga std.`,
   'screen-graphics': (d: { name: string }) =>

@@ -3,6 +3,7 @@
  */
 import { z } from 'zod';
 import { command } from './command.ts';
+import { debugCommands } from './debug-commands.ts';
 import { eventsSubscribe, serialWrite } from './events.ts';
 import {
   machineCounters,
@@ -15,6 +16,7 @@ import {
 } from './observe.ts';
 import { screenCommands } from './screen-commands.ts';
 import { MachineName, MachineStatus } from './settings.ts';
+import { Stopped } from './stops.ts';
 import { storageCommands } from './storage-commands.ts';
 import { Hexadecimal, nothing } from './values.ts';
 
@@ -37,6 +39,8 @@ export const machineStatus = command({
     /** CPU time of the whole process, user and system, in microseconds. */
     hostCpuMicroseconds: z.int().nonnegative(),
     residentBytes: z.int().nonnegative(),
+    /** Why it stands still, while it does. */
+    stopped: Stopped.optional(),
     vcpus: z.array(
       z.strictObject({
         vcpu: z.int().nonnegative(),
@@ -78,8 +82,8 @@ export const machinePowerButton = command({
 export const machineReset = command({
   name: 'machine-reset',
   since: '0.1',
-  doc: 'Reset the machine as its reset line does: memory keeps its content except where the boot images go again.',
-  allowedIn: ['running'],
+  doc: 'Reset the machine as its reset line does: memory keeps its content except where the boot images go again. A paused machine runs on.',
+  allowedIn: ['running', 'paused'],
   params: nothing,
   result: nothing,
   errors: [],
@@ -130,6 +134,7 @@ export const engineCommands = [
   machineQuit,
   ...screenCommands,
   ...storageCommands,
+  ...debugCommands,
   serialWrite,
   eventsSubscribe,
   commandList,

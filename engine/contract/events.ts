@@ -3,6 +3,7 @@
  */
 import { z } from 'zod';
 import { command } from './command.ts';
+import { Stopped } from './stops.ts';
 
 /** Bytes as base64 (RFC 4648, section 4). */
 const Base64 = z.base64().max(48 * 1024, 'must be at most 49152 characters');
@@ -16,6 +17,8 @@ export const eventSchemas = {
     /** True for what the guest had written before the subscription, which comes first. */
     history: z.boolean(),
   }),
+  /** The machine stands still, or goes on (`stopped` absent). The first one says what it does at the subscription. */
+  'machine-stopped': z.strictObject({ stopped: Stopped.optional() }),
   /** The guest's speaker plays this from now on; 0: nothing. The first one says what it plays at the subscription. */
   'speaker-tone': z.strictObject({ hertz: z.number().nonnegative() }),
 } as const;

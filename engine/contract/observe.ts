@@ -1,15 +1,7 @@
 /** Commands that look into a running machine: counters, VMCS, address walks, traces. None of them changes what the guest sees. */
 import { z } from 'zod';
 import { command } from './command.ts';
-import { Hexadecimal, nothing } from './values.ts';
-
-/** An address or value: hexadecimal with `0x`, or decimal; below 2^64. */
-const Address = z
-  .string()
-  .regex(/^(0[xX][0-9a-fA-F]{1,16}|[0-9]{1,20})$/, 'must be a number such as 0xffffffff81000000')
-  .refine((text) => BigInt(text) < 2n ** 64n, 'has more than 64 bits');
-
-const Vcpu = z.int().nonnegative();
+import { Address, Hexadecimal, nothing, Vcpu } from './values.ts';
 
 export const machineCounters = command({
   name: 'machine-counters',
@@ -114,7 +106,7 @@ export const machineWalk = command({
   name: 'machine-walk',
   since: '0.1',
   doc: 'The way from a guest-virtual address to guest-physical and host memory, every entry on it. Changes no accessed bit.',
-  allowedIn: ['running'],
+  allowedIn: ['running', 'paused'],
   params: z.strictObject({ gva: Address, vcpu: Vcpu.default(0) }),
   result: z.strictObject({
     vcpu: Vcpu,
@@ -152,7 +144,7 @@ export const machineTraceStart = command({
   name: 'machine-trace-start',
   since: '0.1',
   doc: 'Listen to probes. The trace ends by machine-trace-stop, or when nobody fetches from it for ten seconds.',
-  allowedIn: ['running'],
+  allowedIn: ['running', 'paused'],
   params: z.strictObject({
     /** Absent: exits where the back end has them, otherwise all it has. */
     probes: z.array(z.string().max(32)).min(1).max(32).optional(),
@@ -179,7 +171,7 @@ export const machineTraceRead = command({
   name: 'machine-trace-read',
   since: '0.1',
   doc: 'What a trace has seen: events since the last call, or histograms since it began.',
-  allowedIn: ['running'],
+  allowedIn: ['running', 'paused'],
   params: z.strictObject({
     trace: z.int().positive(),
     limit: z.int().min(1).max(10_000).default(1000),

@@ -7,7 +7,7 @@ export const machineScreenshot = command({
   name: 'machine-screenshot',
   since: '0.1',
   doc: 'The picture on the screen as a PNG file, base64.',
-  allowedIn: ['running'],
+  allowedIn: ['running', 'paused'],
   params: nothing,
   result: z.strictObject({ width: z.int().positive(), height: z.int().positive(), png: z.base64() }),
   errors: ['screen-missing', 'machine-not-answering'],
@@ -17,7 +17,7 @@ export const machineScreenText = command({
   name: 'machine-screen-text',
   since: '0.1',
   doc: 'The characters on the screen while it shows a text mode; a graphics mode is an error.',
-  allowedIn: ['running'],
+  allowedIn: ['running', 'paused'],
   params: nothing,
   result: z.strictObject({
     columns: z.int().positive(),

@@ -16,4 +16,3 @@ export type { VcpuCore } from './vcpu.ts';
 export { ENTRY_CONTROL, EXIT_CONTROL, PIN, PROC, PROC2, VMCS } from './vmx/fields.ts';
 export { entryChecks, inspectVmcs } from './vmx/inspect.ts';
 export { FIELD, VmxMonitor } from './vmx/monitor.ts';
-export type { WatchedEvent, Watcher } from './watcher.ts';

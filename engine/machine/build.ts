@@ -8,15 +8,16 @@ import { createDriveServer } from '../board/drives/server.ts';
 import type { MachineSettings } from '../contract/settings.ts';
 import { drivePlan } from '../contract/storage-settings.ts';
 import { bareCapabilities, createBareMachine } from '../hypervisor/bare/index.ts';
-import { type Capabilities, createObservation, type Machine, type Observation } from '../hypervisor/index.ts';
+import { type Capabilities, createObservation, interruptReport, type Machine, type Observation } from '../hypervisor/index.ts';
 import { createSoftwareMachine, softwareCapabilities } from '../hypervisor/software/index.ts';
 import { createMachineMemory, type MachineMemory } from '../memory/index.ts';
+import type { InspectedMember } from '../state/index.ts';
 import { powerOn, readStartFiles } from './boot.ts';
 import { createDeadlineKeeper, type DeadlineKeeper } from './deadline-keeper.ts';
 import { Gate } from './gate.ts';
 import type { IoMachine } from './io-thread.ts';
 import { type KeyReaderWord, takeKeyReader } from './key-feeder.ts';
-import type { MachineEvent, ThreadPlan } from './messages.ts';
+import type { DeviceReport, MachineEvent, ThreadPlan } from './messages.ts';
 import { runnableOf } from './runnable.ts';
 import {
   createOutputLine,
@@ -26,6 +27,9 @@ import {
   takeOutputRing,
   takeSerialRings,
 } from './serial-line.ts';
+import { SerialTail } from './serial-tail.ts';
+import { StopKeeper, takeStopList } from './stop-keeper.ts';
+import type { TextCell } from './text-cell.ts';
 import type { VcpuThreadOptions } from './vcpu-thread.ts';
 
 /** What a thread gives its view of the machine. */
@@ -45,12 +49,16 @@ export interface MachineControl {
   readonly gate: Gate;
   readonly observation: Observation;
   readonly capabilities: Capabilities;
+  /** The list of stops, which this thread writes. */
+  readonly stops: TextCell;
 }
 
 export function buildMachineControl(settings: MachineSettings, hostNow: HostNow): MachineControl {
   const memory = createMachineMemory({ ramBytes: settings.memoryKiB * 1024, vcpus: settings.cpus, hostNow });
   const capabilities = capabilitiesOf(settings);
-  return { memory, gate: new Gate(memory), observation: createObservation(memory, capabilities.vmcsFields), capabilities };
+  const gate = new Gate(memory);
+  const observation = createObservation(memory, capabilities.vmcsFields);
+  return { memory, gate, observation, capabilities, stops: takeStopList(memory) };
 }
 
 function capabilitiesOf({ accel }: MachineSettings): Capabilities {
@@ -67,6 +75,7 @@ interface Parts {
   readonly outputs: IoMachine['outputs'];
   readonly keyReader: KeyReaderWord;
   readonly board: Board;
+  readonly stops: StopKeeper;
 }
 
 function build({ settings, memory: shared, interpreter, role, optionRoms }: ThreadPlan, ports: ThreadPorts): Parts {
@@ -74,13 +83,18 @@ function build({ settings, memory: shared, interpreter, role, optionRoms }: Thre
   const memory = createMachineMemory({ ramBytes: memoryKiB * 1024, vcpus: cpus, memory: shared, hostNow: ports.hostNow });
   const gate = new Gate(memory);
   const observation = createObservation(memory, capabilitiesOf(settings).vmcsFields);
+  const list = takeStopList(memory);
+  const tail = new SerialTail(memory);
   const rings = takeSerialRings(memory);
-  const line = createSerialLine(rings);
+  const line = createSerialLine(rings, (byte) => stops.serial(byte));
   const outputs = { serial2: takeOutputRing(memory, 'serial2.output'), parallel: takeOutputRing(memory, 'parallel.output') };
   const keyReader = takeKeyReader(memory);
   const keeperPlace = memory.arena.take('deadline-keeper', 8, 64);
   const create = accel === 'software' ? createSoftwareMachine : createBareMachine;
   const machine = create({ memory, model: cpu, interpreter, observation, jit, calendar: ports.calendar });
+  const { requests } = machine;
+  const { vmcsFields } = capabilitiesOf(settings);
+  const stops = new StopKeeper({ memory, list, tail, gate, requests, observation, vmcsFields });
   const keeper = createDeadlineKeeper({
     memory,
     place: keeperPlace,
@@ -119,7 +133,7 @@ function build({ settings, memory: shared, interpreter, role, optionRoms }: Thre
       },
     },
   });
-  return { memory, gate, rings, keeper, machine, line, outputs, keyReader, board };
+  return { memory, gate, rings, keeper, machine, line, outputs, keyReader, board, stops };
 }
 
 /** How long the BIOS waits for F12 where a boot menu is wanted. */
@@ -159,13 +173,39 @@ export function buildIoMachine(plan: ThreadPlan, ports: ThreadPorts): IoMachine 
     outputs,
     keyReader,
     createScreen: () => board.createScreen(),
+    devices: () => memory.lock.run(() => deviceReports(machine, board)),
+    interrupts: () => memory.lock.run(() => interruptReport(machine.irqchip)),
+    pci: () => memory.lock.run(() => board.pci()),
     deliverInput: () => deviceWork(() => line.ready()),
   };
 }
 
+/** Devices and interrupt controllers, member by member. */
+function deviceReports({ irqchip }: Machine, board: Board): DeviceReport[] {
+  const parts = [...board.inspect(), ...irqchip.inspect().map((part) => ({ ...part, type: part.name }))];
+  return parts.map(({ name, type, members }) => ({
+    name,
+    type,
+    members: members.map((member: InspectedMember) => ({ name: member.name, doc: member.doc, value: textOf(member.value) })),
+  }));
+}
+
+/** Numbers in hexadecimal; a list of bytes as digits, other lists with commas. */
+function textOf(value: unknown): string {
+  if (typeof value === 'boolean') return value ? '1' : '0';
+  if (typeof value === 'number' || typeof value === 'bigint') {
+    return value < 0 ? String(value) : `0x${value.toString(16)}`;
+  }
+  if (value instanceof Uint8Array) return Array.from(value, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  if (Array.isArray(value) || ArrayBuffer.isView(value)) {
+    return Array.from(value as unknown as ArrayLike<number | bigint>, textOf).join(', ');
+  }
+  return String(value);
+}
+
 /** A vCPU thread's machine. */
 export function buildVcpuThread(plan: ThreadPlan, ports: ThreadPorts): Omit<VcpuThreadOptions, 'channel'> {
-  const { memory, gate, rings, keeper, machine } = build(plan, ports);
+  const { memory, gate, rings, keeper, machine, stops } = build(plan, ports);
   const { role } = plan;
   const ids = role.kind === 'vcpus' ? role.vcpus : [];
   const { clock, deadlines, lock } = memory;
@@ -178,5 +218,6 @@ export function buildVcpuThread(plan: ThreadPlan, ports: ThreadPorts): Omit<Vcpu
     keeper,
     lock,
     rings,
+    stops,
   };
 }

@@ -7,12 +7,14 @@ import { createMachineMemory, FIXED } from '../memory/index.ts';
 import { Coordinator, type ThreadEvents } from './coordinator.ts';
 import { Gate } from './gate.ts';
 import type { FromIo, FromVcpus, ThreadPlan, ToIo, VcpuReport } from './messages.ts';
+import { takeStopList } from './stop-keeper.ts';
 
 /** A coordinator whose threads are this test: it sees what they are told and says what they would say. Time passes by hand. */
 function make(given: Partial<MachineSettingsInput> = {}) {
   const settings = MachineSettings.parse({ name: 'one', kernel: 'k', ...given });
   const memory = createMachineMemory({ ramBytes: 1 << 20, vcpus: settings.cpus, arenaBytes: 8 << 20 });
   const gate = new Gate(memory);
+  const stops = takeStopList(memory);
   const place = memory.arena.take('request words', 4 * settings.cpus, 64);
   const requestWords = Array.from({ length: settings.cpus }, (_, vcpu) => place + 4 * vcpu);
   const requests = new Requests({
@@ -30,7 +32,7 @@ function make(given: Partial<MachineSettingsInput> = {}) {
   const notices: string[] = [];
   const machine = new Coordinator({
     settings,
-    control: { memory, gate, observation: createObservation(memory), capabilities: bareCapabilities() },
+    control: { memory, gate, observation: createObservation(memory), capabilities: bareCapabilities(), stops },
     startIo: (_plan, events) => {
       io = events;
       return { post: ({ kind }) => told.push(kind), terminate: async () => void terminated.push('io') };

@@ -5,13 +5,16 @@
  */
 import { EngineError, REQUEST, Requests } from '../base/index.ts';
 import type { MachineSettings, MachineStatus } from '../contract/settings.ts';
+import type { Stopped } from '../contract/stops.ts';
 import { FIXED } from '../memory/index.ts';
 import type { MachineControl } from './build.ts';
+import { Debugger, frameOf } from './debugger.ts';
 import type { MediaChange } from './drives.ts';
 import {
   type FromIo,
   type FromVcpus,
   type MachineEvent,
+  type NextInstruction,
   type ThreadPlan,
   type ToIo,
   unpackFailure,
@@ -84,6 +87,8 @@ export class Coordinator {
   /** What vCPUs are asked while they run. */
   readonly questions: Questions;
   readonly tracer: Tracer;
+  /** Stops, and why the machine stands still. */
+  readonly debugger: Debugger;
   /** What the I/O thread is asked about screen and keyboard. */
   readonly screen: ScreenDesk;
   #status: MachineStatus = 'starting';
@@ -119,6 +124,13 @@ export class Coordinator {
       post: (serial, question) => this.#io.post({ kind: 'screen', serial, question }),
     });
     this.tracer = new Tracer({ ...parts.control, vcpus: cpus, after: parts.after });
+    this.debugger = new Debugger({
+      ...parts.control,
+      list: parts.control.stops,
+      vcpus: cpus,
+      enableProbes: (mask) => this.tracer.enableForStops(mask),
+      wake: () => this.#requests?.raise(-1, REQUEST.sync),
+    });
     const all = Array.from({ length: cpus }, (_, vcpu) => vcpu);
     const groups = threads === 'round-robin' ? [all] : all.map((vcpu) => [vcpu]);
     this.#io = parts.startIo(
@@ -166,15 +178,51 @@ export class Coordinator {
     if (this.#status === 'running') this.#io.post({ kind: 'power-button' });
   }
 
+  /** Stand still until `continue`. Resolves when every vCPU does. Rejects with `machine-not-answering`. */
+  async pause(): Promise<void> {
+    if (this.#status === 'running' && !this.#resetting) this.#standStill({ why: 'pause' });
+    await this.#parkedAll();
+  }
+
   /** Go on after a pause: requests that found no room on the host are tried again. A running machine runs on. */
   async continue(): Promise<void> {
     if (this.#status !== 'paused' || this.#resuming) return;
     this.#resuming = true;
-    await this.#allParked.promise;
-    this.#resuming = false;
+    try {
+      await this.#parkedAll();
+    } finally {
+      this.#resuming = false;
+    }
     if (this.#status !== 'paused') return;
     this.#io.post({ kind: 'retry-drives' });
     this.#run();
+  }
+
+  /** One vCPU of a paused machine executes a few instructions; all others, and time, stand still. */
+  async stepInto(vcpu: number, count: number): Promise<{ readonly retired: number; readonly next: NextInstruction }> {
+    await this.#parkedAll();
+    const stepped = await this.questions.ask(vcpu, { kind: 'step', count });
+    this.debugger.standsStill({ why: 'step', vcpu });
+    return stepped;
+  }
+
+  /** Go on until the function that a vCPU is in has returned. */
+  async stepOut(vcpu: number): Promise<NextInstruction> {
+    await this.#parkedAll();
+    const { next } = await this.questions.ask(vcpu, { kind: 'code', bytes: 1 });
+    this.debugger.arm({ vcpu, condition: { on: 'return', ...frameOf(next) } });
+    await this.continue();
+    return next;
+  }
+
+  /** Go on until this address is reached: by a vCPU, or by any; in the frame of `next`, or anywhere. */
+  async runTo(
+    gva: bigint,
+    { vcpu, next }: { readonly vcpu?: number | undefined; readonly next?: NextInstruction },
+  ): Promise<void> {
+    const condition = { on: 'code', gva: `0x${gva.toString(16)}` } as const;
+    this.debugger.arm({ condition, vcpu, ...(next && { frame: frameOf(next) }) });
+    await this.continue();
   }
 
   /** Put a medium into a drive, or take one out. Rejects with what the I/O thread refuses it for. */
@@ -239,6 +287,7 @@ export class Coordinator {
     this.#allParked = Promise.withResolvers();
     this.#status = 'running';
     if (!memory.clock.running) memory.clock.start();
+    this.debugger.goesOn();
     gate.open();
   }
 
@@ -257,12 +306,19 @@ export class Coordinator {
   }
 
   /** Nothing runs until `continue`; what the guest sees of time stands still as well. */
-  #pause(why: EngineError): void {
+  #standStill(stopped: Stopped): void {
     if (this.#status !== 'running') return;
     this.#status = 'paused';
     this.#closeGate();
     this.#parts.control.memory.clock.stop();
-    this.#parts.onNotice(why);
+    this.debugger.standsStill(stopped);
+  }
+
+  async #parkedAll(): Promise<void> {
+    const { name } = this.#parts.settings;
+    if (!(await this.#within(this.#allParked.promise, PATIENCE))) {
+      throw new EngineError('machine-not-answering', { name, seconds: PATIENCE / 1000 });
+    }
   }
 
   #closeGate(): void {
@@ -344,9 +400,20 @@ export class Coordinator {
       case 'tone':
         this.#parts.onTone(message.hertz);
         return;
+      case 'stopped':
+        this.#met(message);
+        return;
       case 'answer':
         this.questions.answered(message.vcpu, message.serial, message.answer);
     }
+  }
+
+  /** A vCPU closed the gate; a machine that begins again or ends meanwhile opens it, or never does. */
+  #met(message: Extract<FromVcpus, { readonly kind: 'stopped' }>): void {
+    if (this.#status !== 'running' || this.#resetting) return;
+    this.#status = 'paused';
+    this.#parts.control.memory.clock.stop();
+    this.debugger.met(message);
   }
 
   #built(words: readonly number[]): void {
@@ -379,7 +446,8 @@ export class Coordinator {
         this.stop('quit');
         return;
       case 'host-full':
-        this.#pause(unpackFailure(message.failure));
+        if (this.#status === 'running') this.#parts.onNotice(unpackFailure(message.failure));
+        this.#standStill({ why: 'host-full', what: unpackFailure(message.failure).message });
         return;
       case 'drive-failure':
         this.#parts.onNotice(unpackFailure(message.failure));

@@ -50,6 +50,11 @@ function start({ serial = 'stdio', room = 16, sink, boot }: Given = {}) {
       rings,
       requestWords: [4096],
       boot: () => boot?.(),
+      devices: () => [],
+      interrupts: () => {
+        throw new Error('nobody asks');
+      },
+      pci: () => [],
       pressPowerButton: () => received.push(-1),
       serveDrives: (events) => createDriveServer({ memory, bay, work: (body) => body(), ...events }),
       askForTray: () => 'free',

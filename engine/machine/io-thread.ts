@@ -4,21 +4,20 @@
  */
 
 import type { ByteRing } from '../base/index.ts';
-import type { Screen } from '../board/display.ts';
 import type { DriveServer, DriveServerParts } from '../board/drives/server.ts';
 import { createDrives } from './drives.ts';
 import { createEscapeFilter } from './escape-filter.ts';
 import { type FedKeyboard, KeyFeeder, type KeyReaderWord } from './key-feeder.ts';
 import { type FromIo, packFailure, type ThreadPlan, type ToIo } from './messages.ts';
 import type { ByteSink, ByteSource, Channel, IoHost } from './ports.ts';
-import { createScreenAnswers } from './screen-answers.ts';
+import { createScreenAnswers, type ShownBoard } from './screen-answers.ts';
 import type { SerialRings } from './serial-line.ts';
 
 /** Bytes handed to the host at once. */
 const CHUNK = 32 * 1024;
 
 /** The machine as the I/O thread uses it. Every function takes the machine lock itself. */
-export interface IoMachine {
+export interface IoMachine extends ShownBoard {
   readonly rings: SerialRings;
   /** Byte address of each vCPU's request word. */
   readonly requestWords: readonly number[];
@@ -33,8 +32,6 @@ export interface IoMachine {
   readonly keyReader: KeyReaderWord;
   /** What ports that only write send to their files. */
   readonly outputs: { readonly serial2: ByteRing; readonly parallel: ByteRing };
-  /** The machine's screen, which this thread alone looks at; undefined without a display adapter. */
-  createScreen(): Screen | undefined;
   /** Bytes wait in the input ring: give the board what it has room for. */
   deliverInput(): void;
 }

@@ -1,10 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { REQUEST, Requests } from '../base/index.ts';
+import { createObservation } from '../hypervisor/index.ts';
 import { createMachineMemory, FIXED } from '../memory/index.ts';
 import { createDeadlineKeeper } from './deadline-keeper.ts';
 import { Gate } from './gate.ts';
 import type { Answer, FromVcpus, Question, VcpuReport } from './messages.ts';
 import { createSerialLine, OUTPUT_HIGH_WATER, takeSerialRings } from './serial-line.ts';
+import { SerialTail } from './serial-tail.ts';
+import { StopKeeper, takeStopList } from './stop-keeper.ts';
 import { type RunnableVcpu, runVcpuThread, type Step } from './vcpu-thread.ts';
 
 const WAKE = REQUEST.interrupt | REQUEST.nmi | REQUEST.stop | REQUEST.sync;
@@ -32,14 +35,20 @@ function machine({ vcpus = 1, hostNow, memory: known }: MachineOptions = {}) {
   const place = memory.arena.take('keeper', 8, 64);
   const rings = takeSerialRings(memory);
   const gate = new Gate(memory);
+  const list = takeStopList(memory);
+  const tail = new SerialTail(memory);
+  const observation = createObservation(memory);
+  const stops = new StopKeeper({ memory, list, tail, gate, requests, observation, vmcsFields: {} });
   if (known === undefined) memory.clock.start();
-  return { host, memory, place, requests, rings, gate };
+  return { host, memory, place, requests, rings, gate, stops };
 }
 
 /** A vCPU that tells the same whatever it is asked. */
 const silent = {
   report: (): VcpuReport => ({ vcpu: 0, activity: 'running', instructions: 1, registers: [] }),
   answer: (): Answer => ({ kind: 'vmcs', vmcs: undefined }),
+  next: () => ({ linear: 0n, bits: 16, rsp: 0n, cr3: 0n, cpl: 0 }) as const,
+  watch: () => undefined,
 };
 
 /** A vCPU that does what a list says, one entry for each run; the gate ends after the last. */
@@ -64,7 +73,7 @@ function scripted(
 }
 
 function runThread(made: ReturnType<typeof machine>, vcpus: readonly RunnableVcpu[]): FromVcpus[] {
-  const { memory, place, requests, rings, gate } = made;
+  const { memory, place, requests, rings, gate, stops } = made;
   const messages: FromVcpus[] = [];
   const keeper = createDeadlineKeeper({ memory, place, requests, keeps: true, roundRobin: vcpus.length > 1 });
   const { clock, deadlines, lock } = memory;
@@ -77,6 +86,7 @@ function runThread(made: ReturnType<typeof machine>, vcpus: readonly RunnableVcp
     keeper,
     lock,
     rings,
+    stops,
     channel: { post: (message) => messages.push(message) },
   });
   return messages;

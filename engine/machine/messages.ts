@@ -1,9 +1,10 @@
 /** Messages between the threads of one machine. State they share stands in the machine's memory; these say what happened. */
 import { EngineError, type ErrorCode } from '../base/index.ts';
 import type { ScreenText } from '../board/display.ts';
+import type { PciReport } from '../board/pci-report.ts';
 import type { MachineSettings } from '../contract/settings.ts';
 import type { BareOptions } from '../hypervisor/bare/index.ts';
-import type { EntryCheck, VmcsImage, Walk } from '../hypervisor/index.ts';
+import type { EntryCheck, InterruptReport, VmcsImage, Walk } from '../hypervisor/index.ts';
 import type { MediaChange } from './drives.ts';
 import type { KeyStroke } from './keymap.ts';
 
@@ -37,19 +38,57 @@ export interface VcpuReport {
   readonly registers: readonly RegisterValue[];
 }
 
-/** What the main thread asks a vCPU while it runs, answered between two instructions. */
+/** Whose addresses: linear, guest-physical, or physical for the processor the guest runs on. */
+export type AddressSpace = 'gva' | 'gpa' | 'hpa';
+
+interface MemoryRange {
+  readonly space: AddressSpace;
+  readonly address: bigint;
+}
+
+/** What the main thread asks a vCPU while it runs or is parked, answered between two instructions. Those that change it: while it is parked. */
 export type Question =
   | { readonly kind: 'registers' }
   | { readonly kind: 'vmcs' }
   | { readonly kind: 'entry-checks' }
-  | { readonly kind: 'walk'; readonly gva: bigint };
+  | { readonly kind: 'walk'; readonly gva: bigint }
+  | ({ readonly kind: 'memory'; readonly bytes: number } & MemoryRange)
+  | ({ readonly kind: 'memory-set'; readonly bytes: readonly number[] } & MemoryRange)
+  | ({
+      readonly kind: 'memory-find';
+      readonly to: bigint;
+      readonly pattern: readonly number[];
+      readonly limit: number;
+    } & MemoryRange)
+  /** Bytes of code; absent address: from the next instruction on. */
+  | { readonly kind: 'code'; readonly gva?: bigint; readonly bytes: number }
+  | { readonly kind: 'registers-set'; readonly registers: readonly RegisterValue[] }
+  | { readonly kind: 'step'; readonly count: number };
+
+/** The next instruction of a vCPU. */
+export interface NextInstruction {
+  readonly linear: bigint;
+  /** Width of the code there. */
+  readonly bits: 16 | 32 | 64;
+  readonly rsp: bigint;
+  readonly cr3: bigint;
+  readonly cpl: number;
+}
 
 /** What it answers. */
 export type Answer =
   | { readonly kind: 'registers'; readonly report: VcpuReport }
   | { readonly kind: 'vmcs'; readonly vmcs: VmcsImage | undefined }
   | { readonly kind: 'entry-checks'; readonly checks: readonly EntryCheck[] | undefined }
-  | { readonly kind: 'walk'; readonly walk: Walk };
+  | { readonly kind: 'walk'; readonly walk: Walk }
+  /** Absent bytes are -1. */
+  | { readonly kind: 'memory'; readonly bytes: Int16Array }
+  | { readonly kind: 'memory-set' }
+  | { readonly kind: 'memory-find'; readonly found: readonly bigint[]; readonly next: bigint | undefined }
+  | { readonly kind: 'code'; readonly next: NextInstruction; readonly from: bigint; readonly bytes: Uint8Array }
+  | { readonly kind: 'registers-set' }
+  | { readonly kind: 'step'; readonly retired: number; readonly next: NextInstruction }
+  | { readonly kind: 'failed'; readonly failure: Failure };
 
 export type AnswerTo<K extends Question['kind']> = Extract<Answer, { readonly kind: K }>;
 
@@ -67,6 +106,8 @@ export type FromVcpus =
   | { readonly kind: 'parked' }
   | { readonly kind: 'event'; readonly event: MachineEvent }
   | { readonly kind: 'tone'; readonly hertz: number }
+  /** A stop was met: the gate is closed, every vCPU requested out of its run. */
+  | { readonly kind: 'stopped'; readonly vcpu: number; readonly stop: number; readonly what: string }
   | { readonly kind: 'answer'; readonly vcpu: number; readonly serial: number; readonly answer: Answer };
 
 export type ToIo =
@@ -105,12 +146,23 @@ export type FromIo =
   | { readonly kind: 'screen'; readonly serial: number; readonly answer: ScreenAnswer }
   | { readonly kind: 'finished' };
 
-/** What the main thread asks about screen and keyboard. */
+/** What the main thread asks about the board: its screen and keyboard, its devices. */
 export type ScreenQuestion =
+  /** Devices and interrupt controllers with their state. */
+  | { readonly kind: 'devices' }
+  | { readonly kind: 'interrupts' }
+  | { readonly kind: 'pci' }
   | { readonly kind: 'picture' }
   | { readonly kind: 'text' }
   /** Queue these strokes. Fails with `keys-waiting`. */
   | { readonly kind: 'keys'; readonly strokes: readonly KeyStroke[] };
+
+/** A device and its state; values as text. */
+export interface DeviceReport {
+  readonly name: string;
+  readonly type: string;
+  readonly members: readonly { readonly name: string; readonly value: string; readonly doc: string }[];
+}
 
 /** A picture of its own, which does not change. */
 interface TakenPicture {
@@ -120,6 +172,9 @@ interface TakenPicture {
 }
 
 export type ScreenAnswer =
+  | { readonly kind: 'devices'; readonly devices: readonly DeviceReport[] }
+  | { readonly kind: 'interrupts'; readonly report: InterruptReport }
+  | { readonly kind: 'pci'; readonly functions: PciReport }
   | { readonly kind: 'picture'; readonly picture: TakenPicture }
   /** `text` is undefined in graphics modes. */
   | { readonly kind: 'text'; readonly text: ScreenText | undefined }

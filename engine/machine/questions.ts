@@ -1,6 +1,6 @@
 /** What the main thread asks a vCPU while it runs, answered between two instructions. */
 import { EngineError } from '../base/index.ts';
-import type { Answer, AnswerTo, Question } from './messages.ts';
+import { type Answer, type AnswerTo, type Question, unpackFailure } from './messages.ts';
 
 export interface QuestionsOptions {
   readonly name: string;
@@ -14,7 +14,8 @@ export interface QuestionsOptions {
 }
 
 interface Open {
-  readonly key: string;
+  /** Equal for questions that one answer serves; absent: none does. */
+  readonly key: string | undefined;
   readonly question: Question;
   readonly answer: PromiseWithResolvers<Answer>;
 }
@@ -32,16 +33,15 @@ export class Questions {
     this.#o = options;
   }
 
-  /** Rejects with `vcpu-unknown` or `machine-not-answering`. */
+  /** Rejects with `vcpu-unknown` or `machine-not-answering`, or with what the vCPU refuses it for. */
   ask<K extends Question['kind']>(vcpu: number, question: Extract<Question, { readonly kind: K }>): Promise<AnswerTo<K>> {
     const { vcpus } = this.#o;
     if (!(vcpu >= 0 && vcpu < vcpus)) return Promise.reject(new EngineError('vcpu-unknown', { vcpu, vcpus }));
     if (this.#closed) return Promise.reject(new EngineError('connection-closed', { name: this.#o.name }));
     const queue = this.#queues.get(vcpu) ?? [];
     this.#queues.set(vcpu, queue);
-    const asked: Question = question;
-    const key = asked.kind === 'walk' ? `walk ${asked.gva}` : asked.kind;
-    const known = queue.find((open) => open.key === key);
+    const key = keyOf(question);
+    const known = key === undefined ? undefined : queue.find((open) => open.key === key);
     if (known !== undefined) return known.answer.promise as Promise<AnswerTo<K>>;
     const open: Open = { key, question, answer: Promise.withResolvers<Answer>() };
     open.answer.promise.catch(() => undefined);
@@ -52,7 +52,9 @@ export class Questions {
   /** A vCPU answered. Answers nobody waits for any more are dropped. */
   answered(vcpu: number, serial: number, answer: Answer): void {
     if (this.#asked.get(vcpu) !== serial) return;
-    this.#done(vcpu)?.answer.resolve(answer);
+    const open = this.#done(vcpu);
+    if (answer.kind === 'failed') open?.answer.reject(unpackFailure(answer.failure));
+    else open?.answer.resolve(answer);
   }
 
   /** Nobody will answer any more. */
@@ -86,4 +88,9 @@ export class Questions {
     if (next !== undefined) this.#put(vcpu, next);
     return open;
   }
+}
+
+function keyOf(question: Question): string | undefined {
+  if (question.kind === 'walk') return `walk ${question.gva}`;
+  return ['registers', 'vmcs', 'entry-checks'].includes(question.kind) ? question.kind : undefined;
 }

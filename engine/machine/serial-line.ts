@@ -39,13 +39,17 @@ export interface SerialLine {
   ready(): void;
 }
 
-export function createSerialLine({ output, input }: SerialRings): SerialLine {
+/** `sent` sees every byte the guest sends, under the machine lock. */
+export function createSerialLine({ output, input }: SerialRings, sent: (byte: number) => void = () => undefined): SerialLine {
   let deliver: (byte: number) => void = () => undefined;
   let roomOf: () => number = () => 0;
   let delivering = false;
   return {
     // A full ring means that a vCPU ran long past the high-water mark: the byte is lost, as on a wire nobody listens to.
-    send: (byte) => void output.push(byte),
+    send: (byte) => {
+      output.push(byte);
+      sent(byte);
+    },
     onByte: (listener, room) => {
       deliver = listener;
       roomOf = room;

@@ -82,6 +82,8 @@ export class Tracer {
   /** Names of the fields that records carry now, in their order, which stays while there is any trace. */
   #captured: string[] = [];
   #serial = 0;
+  /** Probes that fire for stops. */
+  #stopMask = 0;
 
   constructor(options: TracerOptions) {
     this.#o = options;
@@ -209,13 +211,19 @@ export class Tracer {
     return values;
   }
 
+  /** Probes that fire whether a trace wants them or not: bits of `Probe.bit`. */
+  enableForStops(mask: number): void {
+    this.#stopMask = mask;
+    this.#enable();
+  }
+
   #enable(): void {
     const { probes } = this.#o.observation;
     for (let vcpu = -1; vcpu < this.#o.vcpus; vcpu++) {
       const traces = [...this.#traces.values()].filter(({ vcpus }) => vcpus.includes(vcpu));
       probes.enable(
         vcpu,
-        traces.reduce((bits, { mask }) => bits | mask, 0),
+        traces.reduce((bits, { mask }) => bits | mask, this.#stopMask),
       );
     }
   }

@@ -3,11 +3,13 @@
  * waits for a slow reader of the serial port, and serves deadlines. While nothing is to be done it sleeps on a word of shared memory.
  */
 import { type Deadlines, type Lock, type MachineClock, REQUEST, type Requests } from '../base/index.ts';
+import type { GuestWatcher } from '../hypervisor/index.ts';
 import type { DeadlineKeeper } from './deadline-keeper.ts';
 import type { Gate } from './gate.ts';
-import type { Answer, FromVcpus, MachineEvent, Question, VcpuReport } from './messages.ts';
+import type { Answer, FromVcpus, MachineEvent, NextInstruction, Question, VcpuReport } from './messages.ts';
 import type { Channel } from './ports.ts';
 import { OUTPUT_HIGH_WATER, type SerialRings } from './serial-line.ts';
+import type { StopKeeper } from './stop-keeper.ts';
 
 /** Why a vCPU stopped running, as this loop sees it. */
 export type Step =
@@ -35,6 +37,8 @@ export interface RunnableVcpu {
   wait(milliseconds: number): boolean;
   report(): VcpuReport;
   answer(question: Question): Answer;
+  next(): NextInstruction;
+  watch(watcher: GuestWatcher | undefined): void;
 }
 
 export interface VcpuThreadOptions {
@@ -46,6 +50,7 @@ export interface VcpuThreadOptions {
   readonly keeper: DeadlineKeeper;
   readonly lock: Lock;
   readonly rings: SerialRings;
+  readonly stops: StopKeeper;
   readonly channel: Pick<Channel<FromVcpus, never>, 'post'>;
 }
 
@@ -84,7 +89,8 @@ interface CurrentRun {
 
 /** Run until the machine ends. */
 export function runVcpuThread(options: VcpuThreadOptions): void {
-  const { gate, requests, channel, rings, clock, deadlines } = options;
+  const { gate, requests, channel, rings, clock, deadlines, stops } = options;
+  stops.connect(channel);
   const seats = options.vcpus.map((vcpu): Seat => ({ vcpu, pace: 20, step: 'again' }));
   const current: CurrentRun = { vcpu: -1, next: 0 };
   deadlines.onArmed = (ns) => {
@@ -96,14 +102,10 @@ export function runVcpuThread(options: VcpuThreadOptions): void {
     const { state } = gate;
     if (state === 'ending') return;
     if (state === 'closed') {
-      channel.post({ kind: 'parked' });
-      gate.waitWhileClosed();
-      for (const seat of seats) {
-        requests.served(seat.vcpu.id, REQUEST.stop);
-        seat.step = 'again';
-      }
+      park(seats, options);
       continue;
     }
+    stops.refresh(options.vcpus);
     let busy = false;
     for (const seat of seats) {
       publish(seat, options);
@@ -132,6 +134,29 @@ export function runVcpuThread(options: VcpuThreadOptions): void {
   }
 }
 
+/** Stand still until the gate opens, and answer what is asked meanwhile. */
+function park(seats: readonly Seat[], options: VcpuThreadOptions): void {
+  const { gate, requests, channel, stops } = options;
+  channel.post({ kind: 'parked' });
+  const serve = (): void => {
+    for (const { vcpu } of seats) requests.served(vcpu.id, REQUEST.stop);
+  };
+  const ids = seats.map(({ vcpu }) => vcpu.id);
+  stops.quiet = true;
+  while (gate.state === 'closed') {
+    gate.waitWhileClosed(ids);
+    serve();
+    for (const seat of seats) publish(seat, options);
+  }
+  stops.quiet = false;
+  stops.refresh(options.vcpus);
+  for (const seat of seats) {
+    if (gate.state === 'open') stops.resumed(seat.vcpu.id, seat.vcpu.next());
+    seat.step = 'again';
+  }
+  serve();
+}
+
 /** What happened, when the vCPU cannot go on. */
 function fatalEvent({ vcpu, step }: Seat): MachineEvent | undefined {
   if (step === 'shutdown') return { kind: 'triple-fault', report: vcpu.report() };
@@ -149,13 +174,14 @@ function publish({ vcpu }: Seat, { gate, requests, channel }: VcpuThreadOptions)
   channel.post({ kind: 'answer', vcpu: vcpu.id, serial, answer: vcpu.answer(question) });
 }
 
-function runOnce(seat: Seat, current: CurrentRun, { clock, keeper, vcpus }: VcpuThreadOptions): void {
+function runOnce(seat: Seat, current: CurrentRun, { clock, keeper, vcpus, stops }: VcpuThreadOptions): void {
   const { vcpu } = seat;
   const next = keeper.beforeRun();
   const room = Math.min(SLICE / vcpus.length, clock.hostUntil(next));
   const start = clock.now();
   current.next = next;
   current.vcpu = vcpu.id;
+  stops.turn(vcpu.id);
   const { step, retired } = vcpu.run(Math.min(MOST, Math.max(LEAST, Math.floor(room / seat.pace))));
   current.vcpu = -1;
   keeper.afterRun();

@@ -15,6 +15,7 @@ import type { MachineSettings, MachineStatus } from '../contract/settings.ts';
 import { processCpuMicroseconds, processId, residentBytes } from '../host/process.ts';
 import type { MachineControl } from '../machine/build.ts';
 import type { Coordinator } from '../machine/coordinator.ts';
+import { serveDebugging } from './debug-commands.ts';
 import { serveObservation } from './observe-commands.ts';
 import { serveScreen } from './screen-commands.ts';
 import { serveStorage } from './storage-commands.ts';
@@ -40,7 +41,9 @@ export function createEngineDispatcher(context: EngineContext): Dispatcher {
     served: [
       serve(machineStatus, async () => {
         // A machine that starts or ends has no vCPU to ask.
-        const vcpus = status() === 'running' ? await running().reports() : [];
+        const here = status() === 'running' || status() === 'paused';
+        const vcpus = here ? await running().reports() : [];
+        const stopped = context.machine()?.debugger.stopped;
         return {
           name: settings.name,
           status: status(),
@@ -51,6 +54,7 @@ export function createEngineDispatcher(context: EngineContext): Dispatcher {
           guestNanoseconds: Math.floor(control.memory.clock.now()),
           hostCpuMicroseconds: processCpuMicroseconds(),
           residentBytes: residentBytes(),
+          ...(stopped && { stopped }),
           vcpus: vcpus.map(({ vcpu, activity, instructions }) => ({ vcpu, activity, instructions })),
         };
       }),
@@ -61,6 +65,7 @@ export function createEngineDispatcher(context: EngineContext): Dispatcher {
       ...serveObservation({ settings, control, running }),
       ...serveScreen({ settings, running }),
       ...serveStorage(running),
+      ...serveDebugging(running),
       serve(machinePowerButton, () => {
         running().powerButton();
         return {};
