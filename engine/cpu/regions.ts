@@ -11,6 +11,12 @@ export const CODE_PAGES = 2048;
 export const BLOCK_ENTRIES = 16384;
 const CODE_ENTRY_BYTES = 16;
 
+/** TLB contexts have twelve bits. */
+export const LAST_CONTEXT = 4095;
+/** Address spaces that MOV to CR3 finds by itself, by the low bits of their PCID: entries of `recentSpaces`, 0 when there is none. */
+export const RECENT_SPACES = 16;
+export const RECENT_SPACE = { pcid: 0xfff, shift: 12, known: 0x80000000 } as const;
+
 /** One TLB entry: tag for reads, tag for writes, addend (hva - gva, modulo 2^32 in memory32), page of the guest-physical address. */
 export const TLB_ENTRY = { readTag: 0, writeTag: 8, addend: 16, pa: 24 } as const;
 /** One jump-cache entry: linear address, key, block. */

@@ -303,6 +303,12 @@ export const vcpuState = defineState('vcpu', {
   globalContext: u64({ id: 291, doc: 'TLB context of global pages for ordinary data accesses', ...derived }),
   globalJumpKey: u32({ id: 292, doc: 'Tag of jump-cache entries of code in global pages', ...derived }),
   walkGlobal: u32({ id: 293, doc: 'Not zero: the page that was walked last is global', ...derived }),
+  nextContext: u32({ id: 294, reset: 1, doc: 'TLB context that is given out next', ...derived }),
+  recentSpaces: array('u32', 16, {
+    id: 295,
+    doc: 'Contexts of known address spaces, by the low bits of the PCID: PCID, first context from bit 12, bit 31 set',
+    ...derived,
+  }),
   pauseLast: u64({ id: 261, doc: 'Time of the last PAUSE', ...derived }),
   tscMultiplier: u64({
     id: 262,

@@ -11,14 +11,15 @@ import {
   CPU_REGION_BYTES,
   CPU_TLB,
   CPU_TLB2,
+  LAST_CONTEXT,
+  RECENT_SPACE,
+  RECENT_SPACES,
   TLB_ENTRIES,
   TLB_ENTRY_BYTES,
   TLB2_ENTRIES,
 } from './regions.ts';
 import { cr4 } from './system/registers.ts';
 
-/** Contexts have twelve bits and come in fours: user or supervisor, EFLAGS.AC clear or set. */
-const LAST_CONTEXT = 4095;
 const CR4_PCIDE = 1 << 17;
 const PCIDS = 4096;
 const VPIDS = 65536;
@@ -42,8 +43,9 @@ export class Tlb {
   readonly #globals = new Map<number, Space>();
   /** Low halves of the numbers of all pages whose code is in the jump cache: what INVLPG asks. */
   readonly #jumpPages = new Set<number>();
-  #next = 1;
   #rights = 0;
+  /** Whose address spaces `recentSpaces` has. */
+  #recent = { world: 0, rights: 0 };
 
   constructor(machine: MachineMemory, s: VcpuState) {
     this.#machine = machine;
@@ -56,9 +58,12 @@ export class Tlb {
     this.#rights = rights;
     const pcid = (cr4(s) & CR4_PCIDE) !== 0 ? s.lo('cr3') & 0xfff : 0;
     const world = this.#world();
-    if (this.#next + 8 > LAST_CONTEXT) this.clear();
+    this.#absorb();
+    if (s.nextContext + 8 > LAST_CONTEXT) this.clear();
+    // Contexts come in fours: user or supervisor, EFLAGS.AC clear or set.
     const { first } = this.#spaceOf(this.#spaces, world * PCIDS + pcid);
     const { first: firstGlobal } = this.#spaceOf(this.#globals, world);
+    this.#remember(world, pcid, first);
     for (let i = 0; i < 4; i++) {
       s.contexts[i] = BigInt(first + i);
       s.globalContexts[i] = BigInt(firstGlobal + i);
@@ -71,11 +76,39 @@ export class Tlb {
     s.globalJumpKey = ((s.modeKey << 12) | (firstGlobal + index)) >>> 0;
   }
 
+  /** Generated code has moved between address spaces by itself: take over the contexts it gave out. */
+  #absorb(): void {
+    const { recentSpaces } = this.#s;
+    const { world, rights } = this.#recent;
+    for (let i = 0; i < RECENT_SPACES; i++) {
+      const entry = recentSpaces[i] as number;
+      if (entry === 0) continue;
+      const first = (entry >>> RECENT_SPACE.shift) & LAST_CONTEXT;
+      this.#spaces.set(world * PCIDS + (entry & RECENT_SPACE.pcid), { first, rights });
+    }
+  }
+
+  /** Generated code knows no address space but the present one. */
+  #takeBack(): void {
+    this.#absorb();
+    this.#s.recentSpaces.fill(0);
+  }
+
+  /** The present address space is one that generated code may come back to. */
+  #remember(world: number, pcid: number, first: number): void {
+    const { recentSpaces } = this.#s;
+    if (this.#recent.world !== world || this.#recent.rights !== this.#rights) {
+      recentSpaces.fill(0);
+      this.#recent = { world, rights: this.#rights };
+    }
+    recentSpaces[pcid % RECENT_SPACES] = (RECENT_SPACE.known | (first << RECENT_SPACE.shift) | pcid) >>> 0;
+  }
+
   #spaceOf(spaces: Map<number, Space>, key: number): Space {
     const known = spaces.get(key);
     if (known !== undefined && known.rights === this.#rights) return known;
-    const space = { first: this.#next, rights: this.#rights };
-    this.#next += 4;
+    const space = { first: this.#s.nextContext, rights: this.#rights };
+    this.#s.nextContext += 4;
     spaces.set(key, space);
     return space;
   }
@@ -83,7 +116,7 @@ export class Tlb {
   /** As `TlbFlush` says. INVLPG and INVPCID reach only the present VPID; `vpid` and `ept` reach one VPID or EPT pointer of all. */
   flush(kind: TlbFlush, value = 0n): void {
     if (kind === 'page' || kind === 'pcidPage') this.#flushPage(value);
-    else if (kind === 'pcid') this.#spaces.delete(this.#world() * PCIDS + Number(value));
+    else if (kind === 'pcid') this.#forgetSpace(this.#world() * PCIDS + Number(value));
     else if (kind === 'vpid') this.#forget((world) => world % VPIDS === Number(value));
     else if (kind === 'ept') this.#forget((world) => Math.floor(world / VPIDS) === this.#eptNumber(value));
     else if (kind === 'everything') this.clear();
@@ -114,7 +147,13 @@ export class Tlb {
     return number;
   }
 
+  #forgetSpace(key: number): void {
+    this.#takeBack();
+    this.#spaces.delete(key);
+  }
+
   #forget(of: (world: number) => boolean, keepGlobal = false): void {
+    this.#takeBack();
     for (const key of this.#spaces.keys()) if (of(Math.floor(key / PCIDS))) this.#spaces.delete(key);
     if (!keepGlobal) for (const world of this.#globals.keys()) if (of(world)) this.#globals.delete(world);
   }
@@ -127,7 +166,8 @@ export class Tlb {
     this.forgetCode();
     this.#spaces.clear();
     this.#globals.clear();
-    this.#next = 1;
+    this.#s.recentSpaces.fill(0);
+    this.#s.nextContext = 1;
   }
 
   /** Empty the jump cache and what it is filled from. */

@@ -14,7 +14,17 @@ const X87_SIMPLE = [
 ] as const satisfies readonly X87Op[];
 
 /** Routines besides x87 whose calls all have a quick form. */
-const QUICK: readonly SlowName[] = ['syscall', 'rdtsc', 'rdtscp', 'readControl'];
+const QUICK: readonly SlowName[] = [
+  'syscall',
+  'rdtsc',
+  'rdtscp',
+  'readControl',
+  'writeControl',
+  'fxsave',
+  'fxrstor',
+  'xsave',
+  'xrstor',
+];
 
 export type X87Format = keyof typeof X87_FORMAT;
 const FORMATS = Object.keys(X87_FORMAT) as X87Format[];

@@ -1,3 +1,4 @@
+import { addressSpaceRoutines } from './address-space.ts';
 import { arithmeticRoutines } from './arithmetic.ts';
 import { counterRoutines } from './counters.ts';
 import { eptRoutines } from './ept.ts';
@@ -9,6 +10,7 @@ import { pagingRoutines } from './paging.ts';
 import { privilegeRoutines } from './privilege.ts';
 import { regionRoutines } from './regions.ts';
 import type { RoutineDefinition } from './routine.ts';
+import { saveAreaRoutines } from './save-area.ts';
 import { stringRoutines } from './strings.ts';
 import { systemRoutines } from './system.ts';
 import { vectorFloatRoutines } from './vector-float.ts';
@@ -29,5 +31,7 @@ export const ROUTINES: readonly RoutineDefinition[] = [
   ...privilegeRoutines,
   ...lookupRoutines,
   ...counterRoutines,
+  ...addressSpaceRoutines,
+  ...saveAreaRoutines,
   ...x87Routines,
 ];
