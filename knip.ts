@@ -10,7 +10,7 @@ const theCommand = ['rootmode-cli'];
 const byPath = ['vue-tsc'];
 
 // Programs of the system that tasks use where they are there, and do without or say so where they are not.
-const ofTheSystem = ['nasm', 'apt-cache', 'gcc', 'qemu-img', 'script'];
+const ofTheSystem = ['nasm', 'apt-cache', 'gcc', 'qemu-img', 'script', 'man', 'strip', 'dpkg-deb', 'lintian', 'tar', 'unshare'];
 
 const config: KnipConfig = {
   entry: [

@@ -3,7 +3,7 @@
  * needs them, so that `rootmode --help` answers at once.
  */
 import type { Writable } from 'node:stream';
-import { Command, CommanderError, Option } from 'commander';
+import { Argument, Command, CommanderError, Option } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
 import { EngineError } from './base/errors.ts';
 import type { MachineSettings } from './contract/settings.ts';
@@ -104,6 +104,14 @@ function describe(finish: (status: number) => void): Command {
     .description('show what this host offers, and why not when not')
     .action(async () => finish(await capabilities()));
 
+  program
+    .command('doctor')
+    .description('look at everything machines need of this host; exit status 1 when something is missing')
+    .option('--json', 'as JSON')
+    .action(async (options: { json?: boolean }) => finish(await doctor(options)));
+
+  describeItself(program, finish);
+
   for (const command of program.commands) command.helpOption('-h, --help', 'show this help').copyInheritedSettings(program);
   program.helpOption('-h, --help', 'show this help');
   // Without a command there is nothing to do: say so, as for every other mistake.
@@ -112,6 +120,34 @@ function describe(finish: (status: number) => void): Command {
     throw new EngineError('usage', { command: 'rootmode', reason });
   });
   return program;
+}
+
+/** What the program says about itself, for packages and shells. */
+function describeItself(program: Command, finish: (status: number) => void): void {
+  program
+    .command('completion')
+    .description('print the completion script for a shell')
+    .addArgument(new Argument('<shell>', 'shell to complete in').choices(['bash', 'zsh', 'fish']))
+    .action(async (shell: 'bash' | 'zsh' | 'fish') => {
+      const [{ shapeOf }, { completionScript }] = await Promise.all([
+        import('./servers/program/shape.ts'),
+        import('./servers/program/completions.ts'),
+      ]);
+      await write(process.stdout, completionScript(shell, shapeOf(program)));
+      finish(0);
+    });
+  program
+    .command('manual')
+    .description('print the manual page, as roff; `rootmode manual | man -l -` shows it')
+    .option('--date <date>', 'date at its foot, as YYYY-MM-DD', '')
+    .action(async ({ date }: { date: string }) => {
+      const [{ shapeOf }, { manualPage }] = await Promise.all([
+        import('./servers/program/shape.ts'),
+        import('./servers/program/manual.ts'),
+      ]);
+      await write(process.stdout, manualPage(shapeOf(program), { version: manifest.version, date }));
+      finish(0);
+    });
 }
 
 /** What a machine is made of, as `run` and `create` take it. */
@@ -278,9 +314,47 @@ async function capabilities(): Promise<number> {
   return 0;
 }
 
+/** Files that everything else needs, where this program finds them. */
+const parts = [
+  new URL('./main.ts', import.meta.url),
+  new URL('../.out/interpreter.wasm', import.meta.url),
+  new URL('../.out/interpreter.json', import.meta.url),
+  new URL('../.out/renderer/index.html', import.meta.url),
+  new URL('../assets/firmware/bios.bin', import.meta.url),
+];
+
+async function doctor({ json }: { json?: boolean }): Promise<number> {
+  const [{ diagnose }, { doctorText }, { fileURLToPath }] = await Promise.all([
+    import('./manager/doctor.ts'),
+    import('./servers/doctor-text.ts'),
+    import('node:url'),
+  ]);
+  const findings = diagnose({ version: manifest.version, files: parts.map((part) => fileURLToPath(part)) });
+  const coloured = process.stdout.isTTY && process.env['NO_COLOR'] === undefined;
+  await write(
+    process.stdout,
+    json
+      ? `${JSON.stringify(findings, undefined, 2)}
+`
+      : doctorText(findings, coloured),
+  );
+  return findings.some(({ state }) => state === 'fail') ? 1 : 0;
+}
+
 const screenVerbs = ['screenshot', 'screen', 'type', 'key', 'power'];
 const libraryVerbs = ['list', 'create', 'start', 'remove', 'restore', 'serve'];
-const verbs = ['run', ...libraryVerbs, ...screenVerbs, ...storageVerbs, 'image', 'regs', ...watchVerbs, 'capabilities'];
+const verbs = [
+  'run',
+  ...libraryVerbs,
+  ...screenVerbs,
+  ...storageVerbs,
+  'image',
+  'regs',
+  ...watchVerbs,
+  'capabilities',
+  'completion',
+  'manual',
+];
 
 /** One sentence for whatever went wrong. */
 function refusal(failure: unknown, words: readonly string[]): string {

@@ -81,7 +81,7 @@ interface Stream {
   readonly waiters: Set<() => void>;
 }
 
-function createSession(child: ChildProcessWithoutNullStreams): Session {
+export function createSession(child: ChildProcessWithoutNullStreams): Session {
   const follow = (readable: NodeJS.ReadableStream): Stream => {
     const stream: Stream = { text: '', seen: 0, waiters: new Set() };
     readable.setEncoding('latin1');

@@ -44,17 +44,31 @@ const relocation: Plugin = {
       if (fromRoot.startsWith('node_modules') || !source.includes('import.meta.url')) return undefined;
       return { contents: relocate(source, fromRoot), loader: 'ts' };
     });
+    // Of the manifest, programs ask for the version; the rest is about development.
+    onLoad({ filter: /[\\/]package\.json$/ }, ({ path }) => {
+      if (path !== join(root, 'package.json')) return undefined;
+      const { version } = JSON.parse(readFileSync(path, 'utf8')) as { version: string };
+      return { contents: JSON.stringify({ version }), loader: 'json' };
+    });
   },
 };
 
-async function bundle(): Promise<void> {
+/** Where programs are bundled to, and whether with maps to their sources. */
+interface Bundling {
+  /** Folder, absolute. */
+  readonly to: string;
+  readonly sourceMaps: boolean;
+}
+
+/** Bundle all programs into one flat folder. Returns the source files that went in, from the root. Throws when a step fails. */
+export async function bundlePrograms({ to, sourceMaps }: Bundling): Promise<readonly string[]> {
   const { metafile } = await build({
     metafile: true,
     absWorkingDir: root,
     entryPoints: entries
       .filter(({ alone }) => !alone)
       .map(({ source, output }) => ({ in: source, out: output.replace(/\.js$/, '') })),
-    outdir: '.out',
+    outdir: to,
     bundle: true,
     platform: 'node',
     target: 'node24',
@@ -62,7 +76,7 @@ async function bundle(): Promise<void> {
     external: ['electron'],
     // What a command loads only when it needs it stays a file of its own, so that the command line starts at once.
     splitting: true,
-    sourcemap: 'linked',
+    sourcemap: sourceMaps ? 'linked' : false,
     legalComments: 'none',
     logLevel: 'warning',
     plugins: [relocation],
@@ -71,11 +85,13 @@ async function bundle(): Promise<void> {
       js: "import { createRequire as createRequireOf } from 'node:module'; const require = createRequireOf(import.meta.url);",
     },
   });
+  const inputs = new Set(Object.keys(metafile.inputs));
   for (const { source, output } of entries.filter(({ alone }) => alone)) {
-    await build({
+    const { metafile: own } = await build({
+      metafile: true,
       absWorkingDir: root,
       entryPoints: [source],
-      outfile: join('.out', output),
+      outfile: join(to, output),
       bundle: true,
       platform: 'browser',
       target: 'chrome140',
@@ -84,10 +100,12 @@ async function bundle(): Promise<void> {
       legalComments: 'none',
       logLevel: 'warning',
     });
+    for (const path of Object.keys(own.inputs)) inputs.add(path);
   }
   // Chunks of an earlier build go last, so that a program started meanwhile finds what it loads.
   const written = new Set(Object.keys(metafile.outputs).map((path) => basename(path)));
-  for (const file of globSync('*.js{,.map}', { cwd: out })) if (!written.has(file)) rmSync(join(out, file));
+  for (const file of globSync('*.js{,.map}', { cwd: to })) if (!written.has(file)) rmSync(join(to, file));
+  return [...inputs].sort();
 }
 
 const generator = 'build/tasks/generate-interpreter.ts';
@@ -128,6 +146,6 @@ async function buildWindow(): Promise<void> {
 export async function buildAll(): Promise<void> {
   mkdirSync(out, { recursive: true });
   await generate();
-  await bundle();
+  await bundlePrograms({ to: out, sourceMaps: true });
   await buildWindow();
 }

@@ -1,6 +1,6 @@
 /** This process as the host sees it: title, signals, cost, end. */
 import { readFileSync } from 'node:fs';
-import { availableParallelism, totalmem } from 'node:os';
+import { availableParallelism, release, totalmem } from 'node:os';
 
 /** Show `title` in `ps` and its first 15 characters in `top`. The system cuts it to the length the command line had. */
 export function setProcessTitle(title: string): void {
@@ -42,6 +42,11 @@ export function hostProcessors(): number {
 /** Memory of the host in bytes. */
 export function hostMemoryBytes(): number {
   return totalmem();
+}
+
+/** Versions of what runs this program, and of the system, for people. */
+export function hostVersions(): string {
+  return `Node ${process.versions.node}, V8 ${process.versions.v8}, ${process.platform} ${release()} ${process.arch}`;
 }
 
 /** Largest memory, in bytes, that this host's engine gives one machine to share among its threads. Reserved for a moment to find out. */
