@@ -6,11 +6,11 @@ const forTheWindow = ['electron-builder', 'spectron', 'electron-chromedriver'];
 // Links the command into node_modules/.bin; a program, so nothing imports it.
 const theCommand = ['rootmode-cli'];
 
-// Run by path, as a program: the check of types.
-const byPath = ['vue-tsc'];
+// Run by path, as programs: the check of types, and what puts the application into the executable.
+const byPath = ['vue-tsc', 'postject'];
 
 // Programs of the system that tasks use where they are there, and do without or say so where they are not.
-const ofTheSystem = ['nasm', 'apt-cache', 'gcc', 'qemu-img', 'script', 'man', 'strip', 'dpkg-deb', 'lintian', 'tar', 'unshare'];
+const ofTheSystem = ['nasm', 'apt-cache', 'gcc', 'qemu-img', 'script', 'man', 'strip', 'dpkg-deb', 'lintian', 'unshare', 'fish'];
 
 const config: KnipConfig = {
   entry: [
@@ -19,6 +19,7 @@ const config: KnipConfig = {
     'build/electron-chromedriver/*.js',
     'renderer/main.ts',
     'build/e2e/stand-in/{boot,register}.ts',
+    'build/dist/boot.ts',
     '**/*.test.ts',
   ],
   project: ['{engine,electron,renderer,build}/**/*.{ts,js,vue}', '*.ts'],

@@ -158,7 +158,7 @@ export function checkDebian(path: string, application: string): Verdict[] {
 }
 
 /** Errors that lintian finds. */
-export function lintian(path: string): Verdict {
+function lintian(path: string): Verdict {
   const sentence = 'lintian finds no error';
   const { status, output } = said('lintian', '--allow-root', '--fail-on', 'error', path);
   if (status === 127) return { sentence, objections: [], skipped: 'lintian is not installed' };

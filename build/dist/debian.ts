@@ -10,7 +10,7 @@ import { root, run } from '../tasks/run.ts';
 import { filesBelow, identity, place } from './application.ts';
 import { buildIdentity, expectSuccess, headlessFiles } from './executable.ts';
 
-export const debianPackage = 'rootmode-headless';
+const debianPackage = 'rootmode-headless';
 const maintainer = 'The Rootmode team <rootmode@localhost>';
 
 interface Parts {

@@ -9,7 +9,7 @@ import { desktopPrograms, filesBelow } from './application.ts';
 /** Marks the place in Node's own executable that says whether it carries an application; fixed by Node. */
 const FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
 
-export const nodeExecutable = join(root, 'node_modules/node/bin/node');
+const nodeExecutable = join(root, 'node_modules/node/bin/node');
 
 /** Files of the application in `folder` that the headless edition has. */
 export function headlessFiles(folder: string): string[] {

@@ -15,7 +15,8 @@ export function packageLockFindings(manifestText: string, lockText: string): rea
   const locked = packages['']?.devDependencies ?? {};
   const found: string[] = [];
   for (const [name, version] of Object.entries(wanted)) {
-    if (!/^(\d+\.\d+\.\d+|file:.+)$/.test(version)) found.push(`package.json: ${name} has no exact version (${version})`);
+    if (!/^(\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?|file:.+)$/.test(version))
+      found.push(`package.json: ${name} has no exact version (${version})`);
     if (locked[name] !== version)
       found.push(`package-lock.json: ${name} is ${locked[name] ?? 'missing'}, package.json says ${version}`);
   }
