@@ -1,11 +1,11 @@
 /**
  * Guests that do one thing over and over which exits to the hypervisor: 64-bit code in a multiboot image. Each says a character on COM1
- * when it is warm and another when its rounds are done, and then uses the debug exit.
+ * after every part of its rounds, and then uses the debug exit.
  */
 import { assemble } from '../../engine/isa/assemble.ts';
 import { codeAddress, multibootImage } from './loop-guest.ts';
 
-export const MARK = { warm: '<', done: '>' } as const;
+export const MARK = '@';
 
 interface ExitGuest {
   /** Once, before the rounds. */
@@ -102,28 +102,22 @@ export const EXIT_GUESTS = {
 
 export type ExitGuestName = keyof typeof EXIT_GUESTS;
 
-const say = (mark: string): string => `mov edx, 0x3f8\n mov eax, ${mark.charCodeAt(0)}\n out dx, al`;
-
-/** The image: `warm` rounds, a mark, `rounds` rounds by the same code, a mark. */
-export function exitGuest(name: ExitGuestName, warm: number, rounds: number): Buffer {
+/** The image: parts of `rounds` rounds each, a mark after every one. */
+export function exitGuest(name: ExitGuestName, parts: number, rounds: number): Buffer {
   const guest: ExitGuest = EXIT_GUESTS[name];
   const text = `
     ${START}
     ${guest.setup ?? ''}
-    mov ebp, ${rounds}
-    mov edi, ${warm}
+    mov ebp, ${parts}
+    part:
+    mov edi, ${rounds}
     again:
     ${guest.round}
     dec edi
     jnz again
-    test ebp, ebp
-    jz end
-    ${say(MARK.warm)}
-    mov edi, ebp
-    xor ebp, ebp
-    jmp again
-    end:
-    ${say(MARK.done)}
+    mov edx, 0x3f8\n mov eax, ${MARK.charCodeAt(0)}\n out dx, al
+    dec ebp
+    jnz part
     xor eax, eax\n out 0xf4, al\n cli\n hlt
     ${HANDLER}`;
   return multibootImage(assemble(text, { code: 32, origin: BigInt(codeAddress) }).bytes);

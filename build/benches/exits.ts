@@ -9,9 +9,10 @@ import { EXIT_GUESTS, type ExitGuestName, exitGuest, MARK } from './exit-guest.t
 import { type GuestProcess, startGuest } from './guest-process.ts';
 import { processorSeconds } from './process-group.ts';
 
-/** Exits measured, and before that exits until V8 has optimized what serves them. */
-const EXITS = 1_000_000;
-const WARM = 200_000;
+/** Exits of a part; the first parts go by until V8 has optimized what serves them. */
+const EXITS = 200_000;
+const WARM = 2;
+const PARTS = 8;
 const SECONDS = 120;
 
 async function withGuest<T>(
@@ -21,11 +22,10 @@ async function withGuest<T>(
 ): Promise<T> {
   const folder = mkdtempSync(join(tmpdir(), 'rootmode-bench-'));
   const image = join(folder, 'guest.bin');
-  writeFileSync(image, exitGuest(name, Math.ceil(WARM / EXIT_GUESTS[name].exits), rounds));
+  writeFileSync(image, exitGuest(name, WARM + PARTS, rounds));
   const run = `bench-${process.pid}-${name}`;
   const guest = startGuest(['--name', run, '--kernel', image, '--memory', '16', '--debug-exit', '--no-reboot']);
   try {
-    await guest.until(MARK.warm, SECONDS);
     return await use(guest, run);
   } finally {
     guest.kill();
@@ -34,13 +34,22 @@ async function withGuest<T>(
   }
 }
 
-/** Microseconds of one exit and what follows up to the next instruction of the guest. */
+/**
+ * Microseconds of one exit and what follows up to the next instruction of the guest. The fastest part counts: a processor shared with
+ * others runs slower, which is not ours.
+ */
 export function exitCost(name: ExitGuestName): Promise<number> {
   const rounds = Math.ceil(EXITS / EXIT_GUESTS[name].exits);
   return withGuest(name, rounds, async (guest) => {
-    const before = processorSeconds(guest.group);
-    await guest.until(MARK.done, SECONDS);
-    return ((processorSeconds(guest.group) - before) * 1e6) / (rounds * EXIT_GUESTS[name].exits);
+    let best = Number.POSITIVE_INFINITY;
+    let before = 0;
+    for (let part = 0; part < WARM + PARTS; part++) {
+      await guest.until(MARK, SECONDS);
+      const now = processorSeconds(guest.group);
+      if (part >= WARM) best = Math.min(best, now - before);
+      before = now;
+    }
+    return (best * 1e6) / (rounds * EXIT_GUESTS[name].exits);
   });
 }
 
@@ -62,7 +71,8 @@ function exitsOf(run: string): number {
 
 /** Exits in a second of a guest that reads the paravirtual clock all the time. */
 export function clockExits(): Promise<number> {
-  return withGuest('clock', 0xffff_ffff, async (_guest, run) => {
+  return withGuest('clock', 0x200_0000, async (guest, run) => {
+    await guest.until(MARK, SECONDS);
     const before = exitsOf(run);
     await sleep(1000);
     return exitsOf(run) - before;

@@ -8,6 +8,8 @@ export class Lock {
   readonly #words: Int32Array;
   readonly #index: number;
   #held = false;
+  /** Called by the thread that has just taken the lock, which it holds. */
+  acquired: () => void = () => undefined;
 
   constructor(words: Int32Array, index: number) {
     this.#words = words;
@@ -22,6 +24,7 @@ export class Lock {
   tryAcquire(): boolean {
     assert(!this.#held, 'a lock is not taken twice by one thread');
     this.#held = Atomics.compareExchange(this.#words, this.#index, 0, 1) === 0;
+    if (this.#held) this.acquired();
     return this.#held;
   }
 
@@ -30,6 +33,7 @@ export class Lock {
     if (this.tryAcquire()) return;
     while (Atomics.exchange(this.#words, this.#index, 2) !== 0) Atomics.wait(this.#words, this.#index, 2);
     this.#held = true;
+    this.acquired();
   }
 
   release(): void {

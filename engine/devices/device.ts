@@ -67,6 +67,8 @@ export interface DeviceDeclaration<S extends DeviceShape, A = S['api']> {
   readonly ports?: S['ports'];
   /** MMIO regions by name: bytes. */
   readonly mmio?: S['mmio'];
+  /** MMIO regions whose writes may wait until somebody looks at the device: only their order counts. */
+  readonly coalesced?: readonly (keyof S['mmio'])[];
   /** Wider accesses are split; 1 for ports and 4 for MMIO when absent. */
   readonly widest?: AccessSize;
   readonly irqs?: S['irqs'];
@@ -227,7 +229,8 @@ function placeRegions<S extends DeviceShape>(
   });
   const mmioRegions = Object.entries(mmio).map(([region, size]) => {
     const { address, ...rest } = options(region);
-    return [region, machine.bus.addMmio({ gpa: address, size, widest: widest ?? 4, ...rest })] as const;
+    const coalesced = (declaration.coalesced as Names | undefined)?.includes(region) ?? false;
+    return [region, machine.bus.addMmio({ gpa: address, size, widest: widest ?? 4, coalesced, ...rest })] as const;
   });
   return Object.fromEntries([...portRegions, ...mmioRegions]);
 }

@@ -1,6 +1,8 @@
-import { allOnes, assert } from '../base/index.ts';
+import { allOnes, assert, type Lock } from '../base/index.ts';
 import type { Views } from '../state/index.ts';
-import { FIXED, REGIONS } from './map.ts';
+import type { Arena } from './arena.ts';
+import { COALESCED_BYTES, type CoalescedWrite, CoalescedWrites } from './coalesced.ts';
+import { FIXED, PAGE, REGIONS } from './map.ts';
 
 /** Size of one access in bytes. */
 export type AccessSize = 1 | 2 | 4;
@@ -22,6 +24,8 @@ export interface MmioOptions extends RegionOptions {
   readonly gpa: number;
   /** Bytes. */
   readonly size: number;
+  /** Writes may wait until somebody takes the machine lock, as everybody does who looks at the device: see `CoalescedWrites`. */
+  readonly coalesced?: boolean;
 }
 
 export interface PortOptions extends RegionOptions {
@@ -40,6 +44,7 @@ export interface Placement {
 }
 
 interface Region extends Required<Omit<RegionOptions, 'enabled'>> {
+  readonly coalesced: boolean;
   readonly kind: 'mmio' | 'port';
   readonly index: number;
   readonly size: number;
@@ -69,10 +74,16 @@ export class Bus {
   readonly #regions: Region[] = [];
   readonly #ports = new Uint16Array(0x1_0000);
   #mmio: Region[] = [];
+  /** Regions whose writes may wait. */
+  #coalesced: Region[] = [];
   #generation = -1;
+  readonly #waiting: CoalescedWrites;
 
-  constructor(views: Views) {
+  /** Takes its place from the arena: every thread does so at the same point. `lock` is the machine lock. */
+  constructor(views: Views, { arena, lock }: { readonly arena: Arena; readonly lock: Lock }) {
     this.#views = views;
+    this.#waiting = new CoalescedWrites(views, arena.take('coalesced-writes', COALESCED_BYTES, 64));
+    lock.acquired = () => this.#waiting.take(({ vcpu, pa, size, value }) => this.mmioWrite(vcpu, pa, size, value));
     this.#places = new Float64Array(views.buffer as ArrayBuffer, FIXED.placements, REGIONS * 2);
   }
 
@@ -110,6 +121,21 @@ export class Bus {
     else this.#writePieces(size, (i) => [this.#findPort(port + i), (port + i) & 0xffff], { vcpu, value });
   }
 
+  /** Does the device there let this write of a vCPU wait? Then it is done as far as the vCPU is concerned. Without the machine lock. */
+  letWait(write: CoalescedWrite): boolean {
+    this.#refresh();
+    for (const region of this.#coalesced) {
+      if (write.pa >= region.at && write.pa + write.size <= region.at + region.size) return this.#waiting.put(write);
+    }
+    return false;
+  }
+
+  /** May writes to the whole page wait? */
+  coalesces(page: number): boolean {
+    this.#refresh();
+    return this.#coalesced.some(({ at, size }) => page >= at && page + PAGE <= at + size);
+  }
+
   /** Every region with its place, for the inspector. */
   regions(): readonly { kind: 'mmio' | 'port'; name: string; address: number; size: number; enabled: boolean }[] {
     this.#refresh();
@@ -118,12 +144,13 @@ export class Bus {
     });
   }
 
-  #add(kind: 'mmio' | 'port', address: number, size: number, options: RegionOptions): Placement {
+  #add(kind: 'mmio' | 'port', address: number, size: number, options: RegionOptions & Pick<MmioOptions, 'coalesced'>): Placement {
     const index = this.#regions.length;
     assert(index < REGIONS, `a machine has at most ${REGIONS} port and MMIO regions`);
     const name = options.name ?? `${kind}${index}`;
     const { read, write, widest = 4 } = options;
-    this.#regions.push({ kind, index, size, name, read, write, widest, at: -1, shadowed: false });
+    const { coalesced = false } = options;
+    this.#regions.push({ kind, index, size, name, read, write, widest, coalesced, at: -1, shadowed: false });
     this.#generation = -1;
     const flag = (FIXED.placements + index * 16 + 8) >>> 2;
     const places = this.#places;
@@ -173,6 +200,7 @@ export class Bus {
         (other) => other.index < region.index && other.kind === region.kind && overlap(other, region),
       );
     }
+    this.#coalesced = this.#mmio.filter((region) => region.coalesced && !region.shadowed);
   }
 
   #findPort(port: number): Region | undefined {

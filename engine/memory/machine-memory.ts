@@ -86,6 +86,8 @@ export function createMachineMemory(options: MachineMemoryOptions): MachineMemor
   const views = viewsOf(memory);
   const slots = new Slots(views, map);
   const dirtyLog = new DirtyLog(views, map, slots);
+  const arena = new Arena(map.arena, map.arenaBytes);
+  const lock = new Lock(views.i32, FIXED.machineLock >>> 2);
   const clock = new MachineClock(views.buffer, FIXED.clock, options.hostNow ?? (() => 0));
   return {
     memory,
@@ -97,12 +99,12 @@ export function createMachineMemory(options: MachineMemoryOptions): MachineMemor
     dv: new DataView(views.buffer as ArrayBuffer),
     map,
     vcpus: options.vcpus,
-    arena: new Arena(map.arena, map.arenaBytes),
+    arena,
     slots,
     dirtyLog,
-    bus: new Bus(views),
+    bus: new Bus(views, { arena, lock }),
     dma: new Dma(views, map, dirtyLog),
-    lock: new Lock(views.i32, FIXED.machineLock >>> 2),
+    lock,
     clock,
     deadlines: new Deadlines(views.buffer, FIXED.deadlines, clock),
   };

@@ -14,8 +14,9 @@ const ADDRESS = 0x000ffffffffff000n;
 /** What a translation allows, in the top byte of `eptWalk`'s result: R, W, X as in the entry; `clean`: not marked dirty although that is kept. */
 export const EPT_RIGHTS = { shift: 56n, read: 1, write: 2, execute: 4, clean: 8 } as const;
 /**
- * Bit 57, which EPT leaves to software: writes to this page go to the bus. Looked at only while the bus is open (`busOpen`): then what is
- * misconfigured, and writes that these entries refuse, reach the bus instead of exiting.
+ * Bit 57, which EPT leaves to software: writes to this page go to the bus. While the bus is open (`busOpen`), what is misconfigured, and
+ * writes that these entries refuse, reach the bus instead of exiting. For a monitor, writes to a misconfigured page of these always do:
+ * what its devices let wait costs no exit.
  */
 const EPT_BUS_WRITES = 1n << 57n;
 /** Exit reasons queued with `excPending` 2 (SDM vol. 3, appendix C). */
@@ -81,6 +82,8 @@ function level(r: Routine, walk: { table: Walked; rights: Walked; leaf: Walked; 
   const shape = r.orB(r.andB(isLeaf, leafBad), r.andB(r.notB(isLeaf), tableBad));
   r.if(r.orB(r.orB(writeOnly, r.ne(r.and(entry, beyond), r.const(0))), shape), () => {
     toBus(r, r.true());
+    const waits = r.andB(r.any(r.parameterInt(2), ACCESS.write), r.any(entry, EPT_BUS_WRITES));
+    r.if(r.andB(r.ne(r.state('monitored'), r.const(0)), waits), () => r.returns(r.or(r.const(TRANSLATED.bus), gpa)));
     queueExit(r, r.const(EPT_EXIT.misconfiguration), r.const(0));
   });
   r.set(walk.rights, r.and(r.get(walk.rights), entry));

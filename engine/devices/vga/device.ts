@@ -68,6 +68,8 @@ export const vga = defineDevice({
   type: 'vga',
   ports: { mono: 12, regs: 16, color: 16, dispi: 3 },
   mmio: { window: WINDOW.size, registers: MMIO_SIZE },
+  // Planar drawing is many small writes; a read of the window, which loads the latches, comes after them.
+  coalesced: ['window'],
   widest: 4,
   needs: { video: videoMemory },
   state: {

@@ -86,6 +86,6 @@ export function bench(backend: Backend) {
 }
 
 /** Run on through requests of other threads: a change of the map asks every vCPU to return once. */
-export function finish(vcpu: Vcpu): void {
-  for (let turn = 0; turn < 10; turn++) if (vcpu.run(1000).reason !== 'request') return;
+export function finish(vcpu: Vcpu, limit = 1000): void {
+  for (let turn = 0; turn < 10; turn++) if (vcpu.run(limit).reason !== 'request') return;
 }

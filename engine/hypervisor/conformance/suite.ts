@@ -81,6 +81,39 @@ export function hypervisorConformance(backend: Backend): void {
       expect([regs().rax, regs().rbx]).toEqual([0x55aan, 0xffffffffn]);
     });
 
+    test('writes that a device lets wait come in their order, before anybody looks at the device', () => {
+      const b = bench(backend);
+      const { machine, vcpu, flat, regs } = b;
+      const seen: string[] = [];
+      const { bus, lock } = machine.memory;
+      const write = (at: number, size: number, value: number) => void seen.push(`w${size}@${at}=${value.toString(16)}`);
+      bus.addMmio({ gpa: 0xe000_0000, size: 8192, read: () => seen.length, write, coalesced: true });
+      bus.addPorts({ port: 0x300, count: 1, read: () => 0, write: (_at, _size, value) => void seen.push(`out ${value}`) });
+      const start = 'mov ebx, 0xe0000010\n mov al, [ebx]\n';
+      flat(`${start} mov dword [ebx], 0x12345678\n mov word [ebx + 4], 0x55aa\n mov byte [ebx + 6], 0x77\n hlt`);
+      expect(vcpu.run(100).reason).toBe('halt');
+      expect(seen).toEqual([]);
+      lock.run(() => expect(seen).toEqual(['w4@16=12345678', 'w2@20=55aa', 'w1@22=77']));
+      // A port and a read of the same device are looks at it.
+      seen.length = 0;
+      flat(`${start} mov byte [ebx], 1\n mov al, 9\n mov dx, 0x300\n out dx, al\n mov byte [ebx + 1], 2\n mov al, [ebx]\n hlt`);
+      expect(vcpu.run(100).reason).toBe('halt');
+      expect(seen).toEqual(['w1@16=1', 'out 9', 'w1@17=2']);
+      expect(regs().rax & 0xffn).toBe(3n);
+      // More than can wait, across two pages, some of them read-modify-write.
+      seen.length = 0;
+      const many = 20_000;
+      flat(
+        `mov ebx, 0xe0000ffe\n mov al, [ebx]\n mov ecx, ${many}\n top:\n mov [ebx], ecx\n dec ecx\n jnz top\n inc byte [ebx]\n hlt`,
+      );
+      finish(vcpu, 100 * many);
+      lock.run(() => undefined);
+      const low = seen.filter((line) => line.startsWith('w1@4094') || line.startsWith('w2@4094'));
+      expect(low.length).toBe(many + 1);
+      expect(low[0]).toMatch(/=4?e20$|=20$/);
+      expect(seen.length).toBeGreaterThan(many);
+    });
+
     test('a stop raised before or while it runs ends the run', () => {
       const { machine, vcpu, real } = bench(backend);
       machine.memory.bus.addPorts({

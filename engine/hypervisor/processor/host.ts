@@ -133,8 +133,9 @@ export class ProcessorHost {
           else this.call(vcpu, () => lapics().mmioWrite(vcpu, pa, size, value));
           return;
         }
-        if (served) counters.add(vcpu, COUNTER['mmio-exits']);
         if (probes.on(vcpu, PROBE.mmio)) probes.fire(vcpu, 'mmio', { gpa: pa, size, value, write: true });
+        if (bus.letWait({ vcpu, pa, size, value })) return;
+        if (served) counters.add(vcpu, COUNTER['mmio-exits']);
         this.call(vcpu, () => bus.mmioWrite(vcpu, pa, size, value));
       },
       portRead: (vcpu, port, size) => {

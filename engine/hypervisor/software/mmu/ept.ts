@@ -17,13 +17,13 @@ const LARGE = 0x80;
 const DIRTY = 0x200;
 /** Writable and executable but not readable: no processor accepts it, so every access exits as a misconfiguration. */
 const MISCONFIGURED = WRITE | EXECUTE;
-/** Bit 57, in the upper half: writes go to the bus (`EPT_BUS_WRITES` of the processor). */
+/** Bit 57, in the upper half: writes go to the bus (`EPT_BUS_WRITES` of the processor), from pages that answer otherwise without an exit. */
 const BUS_WRITES = 1 << 25;
 
 /** A page to map: 4 KiB, or 2 MiB when `large`. */
 export interface EptPage {
   readonly hpa: number;
-  readonly as: 'ram' | 'rom' | 'mmio';
+  readonly as: 'ram' | 'rom' | 'mmio' | 'coalesced';
   readonly large: boolean;
 }
 
@@ -68,7 +68,7 @@ export class Ept {
     // Somebody else was here first, and its dirty flag is not to be lost.
     if (((this.#u32[at] as number) & ALL) !== 0) return true;
     if (large) Atomics.add(this.#i32, this.#large, 1);
-    if (as === 'mmio') this.#store(at, MISCONFIGURED, 0);
+    if (as === 'mmio' || as === 'coalesced') this.#store(at, MISCONFIGURED, as === 'coalesced' ? BUS_WRITES : 0);
     else {
       const rights = as === 'ram' ? ALL : READ | EXECUTE;
       this.#store(at, hpa | WRITE_BACK | rights | (large ? LARGE : 0), as === 'rom' ? BUS_WRITES : 0);

@@ -47,7 +47,9 @@ export class Mmu {
       if (!this.#map(vcpu, page, { hpa, as: 'rom', large: false })) return 'exhausted';
       return write ? 'bus' : 'mapped';
     }
-    return this.#map(vcpu, page, { hpa: 0, as: 'mmio', large: false }) ? 'bus' : 'exhausted';
+    // Writes that the device lets wait do not even exit.
+    const as = this.#memory.bus.coalesces(page) ? 'coalesced' : 'mmio';
+    return this.#map(vcpu, page, { hpa: 0, as, large: false }) ? 'bus' : 'exhausted';
   }
 
   /** Forget all mappings: the slots have changed, or tables ran out. No vCPU runs, and each flushes its TLB before it goes on. */
