@@ -23,6 +23,8 @@ const STOPPING = REQUEST.stop | REQUEST.sync | REQUEST.init | REQUEST.sipi;
 export abstract class EventContext extends InstructionContext {
   /** Interrupts and NMIs wait: somebody steps through this code and no other. */
   holdsEvents = false;
+  /** Vector of the last exception an instruction raised; -1: none since it was set so. */
+  faulted = -1;
 
   protected debugTrap(midRepeat = false): void {
     const debug = this.s.debugTraps;
@@ -43,6 +45,7 @@ export abstract class EventContext extends InstructionContext {
       return;
     }
     this.#notice(s.excVector);
+    this.faulted = s.excVector;
     if (this.#deliverAsUsual(software)) return;
     s.excPending = 0;
     const errorCode = s.excHasError !== 0 ? s.excError : undefined;

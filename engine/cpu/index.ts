@@ -8,7 +8,7 @@ export { createProcessor, type InterpreterImage, type Processor } from './proces
 export { GENERAL_REGISTERS, vcpuState } from './state.ts';
 export { writeControl, xsetbv } from './system/control.ts';
 export { cpuidView } from './system/identity.ts';
-export { initBlocked } from './system/idle.ts';
+export { initBlocked, monitorTriggered, wake } from './system/idle.ts';
 export { readMsr, writeMsr } from './system/msr.ts';
 export { gpr32, setGpr32 } from './system/registers.ts';
 export { initVcpu, startVcpu } from './system/reset.ts';

@@ -95,7 +95,19 @@ export class WalkedMemory implements LinearMemory {
   }
 
   writePhysical(width: AccessWidth, pa: number, value: bigint): void {
+    this.#log(pa);
     this.#writeAt(this.#physical(pa, PHYS.RAM), width / 8, value);
+  }
+
+  /** Physical addresses that the bus table logs are those of the machine's map. */
+  #log(pa: number): void {
+    const { machine, s } = this.#o;
+    if (pa >= PHYSICAL_END) return;
+    const at = (s.busTable >>> 2) + Math.floor(pa / PAGE);
+    const entry = machine.u32[at] as number;
+    if ((entry & PHYS.LOG) === 0) return;
+    Atomics.and(machine.i32, at, ~PHYS.LOG);
+    machine.dirtyLog.mark((entry & 0xfffff000) >>> 0);
   }
 
   /** As the generated `translate` answers: a host address, or TRANSLATED.bus and the physical address. */

@@ -5,7 +5,7 @@
 import type { Bool, Int } from '../../isa/emitter.ts';
 import { PHYS } from '../../memory/index.ts';
 import type { Node } from '../ir/node.ts';
-import { ACCESS, physicalEntry, TRANSLATED } from './physical.ts';
+import { ACCESS, logTableWrite, physicalEntry, TRANSLATED } from './physical.ts';
 import type { Routine, RoutineDefinition } from './routine.ts';
 
 /** Bits of an EPT entry and of the EPT pointer. */
@@ -61,7 +61,11 @@ function violation(r: Routine, allowed: Int): void {
 }
 
 /** One level; 4 to 1. Leaves through `violation` or a misconfiguration, otherwise sets `leaf` once a page is found. */
-function level(r: Routine, walk: { table: Walked; rights: Walked; leaf: Walked; host: Walked }, depth: 1 | 2 | 3 | 4): void {
+function level(
+  r: Routine,
+  walk: { table: Walked; rights: Walked; leaf: Walked; host: Walked; at: Walked },
+  depth: 1 | 2 | 3 | 4,
+): void {
   const gpa = r.parameterInt(1);
   const shift = 12 + 9 * (depth - 1);
   const at = r.or(r.get(walk.table), r.and(r.shr(64, gpa, r.const(shift - 3)), r.const(0xff8)));
@@ -90,10 +94,11 @@ function level(r: Routine, walk: { table: Walked; rights: Walked; leaf: Walked; 
   const found = (): void => {
     r.set(walk.leaf, r.or(r.or(r.and(entry, r.const(ADDRESS & ~inside)), r.and(gpa, r.const(inside))), r.const(FOUND)));
     r.set(walk.host, r.unsigned(host));
+    r.set(walk.at, at);
   };
   const descend = (): void => {
     r.set(walk.table, r.and(entry, r.const(ADDRESS)));
-    mark(r, host, entry, r.const(EPT.accessed));
+    mark(r, { host, pa: at, entry }, r.const(EPT.accessed));
   };
   if (depth === 1) found();
   else if (depth === 4) descend();
@@ -105,8 +110,10 @@ type Walked = ReturnType<Routine['var']>;
 const FOUND = 1n << 55n;
 
 /** Accessed and dirty flags, where the EPT pointer asks for them. */
-function mark(r: Routine, host: Node, entry: Int, bits: Int): void {
+function mark(r: Routine, at: { readonly host: Node; readonly pa: Int; readonly entry: Int }, bits: Int): void {
+  const { host, pa, entry } = at;
   r.if(r.andB(r.any(r.state('eptPointer'), EPT.flags), r.ne(r.and(entry, bits), bits)), () => {
+    logTableWrite(r, pa);
     r.ir.atomic('i32.atomic.rmw.or', 0, 'i32', host, r.wrap(bits));
   });
 }
@@ -148,6 +155,7 @@ const eptWalk: RoutineDefinition = {
       rights: r.var(r.const(7)),
       leaf: r.var(r.const(0)),
       host: r.var(r.const(0)),
+      at: r.var(r.const(0)),
     };
     for (const depth of [4, 3, 2, 1] as const) r.if(r.eq(r.get(walk.leaf), r.const(0)), () => level(r, walk, depth));
     const rights = r.and(r.get(walk.rights), r.const(7));
@@ -168,7 +176,7 @@ const eptWalk: RoutineDefinition = {
     r.if(r.andB(logged, r.none(access, ACCESS.probe)), () => {
       r.if(r.truth(r.call('logModification', 'i32', r.cpu, r.parameterInt(1))), () => r.returns(r.const(TRANSLATED.fault)));
     });
-    mark(r, host, entry, r.select(writes, r.const(EPT.accessed | EPT.dirty), r.const(EPT.accessed)));
+    mark(r, { host, pa: r.get(walk.at), entry }, r.select(writes, r.const(EPT.accessed | EPT.dirty), r.const(EPT.accessed)));
     const clean = r.andB(kept, r.andB(r.none(entry, EPT.dirty), r.notB(writes)));
     const top = r.or(rights, r.select(clean, r.const(EPT_RIGHTS.clean), r.const(0)));
     r.returns(r.or(r.and(r.get(walk.leaf), r.const(FOUND - 1n)), r.shl(64, top, r.const(EPT_RIGHTS.shift))));

@@ -5,7 +5,7 @@ import type { Node } from '../ir/node.ts';
 import { CPU_TLB, CPU_TLB2, TLB_ENTRIES, TLB_ENTRY, TLB2_ENTRIES } from '../regions.ts';
 import { offsetOf } from '../state.ts';
 import { EPT_RIGHTS } from './ept.ts';
-import { ACCESS, physicalEntry, TRANSLATED } from './physical.ts';
+import { ACCESS, logTableWrite, markDirty, physicalEntry, TRANSLATED } from './physical.ts';
 import type { Routine, RoutineDefinition } from './routine.ts';
 
 export { ACCESS, TRANSLATED };
@@ -96,11 +96,14 @@ interface Walk {
 function setAccessed(r: Routine, at: { readonly host: Int; readonly gpa: Int; readonly entry: Int }, bits: Int): void {
   const { host, gpa, entry } = at;
   r.if(r.ne(r.and(entry, bits), bits), () => {
+    const pa = r.var(gpa);
     r.if(r.ne(r.state('eptPointer'), r.const(0)), () => {
       const how = r.or(r.and(r.parameterInt(2), r.const(ACCESS.probe)), r.const(ACCESS.table | ACCESS.write));
       const reached = r.callInt('eptWalk', r.cpu, gpa, how, r.parameterInt(1));
       r.if(r.bit(reached, 63), () => r.returns(r.const(TRANSLATED.fault)));
+      r.set(pa, r.and(reached, r.const(0x000fffffffffffffn)));
     });
+    logTableWrite(r, r.get(pa));
     r.ir.atomic('i32.atomic.rmw.or', 0, 'i32', r.wrap(host), r.wrap(bits));
   });
 }
@@ -375,23 +378,6 @@ function tlbSlot(r: Routine, linear: Int, entries: number): Node {
   const index = r.and(r.shr(64, linear, r.const(7)), r.const((entries - 1) * 32));
   return r.plus(r.cpu, r.wrap(index));
 }
-
-/** Before the first write to a logged page: clear LOG, then set the page's bit, both atomically and in this order. */
-const markDirty: RoutineDefinition = {
-  name: 'markDirty',
-  parameters: ['i64', 'i64'],
-  result: 'i32',
-  build(r) {
-    const [pa, entry] = [r.parameterInt(0), r.parameterInt(1)];
-    const at = r.ir.numeric('i32.shl', r.wrap(r.shr(64, pa, r.const(12))), r.i32(2));
-    r.ir.atomic('i32.atomic.rmw.and', FIXED.physTable, 'i32', at, r.i32(~PHYS.LOG));
-    const hostPage = r.shr(64, entry, r.const(12));
-    const word = r.ir.numeric('i32.shl', r.wrap(r.shr(64, hostPage, r.const(5))), r.i32(2));
-    const bit = r.wrap(r.shl(64, r.const(1), r.and(hostPage, r.const(31))));
-    r.ir.atomic('i32.atomic.rmw.or', FIXED.dirtyBits, 'i32', word, bit);
-    r.returns(r.i32(0));
-  },
-};
 
 /**
  * Translate one linear address for one access: (cpu, linear, access) → host address, or TRANSLATED. Looks into the second-level TLB

@@ -176,7 +176,10 @@ function setBusy(c: SlowContext, address: bigint, busy: boolean): void {
 export function switchTask(c: SlowContext, request: SwitchRequest): SwitchedTask {
   const { s } = c;
   const { descriptor, ext } = request;
-  if (s.nonRoot !== 0) throw new VmExit(TASK_SWITCH, { qualification: BigInt(request.selector) | (SOURCE[request.kind] << 30n) });
+  // A monitor that emulates the instruction has had its exit.
+  if (s.nonRoot !== 0 && s.busOpen === 0) {
+    throw new VmExit(TASK_SWITCH, { qualification: BigInt(request.selector) | (SOURCE[request.kind] << 30n) });
+  }
   const big = (typeOf(descriptor) & 8) !== 0;
   const layout = big ? TSS32 : TSS16;
   const code = selectorCode(request.selector, ext);

@@ -11,7 +11,7 @@ import { cacheControls, cacheWindows, firstBroken } from './entry.ts';
 import { saveGuest } from './exit.ts';
 import { PROC, VMCS, type VmcsField, type VmcsFieldName } from './fields.ts';
 import { entryChecks } from './inspect.ts';
-import { NO_REGION, readField } from './region.ts';
+import { LAUNCH_STATE, NO_REGION, readField } from './region.ts';
 import { EntryView } from './rule.ts';
 import { FIRST_GUEST_RULE, FIRST_HOST_RULE, RULE_INDEX } from './rule-index.ts';
 
@@ -43,7 +43,17 @@ const EXTERNAL = 0x80000000 | 0;
 export const INJECTION_RULES = RULE_INDEX.of[ENTRY_INTERRUPTION] as readonly number[];
 /** Word of a region between launch state and fields: how often the guest's state was changed from outside. */
 const GENERATION = 3;
+/** Word of the launch state. */
+const LAUNCH = 2;
+const LAUNCHED = Number(LAUNCH_STATE.launched);
 const REGION_WORDS = 1024;
+
+const ENCODING: ReadonlyMap<number, number> = new Map(
+  Object.values(VMCS).map(({ offset, encoding }) => [offset >>> 2, encoding]),
+);
+
+/** Called while `watched`: a field, by encoding, was read or written. */
+export type VmcsWatch = (access: 'read' | 'write', encoding: number, value: bigint) => void;
 
 /** Pages of RAM, by physical address, which is their host address. */
 export interface MonitorRegions {
@@ -115,12 +125,16 @@ export class VmxMonitor {
   #windowsWritten = false;
   /** `GENERATION` of the guest state that passed all rules. */
   #passed = -1;
+  /** Somebody wants to know of VMREAD and VMWRITE. */
+  watched = false;
+  readonly #watch: VmcsWatch;
   /** The guest-state area in memory is what the state block says. */
   #writtenOut = false;
 
   /** Every thread makes one, over the same regions. */
-  constructor(c: SlowContext, regions: MonitorRegions) {
+  constructor(c: SlowContext, regions: MonitorRegions, watch: VmcsWatch = () => undefined) {
     this.#c = c;
+    this.#watch = watch;
     this.#words = c.s.views.u32;
     this.#view = new SuspendedView(this, c);
     this.#pointers = regions;
@@ -160,12 +174,24 @@ export class VmxMonitor {
 
   /** Low 32 bits of a field that is no guest state. */
   get32(field: number): number {
-    return this.#words[this.#region + field] as number;
+    const value = this.#peek(field);
+    if (this.watched) this.#watch('read', ENCODING.get(field) as number, BigInt(value));
+    return value;
   }
 
   get64(field: number): bigint {
+    const value = this.#peek64(field);
+    if (this.watched) this.#watch('read', ENCODING.get(field) as number, value);
+    return value;
+  }
+
+  #peek(field: number): number {
+    return this.#words[this.#region + field] as number;
+  }
+
+  #peek64(field: number): bigint {
     const high = this.#words[this.#region + field + 1] as number;
-    const low = BigInt(this.get32(field));
+    const low = BigInt(this.#peek(field));
     return high === 0 ? low : low | (BigInt(high) << 32n);
   }
 
@@ -184,6 +210,7 @@ export class VmxMonitor {
     if (differs === 0) return;
     this.#words[at] = low;
     this.#words[at + 1] = high;
+    if (this.watched) this.#watch('write', ENCODING.get(field) as number, this.#peek64(field));
     this.#c.vmcs.changed(field, differs);
     this.#written = true;
     if (field === FIELD.procControls && (differs & ~WINDOWS) === 0) this.#windowsWritten = true;
@@ -223,8 +250,8 @@ export class VmxMonitor {
       this.#controlsWritten = true;
     }
     // Of what rules compare beyond fields only the task priority changes: the monitor is long, and there is no linked VMCS.
-    if (this.#written || this.get32(TPR_THRESHOLD) !== 0) {
-      if (takesInterrupt(s, this.get32(ENTRY_INTERRUPTION))) vmcs.hold(INJECTION_RULES);
+    if (this.#written || this.#peek(TPR_THRESHOLD) !== 0) {
+      if (takesInterrupt(s, this.#peek(ENTRY_INTERRUPTION))) vmcs.hold(INJECTION_RULES);
       const broken = firstBroken(this.#c, this.#view);
       if (broken >= 0) {
         this.#fail(broken);
@@ -238,7 +265,8 @@ export class VmxMonitor {
       this.#controlsWritten = false;
     } else if (this.#windowsWritten) cacheWindows(this.#c);
     this.#windowsWritten = false;
-    const info = this.get32(ENTRY_INTERRUPTION);
+    this.#words[this.#region + LAUNCH] = LAUNCHED;
+    const info = this.#peek(ENTRY_INTERRUPTION);
     if ((info & 0x80000000) !== 0) s.injecting = info;
     return true;
   }

@@ -24,7 +24,7 @@ const ALWAYS = REQUEST.init | REQUEST.sipi | REQUEST.stop | REQUEST.sync;
 /** Bits that outlive a snapshot: events of the guest, not of the threads that ran it. Whether an interrupt waits, the APIC knows. */
 const EVENTS = REQUEST.nmi | REQUEST.init | REQUEST.sipi;
 /** Values of `activity`. */
-export const ACTIVITY = { running: 0, halted: 1, shutdown: 2, waitForSipi: 3 } as const;
+export const ACTIVITY = { running: 0, halted: 1, shutdown: 2, waitForSipi: 3, mwait: 4 } as const;
 const LAPIC_PAGE = 0x400;
 
 export interface ProcessorVcpuParts {

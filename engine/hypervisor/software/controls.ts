@@ -22,6 +22,9 @@ export const CR4_KEPT = 0x2000;
 const PAUSE_GAP = 10_000;
 const PAUSE_WINDOW = 100_000;
 
+/** Exits, because VMMCALL is not there and is a hypercall all the same. */
+const UNDEFINED_OPCODE = 6;
+
 const HOST_EFER = 0xd01;
 const PAT = 0x0007_0406_0007_0406n;
 
@@ -41,13 +44,14 @@ export interface ControlOptions {
 /** Fill a new VMCS. */
 export function writeControls(m: VmxMonitor, o: ControlOptions): void {
   m.set32(FIELD.pinControls, ONES.pin | PIN.externalInterrupt | PIN.nmi | PIN.virtualNmi);
-  const primary = PROC.tscOffset | PROC.hlt | PROC.mwait | PROC.rdpmc | PROC.tprShadow | PROC.everyIo | PROC.msrBitmaps;
-  m.set32(FIELD.procControls, (ONES.proc | primary | PROC.monitor | PROC.secondary) >>> 0);
+  const primary = PROC.tscOffset | PROC.hlt | PROC.rdpmc | PROC.tprShadow | PROC.everyIo | PROC.msrBitmaps;
+  m.set32(FIELD.procControls, (ONES.proc | primary | PROC.secondary) >>> 0);
   const optional = (o.rdtscp ? PROC2.rdtscp : 0) | (o.invpcid ? PROC2.invpcid : 0);
   m.set32(FIELD.proc2Controls, PROC2.ept | PROC2.vpid | PROC2.unrestricted | PROC2.pauseLoop | optional);
   const saves = EXIT_CONTROL.saveDebug | EXIT_CONTROL.savePat | EXIT_CONTROL.saveEfer;
   m.set32(FIELD.exitControls, ONES.exit | EXIT_CONTROL.host64 | EXIT_CONTROL.loadPat | EXIT_CONTROL.loadEfer | saves);
   m.set32(FIELD.entryControls, ONES.entry | ENTRY_CONTROL.loadDebug | ENTRY_CONTROL.loadPat | ENTRY_CONTROL.loadEfer);
+  m.set32(FIELD.exceptionBitmap, 1 << UNDEFINED_OPCODE);
   m.set32(FIELD.vpid, o.vpid);
   m.set64(FIELD.eptPointer, o.eptPointer);
   m.set32(FIELD.msrBitmap, o.msrBitmap);

@@ -21,6 +21,7 @@ import {
   IoEvents,
   type Machine,
   type MachineOptions,
+  PROBE,
 } from '../index.ts';
 import { ProcessorHost, restoreMachine, saveMachine } from '../processor/index.ts';
 import { writeMsrBitmap } from './controls.ts';
@@ -56,19 +57,32 @@ export function softwareCapabilities(): Capabilities {
     roundRobin: true,
     exactPositions: true,
     counters: counted,
-    probes: ['entry', 'exit', 'pio', 'mmio', 'cr', 'msr', 'apic', 'pic', 'ioapic', 'inject', 'page-fault', 'hypercall'],
+    probes: [
+      'entry',
+      'exit',
+      'pio',
+      'mmio',
+      'cr',
+      'msr',
+      'apic',
+      'pic',
+      'ioapic',
+      'inject',
+      'page-fault',
+      'hypercall',
+      'vmread',
+      'vmwrite',
+    ],
     vmcsFields: Object.fromEntries(Object.values(VMCS).map(({ name, encoding }) => [name, encoding])),
   };
 }
 
-/** What can happen here is not counted yet: shown as unknown rather than as none. */
-const UNCOUNTED: readonly string[] = ['insn-emulation-fail', 'pf-guest'];
 /**
- * The rest, of which some stay 0 because the thing cannot happen: guests keep their floating-point state (`fpu-reload`), INVLPG does not
+ * Every counter. Some stay 0 because the thing cannot happen: guests keep their floating-point state (`fpu-reload`), INVLPG does not
  * exit under EPT (`invlpg`), the interrupt controllers are in the core (`request-irq-exits`), and there is no shadow paging
  * (`mmu-flooded`, `mmu-pte-updated`, `mmu-pte-write`, `mmu-unsync-page`).
  */
-const counted = (Object.keys(COUNTER) as (keyof typeof COUNTER)[]).filter((name) => !UNCOUNTED.includes(name));
+const counted = Object.keys(COUNTER) as (keyof typeof COUNTER)[];
 
 export interface SoftwareOptions extends MachineOptions {
   readonly interpreter: InterpreterImage;
@@ -139,7 +153,11 @@ export function createSoftwareMachine(options: SoftwareOptions): Machine {
       observation,
       memory,
       vcpus: memory.vcpus,
-      monitor: new VmxMonitor(core, { vmxon: pages + REGION.vmxon, vmcs: pages + REGION.vmcs }),
+      monitor: new VmxMonitor(core, { vmxon: pages + REGION.vmxon, vmcs: pages + REGION.vmcs }, (access, field, value) => {
+        const { probes } = observation;
+        const probe = access === 'read' ? 'vmread' : 'vmwrite';
+        if (probes.on(id, PROBE[probe])) probes.fire(id, probe, { field, value });
+      }),
       host,
       mmu,
       para: new Para({

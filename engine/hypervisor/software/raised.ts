@@ -6,9 +6,11 @@ const EPT_VIOLATION = 48;
 
 /**
  * The body's result; or `undefined` after what it raised was dealt with: an exception is injected, memory it did not reach is mapped and
- * the instruction exits once more.
+ * the instruction exits once more. The bus is open to the body: what it reads may be a device.
  */
-export function raised<T>(x: Pick<ExitContext, 'inject' | 'mmu' | 'id'>, body: () => T): T | undefined {
+export function raised<T>(x: Pick<ExitContext, 'core' | 'inject' | 'mmu' | 'id'>, body: () => T): T | undefined {
+  const { s } = x.core;
+  s.busOpen = 1;
   try {
     return body();
   } catch (thrown) {
@@ -16,5 +18,7 @@ export function raised<T>(x: Pick<ExitContext, 'inject' | 'mmu' | 'id'>, body: (
     else if (thrown instanceof VmExit && thrown.reason === EPT_VIOLATION) x.mmu.touch(x.id, Number(thrown.gpa), false);
     else throw thrown;
     return undefined;
+  } finally {
+    s.busOpen = 0;
   }
 }

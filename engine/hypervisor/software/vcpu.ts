@@ -3,7 +3,17 @@
  * registers whether it runs or not; the VMCS holds what the hypervisor decides.
  */
 import { assert, EngineError, REQUEST } from '../../base/index.ts';
-import { type CpuModel, FIELD, FLAG, type VcpuState, VMCS, type VmxMonitor, vcpuState } from '../../cpu/index.ts';
+import {
+  type CpuModel,
+  FIELD,
+  FLAG,
+  monitorTriggered,
+  type VcpuState,
+  VMCS,
+  type VmxMonitor,
+  vcpuState,
+  wake,
+} from '../../cpu/index.ts';
 import type { SavedState } from '../../state/index.ts';
 import { COUNTER, type EntryCheck, type ExitReason, PROBE, type VcpuExit, type VmcsImage } from '../index.ts';
 import type { ProcessorHost } from '../processor/index.ts';
@@ -18,6 +28,9 @@ import type { Para } from './para/para.ts';
 
 const STOPPING = REQUEST.init | REQUEST.sipi | REQUEST.stop | REQUEST.sync;
 const SINGLE_STEP = 0x4000;
+/** An entry that fails is found again by the loop, which tells why. */
+const NOTHING = { reason: 'limit', retired: 0 } as const;
+const [UNDEFINED_OPCODE, PAGE_FAULT] = [6, 14];
 const NO_VMX = 0xffff_ffff_ffff_ffffn;
 const RIP = vcpuState.fields.rip.offset;
 
@@ -102,11 +115,23 @@ export class SoftwareVcpu extends ProcessorVcpu implements ExitContext {
         ran += exit.retired;
         if (exit.reason !== 'exit') break;
         const outcome = this.#serve();
-        if (outcome === 'emulate') exit = core.emulate();
+        if (outcome === 'emulate') exit = this.#emulate();
         else if (outcome === undefined) break;
         else return { reason: outcome, retired: ran + this.#completed };
       }
     }
+  }
+
+  /** The exiting instruction, or the event during whose delivery the exit happened, runs with the bus open. It may exit again. */
+  #emulate(): ReturnType<ProcessorVcpu['core']['emulate']> {
+    const { core, id } = this;
+    const { counters } = this.observation;
+    core.faulted = -1;
+    if (this.#events.injecting && !this.monitor.enter()) return NOTHING;
+    const exit = core.emulate();
+    if (core.faulted === PAGE_FAULT) counters.add(id, COUNTER['pf-guest']);
+    else if (core.faulted === UNDEFINED_OPCODE) counters.add(id, COUNTER['insn-emulation-fail']);
+    return exit;
   }
 
   /** What the request word asks for, waiting, events, and the checks of VM entry. An exit reason: the guest does not go on. */
@@ -125,16 +150,21 @@ export class SoftwareVcpu extends ProcessorVcpu implements ExitContext {
     if (s.activity !== ACTIVITY.running) {
       if (s.activity === ACTIVITY.shutdown) return 'shutdown';
       if (s.activity === ACTIVITY.waitForSipi) return 'wait-for-sipi';
-      if (this.core.holdsEvents || !this.#wakes()) return 'halt';
-      s.activity = ACTIVITY.running;
-      this.observation.counters.add(id, COUNTER['halt-wakeup']);
+      const halted = s.activity === ACTIVITY.halted;
+      if (this.core.holdsEvents || !this.#wakes()) return halted ? 'halt' : 'mwait';
+      wake(s);
+      if (halted) this.observation.counters.add(id, COUNTER['halt-wakeup']);
     }
     if (this.#look && !this.core.holdsEvents) {
       // What the guest has ended in memory no longer holds other interrupts back.
-      if (this.para.eoiOffered) this.para.takeEoi();
+      if (this.para.eoiOffered) {
+        this.para.takeEoi();
+        requests.served(id, REQUEST.interrupt); // it is looked at right now
+      }
       this.#look = !this.#events.prepare();
     }
     const { probes } = this.observation;
+    this.monitor.watched = probes.on(id, PROBE.vmread) || probes.on(id, PROBE.vmwrite);
     if (probes.on(id, PROBE.entry)) {
       const { monitor } = this;
       const injection = monitor.get32(FIELD.entryInterruptionInfo);
@@ -147,7 +177,9 @@ export class SoftwareVcpu extends ProcessorVcpu implements ExitContext {
 
   #wakes(): boolean {
     const s = this.#s;
-    if ((s.sysFlags & FLAG.I) !== 0 && this.irqchip.pending(this.id)) return true;
+    const waiting = s.activity === ACTIVITY.mwait;
+    if (((s.sysFlags & FLAG.I) !== 0 || (waiting && s.mwaitExtensions !== 0)) && this.irqchip.pending(this.id)) return true;
+    if (waiting && monitorTriggered(this.core)) return true;
     if (s.nmiBlocked === 0 && (this.requests.pending(this.id) & REQUEST.nmi) !== 0) return true;
     return this.para.takeKick();
   }
@@ -180,9 +212,8 @@ export class SoftwareVcpu extends ProcessorVcpu implements ExitContext {
 
   // ---- what handlers of exits do ----
 
-  skip(): void {
+  skip(length = this.monitor.get32(FIELD.exitInstructionLength)): void {
     const s = this.#s;
-    const length = this.monitor.get32(FIELD.exitInstructionLength);
     const { u32 } = s.views;
     const at = (s.base + RIP) >>> 2;
     const low = (u32[at] as number) + length;
@@ -202,6 +233,7 @@ export class SoftwareVcpu extends ProcessorVcpu implements ExitContext {
   }
 
   inject(vector: number, errorCode?: number): void {
+    if (vector === PAGE_FAULT) this.observation.counters.add(this.id, COUNTER['pf-guest']);
     this.#events.exception(vector, errorCode);
   }
 

@@ -1,5 +1,6 @@
 /** FSTENV, FLDENV, FSAVE, FRSTOR: the image of the unit in memory in its four layouts (SDM vol. 1, 8.1.10). */
 import { GuestFault, type SlowContext, type VcpuState } from '../../context.ts';
+import { get32 } from '../../vmx/region.ts';
 
 const TOP_SHIFT = 11;
 const ES_B = 0x8080;
@@ -145,9 +146,15 @@ export function initialize(s: VcpuState): void {
 
 const CR0_NE = 0x20;
 
+/** CR0.NE as the guest has it: what a monitor keeps set for VMX operation is in the mask, and the guest's own in the shadow. */
+function signalsByException(c: SlowContext): boolean {
+  const cr0 = c.s.monitored !== 0 && c.s.nonRoot !== 0 ? get32(c, 'cr0Shadow') : c.s.lo('cr0');
+  return (cr0 & CR0_NE) !== 0;
+}
+
 /** The pending exception is taken: #MF, or FERR# for the interrupt controller of the PC when CR0.NE is clear (SDM vol. 1, 8.7). */
 export function takePending(c: SlowContext): void {
-  if ((c.s.lo('cr0') & CR0_NE) !== 0) throw new GuestFault(16);
+  if (signalsByException(c)) throw new GuestFault(16);
   assertFerr(c);
 }
 
@@ -161,7 +168,7 @@ export function followSummary(s: VcpuState): void {
  * (SDM vol. 1, 8.7): the error is reported when it happens, so that an enabled IRQ13 comes before the next x87 instruction all the same.
  */
 export function assertFerr(c: SlowContext): void {
-  if ((c.s.lo('cr0') & CR0_NE) !== 0 || c.s.ferr !== 0) return;
+  if (signalsByException(c) || c.s.ferr !== 0) return;
   c.s.ferr = 1;
   c.host.signal?.(c.index, 'ferr');
 }

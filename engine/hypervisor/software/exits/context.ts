@@ -22,8 +22,8 @@ export interface ExitContext {
   readonly observation: Observation;
   /** The processor as the guest knows it. */
   readonly model: CpuModel;
-  /** The exiting instruction is done: its work was the handler's. */
-  skip(): void;
+  /** The exiting instruction is done: its work was the handler's. `length` where the exit does not tell. */
+  skip(length?: number): void;
   /** The exiting instruction was done before it exited. */
   completed(): void;
   /** The guest gets this exception instead. */

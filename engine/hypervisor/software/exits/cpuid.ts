@@ -1,4 +1,4 @@
-/** CPUID as KVM's guests see it: the model's leaves without VMX and MONITOR, and KVM's own from 4000_0000H on. */
+/** CPUID as KVM's guests see it: the model's leaves without VMX, and KVM's own from 4000_0000H on. */
 import { type CpuModel, cpuidView, gpr32, setGpr32 } from '../../../cpu/index.ts';
 import type { ExitHandler } from './context.ts';
 
@@ -6,7 +6,6 @@ const RAX = 0;
 const RCX = 1;
 const RDX = 2;
 const RBX = 3;
-const MONITOR = 1 << 3;
 const HYPERVISOR = 2 ** 31;
 
 const SIGNATURE_LEAF = 0x4000_0000;
@@ -30,8 +29,8 @@ function leaf(model: CpuModel, eax: number, ecx: number, view: Parameters<CpuMod
   if (eax === SIGNATURE_LEAF) return [FEATURES_LEAF, 0x4b4d564b, 0x564b4d56, 0x4d];
   if (eax === FEATURES_LEAF) return [FEATURES, 0, 0, 0];
   const [a, b, c, d] = model.cpuid(eax, ecx, view);
-  if (eax === 1) return [a, b, ((c & ~MONITOR) | HYPERVISOR) >>> 0, d];
-  return eax === 5 ? [0, 0, 0, 0] : [a, b, c, d];
+  if (eax === 1) return [a, b, (c | HYPERVISOR) >>> 0, d];
+  return [a, b, c, d];
 }
 
 export const cpuid: ExitHandler = (x) => {

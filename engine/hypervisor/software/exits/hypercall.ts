@@ -1,6 +1,7 @@
 /** VMCALL: KVM's hypercalls (Documentation/virt/kvm/x86/hypercalls.rst). */
 import { gpr32 } from '../../../cpu/index.ts';
 import { COUNTER, PROBE } from '../../index.ts';
+import { raised } from '../raised.ts';
 import type { ExitContext, ExitHandler } from './context.ts';
 
 const CALL = { pollIrq: 1, kickCpu: 5, sendIpi: 10, schedYield: 11 } as const;
@@ -40,6 +41,22 @@ function serve(x: ExitContext, number: bigint, args: readonly [bigint, bigint, b
   }
 }
 
+const UD = 6;
+/** VMMCALL, the hypercall instruction of another vendor, as its bytes lie in memory. */
+const VMMCALL = 0xd9010fn;
+const LENGTH = 3;
+
+/** Only #UD exits: KVM serves VMMCALL as well, and everything else is the guest's. */
+export const exception: ExitHandler = (x) => {
+  const { s, memory } = x.core;
+  const access = s.cpl === 3 ? 'user' : 'supervisor';
+  const at = BigInt.asUintN(s.longMode !== 0 ? 64 : 32, s.rip + s.fetchBase);
+  const code = raised(x, () => memory.read(8, at, access) | (memory.read(16, at + 1n, access) << 8n));
+  if (code === VMMCALL) return hypercall(x);
+  if (code !== undefined) x.inject(UD);
+  return undefined;
+};
+
 export const hypercall: ExitHandler = (x) => {
   const { s } = x.core;
   const { counters, probes } = x.observation;
@@ -53,6 +70,6 @@ export const hypercall: ExitHandler = (x) => {
   if (probes.on(x.id, PROBE.hypercall)) {
     probes.fire(x.id, 'hypercall', { number, a0: args[0], a1: args[1], result: BigInt.asUintN(64, result) });
   }
-  x.skip();
+  x.skip(LENGTH);
   return gpr32(s, RAX as number) === 0 && Number(number) === CALL.schedYield && x.vcpus > 1 ? 'pause' : undefined;
 };

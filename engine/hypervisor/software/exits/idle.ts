@@ -11,12 +11,6 @@ export const hlt: ExitHandler = (x) => {
   return undefined;
 };
 
-/** MONITOR and MWAIT, which CPUID does not claim: nothing happens, and the guest looks again. */
-export const waitInstruction: ExitHandler = (x) => {
-  x.skip();
-  return undefined;
-};
-
 /** A spin lock's owner does not run: another vCPU should get the host's processor. */
 export const pauseLoop: ExitHandler = (x) => {
   x.skip();

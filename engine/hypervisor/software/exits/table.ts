@@ -3,8 +3,8 @@ import { COUNTER } from '../../index.ts';
 import type { ExitHandler } from './context.ts';
 import { controlRegister, xsetbv } from './control.ts';
 import { cpuid } from './cpuid.ts';
-import { hypercall } from './hypercall.ts';
-import { hlt, pauseLoop, tripleFault, waitInstruction } from './idle.ts';
+import { exception, hypercall } from './hypercall.ts';
+import { hlt, pauseLoop, tripleFault } from './idle.ts';
 import { eptMisconfiguration, eptViolation } from './memory.ts';
 import { rdmsr, wrmsr } from './msr.ts';
 import { io } from './port.ts';
@@ -44,6 +44,7 @@ const counted =
 
 /** By basic exit reason. */
 const HANDLERS: Readonly<Record<number, ExitHandler>> = {
+  0: exception,
   // The request word says what the vCPU is wanted for.
   1: counted(COUNTER['irq-exits']),
   2: tripleFault,
@@ -60,8 +61,6 @@ const HANDLERS: Readonly<Record<number, ExitHandler>> = {
   30: io,
   31: rdmsr,
   32: wrmsr,
-  36: waitInstruction,
-  39: waitInstruction,
   40: pauseLoop,
   // The task priority fell below that of an interrupt that waits.
   43: (x) => {

@@ -174,13 +174,16 @@ export class Para {
     this.#s.eoiOffered = 1;
   }
 
-  /** After an exit: has the guest ended it? If not, it does by the APIC from now on. */
+  /** After an exit: has the guest ended it? If not, and others wait for that, it ends it by the APIC. */
   takeEoi(): void {
     const { dma } = this.#p.memory;
-    this.#s.eoiOffered = 0;
+    const lapic = this.#p.irqchip.lapics.of(this.#p.id);
     const at = addressOf(this.#s.pvEoi, ENABLED);
-    if (((dma.read(at, 1)[0] as number) & 1) !== 0) dma.write(at, Uint8Array.of(0));
-    else this.#p.irqchip.lapics.of(this.#p.id).endOfInterrupt();
+    const ended = ((dma.read(at, 1)[0] as number) & 1) === 0;
+    if (!ended && lapic.requested < 0) return;
+    this.#s.eoiOffered = 0;
+    if (ended) lapic.endOfInterrupt();
+    else dma.write(at, Uint8Array.of(0));
   }
 
   get eoiOffered(): boolean {
