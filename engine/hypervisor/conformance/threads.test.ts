@@ -3,10 +3,9 @@ import { Worker } from 'node:worker_threads';
 import { expect, test } from 'vitest';
 import { assemble } from '../../isa/assemble.ts';
 import { createMachineMemory } from '../../memory/index.ts';
+import { interpreterImage } from '../bare/testing/interpreter.ts';
 import type { Vcpu } from '../index.ts';
-import { createBareMachine } from './index.ts';
-import { interpreterImage } from './testing/interpreter.ts';
-import { PORT, type ThreadData } from './testing/thread.ts';
+import { CREATE, PORT, type StressedBackend, type ThreadData } from './testing/thread.ts';
 
 const MIB = 2 ** 20;
 const VCPUS = 4;
@@ -53,10 +52,10 @@ const program = (rounds: number) => `
 const interpreter = interpreterImage();
 
 /** Runs the program on four vCPUs while this thread collects the dirty log and copies what it names. */
-async function run(groups: readonly (readonly number[])[], rounds: number) {
+async function run(backend: StressedBackend, groups: readonly (readonly number[])[], rounds: number) {
   const sizes = { ramBytes: 4 * MIB, arenaBytes: 160 * MIB, vcpus: VCPUS };
   const memory = createMachineMemory(sizes);
-  const machine = createBareMachine({ memory, model: 'x86-64-v2', interpreter });
+  const machine = CREATE[backend]({ memory, model: 'x86-64-v2', interpreter });
   memory.bus.addPorts({ port: PORT, count: 1, read: () => 0, write: () => undefined });
   const { ramBase, ramBytes } = memory.map;
   machine.setSlot({ slot: 0, gpa: 0, size: ramBytes, hva: ramBase, log: true });
@@ -85,7 +84,7 @@ async function run(groups: readonly (readonly number[])[], rounds: number) {
     collections++;
   };
   const workers = groups.map((mine) => {
-    const workerData: ThreadData = { ...sizes, memory: memory.memory, interpreter, mine };
+    const workerData: ThreadData = { ...sizes, memory: memory.memory, interpreter, mine, backend };
     return new Worker(new URL('./testing/thread.ts', import.meta.url), { workerData });
   });
   let working = workers.length;
@@ -107,13 +106,15 @@ async function run(groups: readonly (readonly number[])[], rounds: number) {
 }
 
 test.each([
-  ['each on a thread', [[0], [1], [2], [3]]],
-  ['in turn on one thread', [[0, 1, 2, 3]]],
-])(
-  'four vCPUs %s: locks hold, no write is lost, map changes and log collection hang nobody',
-  async (_name, groups) => {
+  ['bare', 'each on a thread', [[0], [1], [2], [3]]],
+  ['bare', 'in turn on one thread', [[0, 1, 2, 3]]],
+  ['software', 'each on a thread', [[0], [1], [2], [3]]],
+  ['software', 'in turn on one thread', [[0, 1, 2, 3]]],
+] as const)(
+  '%s: four vCPUs %s: locks hold, no write is lost, map changes and log collection hang nobody',
+  async (backend, _name, groups) => {
     const rounds = 20_000;
-    const { collections, ...counts } = await run(groups, rounds);
+    const { collections, ...counts } = await run(backend, groups, rounds);
     const all = VCPUS * rounds;
     const uneven = Array(3).fill(all / 16);
     expect(counts).toEqual({ locked: all, plain: all, uneven, written: all, lost: -1 });

@@ -2,10 +2,15 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { InterpreterImage } from '../../../cpu/index.ts';
 import { createMachineMemory } from '../../../memory/index.ts';
+import { createBareMachine } from '../../bare/index.ts';
 import type { Vcpu } from '../../index.ts';
-import { createBareMachine } from '../index.ts';
+import { createSoftwareMachine } from '../../software/index.ts';
+
+export const CREATE = { bare: createBareMachine, software: createSoftwareMachine } as const;
+export type StressedBackend = keyof typeof CREATE;
 
 export interface ThreadData {
+  readonly backend: StressedBackend;
   readonly memory: WebAssembly.Memory;
   readonly interpreter: InterpreterImage;
   readonly ramBytes: number;
@@ -20,9 +25,9 @@ export const PORT = 0x300;
 export const MOVED = 0x4000_0000;
 
 if (parentPort !== null) {
-  const { interpreter, mine, ...sizes } = workerData as ThreadData;
+  const { interpreter, mine, backend, ...sizes } = workerData as ThreadData;
   const memory = createMachineMemory(sizes);
-  const machine = createBareMachine({ memory, model: 'x86-64-v2', interpreter });
+  const machine = CREATE[backend]({ memory, model: 'x86-64-v2', interpreter });
   let writes = 0;
   memory.bus.addPorts({
     port: PORT,
