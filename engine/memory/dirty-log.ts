@@ -5,12 +5,16 @@ import type { MemorySlot, Slots } from './slots.ts';
 /** Makes every vCPU drop the write entries of its TLB and returns when all have passed a safe point. */
 export type FlushWrites = () => void;
 
+/** Brings what only a back end knows of the pages written in a slot (dirty flags of its tables) into the log. Write entries are flushed after. */
+export type HarvestWrites = (slot: number) => void;
+
 /** Which pages of a slot were written, by guest or devices: bit i of byte i >> 3 = page i of the slot. */
 export class DirtyLog {
   readonly #views: Views;
   readonly #words: number;
   readonly #slots: Slots;
   #flush: FlushWrites = () => undefined;
+  #harvest: HarvestWrites = () => undefined;
 
   constructor(views: Views, map: MemoryMap, slots: Slots) {
     this.#views = views;
@@ -20,6 +24,10 @@ export class DirtyLog {
 
   set flushWrites(flush: FlushWrites) {
     this.#flush = flush;
+  }
+
+  set harvestWrites(harvest: HarvestWrites) {
+    this.#harvest = harvest;
   }
 
   /** Mark the host page at `hva` as written: for devices, whose writes pass no TLB. */
@@ -40,6 +48,7 @@ export class DirtyLog {
    */
   collect(slot: number): Uint8Array {
     const range = this.#slots.pages(slot);
+    this.#harvest(slot);
     const taken = this.#gather(slot, (page, gpa) => {
       const bit = 1 << (page & 31);
       const was = Atomics.and(this.#views.i32, this.#words + (page >>> 5), ~bit) & bit;
@@ -61,6 +70,7 @@ export class DirtyLog {
     const taken = new Uint8Array(count);
     const { i32, u32 } = this.#views;
     const shown = this.#slots.all().filter(({ log, readonly }) => log && !readonly);
+    for (const { slot, hva: start, size } of shown) if (start < hva + bytes && hva < start + size) this.#harvest(slot);
     let armed = false;
     for (let i = 0; i < count; i++) {
       const page = first + i;

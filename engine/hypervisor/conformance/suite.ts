@@ -142,6 +142,26 @@ export function hypervisorConformance(backend: Backend): void {
   });
 
   describe(`${capabilities.backend}: memory`, () => {
+    whereDirty(
+      'pages written are found by their place in the machine’s memory too, as screens look, and outlive a change of the map',
+      () => {
+        const { machine, vcpu, flat } = bench(backend);
+        const { memory } = machine;
+        const hva = memory.arena.take('pages', 4 * 4096, 4096);
+        machine.setSlot({ slot: 5, gpa: 0xd000_0000, size: 4 * 4096, hva, log: true });
+        const written = () => memory.lock.run(() => [...memory.dirtyLog.collectPages(hva, 4 * 4096)]);
+        written();
+        flat('mov byte [0xd0001000], 1\n hlt');
+        finish(vcpu);
+        expect(written()).toEqual([0, 1, 0, 0]);
+        expect(written()).toEqual([0, 0, 0, 0]);
+        flat('mov byte [0xd0001001], 1\n mov byte [0xd0003000], 1\n hlt');
+        finish(vcpu);
+        machine.setSlot({ slot: 6, gpa: 0xd100_0000, size: 4096, hva });
+        expect(written()).toEqual([0, 1, 0, 1]);
+      },
+    );
+
     whereReadonly('writes to a read-only slot go to the bus and change nothing', () => {
       const { machine, vcpu, flat, regs } = bench(backend);
       const { memory } = machine;

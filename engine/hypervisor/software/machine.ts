@@ -188,10 +188,13 @@ export function createSoftwareMachine(options: SoftwareOptions): Machine {
   memory.slots.mapChange = (change) => {
     counters.add(-1, COUNTER['remote-tlb-flush']);
     requests.exclusive(-1, REQUEST.flushTlb, () => {
+      // Dirty flags go with the tables, and pages are found by the map as it was.
+      mmu.harvestAll();
       change();
       mmu.zap();
     });
   };
+  memory.dirtyLog.harvestWrites = (slot) => mmu.harvest(slot);
   memory.dirtyLog.flushWrites = () => {
     counters.add(-1, COUNTER['remote-tlb-flush']);
     requests.synchronize(-1, REQUEST.flushTlb);
@@ -204,10 +207,7 @@ export function createSoftwareMachine(options: SoftwareOptions): Machine {
     ioEvents: new IoEvents(memory, irqchip),
     vcpus,
     setSlot: (slot) => memory.slots.setSlot(slot),
-    dirtyLog: (slot) => {
-      mmu.harvest(slot);
-      return memory.dirtyLog.collect(slot);
-    },
+    dirtyLog: (slot) => memory.dirtyLog.collect(slot),
     reset: () => {
       processor.reset();
       irqchip.reset();

@@ -63,6 +63,7 @@ export class Mmu {
   /** As `zap`, because `vcpu` found no table left. */
   recycle(vcpu: number): void {
     this.#counters.add(vcpu, COUNTER['mmu-recycled'], this.#ept.tables);
+    this.harvestAll();
     this.zap();
   }
 
@@ -75,6 +76,11 @@ export class Mmu {
       this.#ept.takeDirty(found.gpa, found.size, mark);
       if (this.#memory.i32[FIXED.a20Masked >>> 2] !== 0) this.#ept.takeDirty(found.gpa + A20, found.size, mark);
     });
+  }
+
+  /** As `harvest` for every slot that logs; before tables are forgotten. */
+  harvestAll(): void {
+    for (const { slot, log } of this.#memory.slots.all()) if (log) this.harvest(slot);
   }
 
   #map(vcpu: number, gpa: number, page: EptPage): boolean {
