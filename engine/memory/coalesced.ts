@@ -4,7 +4,6 @@
  */
 import { Lock } from '../base/index.ts';
 import type { Views } from '../state/index.ts';
-import type { AccessSize } from './bus.ts';
 
 /** A power of two: what a screen of planar graphics writes between two looks at it. */
 const RECORDS = 8192;
@@ -18,7 +17,7 @@ export const COALESCED_BYTES = 4 * (HEAD_WORDS + RECORDS * RECORD_WORDS);
 export interface CoalescedWrite {
   readonly vcpu: number;
   readonly pa: number;
-  readonly size: AccessSize;
+  readonly size: 1 | 2 | 4;
   readonly value: number;
 }
 
@@ -63,7 +62,7 @@ export class CoalescedWrites {
       const value = (words[record + 2] as number) >>> 0;
       const shape = words[record + 3] as number;
       Atomics.store(words, this.#at + TAKEN, (taken + 1) | 0);
-      write({ vcpu: shape >> 8, pa, size: (shape & 0xff) as AccessSize, value });
+      write({ vcpu: shape >> 8, pa, size: (shape & 0xff) as 1 | 2 | 4, value });
     }
   }
 
