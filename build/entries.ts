@@ -15,6 +15,7 @@ export interface Entry {
 export const entries: readonly Entry[] = [
   { source: 'engine/cli.ts', output: 'cli.js' },
   { source: 'engine/main.ts', output: 'engine.js' },
+  { source: 'engine/compiler.ts', output: 'compiler.js' },
   { source: 'electron/main/main.ts', output: 'electron-main.js' },
   { source: 'electron/preload/preload.ts', output: 'preload.cjs', alone: true },
 ];

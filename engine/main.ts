@@ -7,9 +7,12 @@ import { setTimeout as startTimer } from 'node:timers';
 import { fileURLToPath } from 'node:url';
 import manifest from '../package.json' with { type: 'json' };
 import { EngineError } from './base/index.ts';
+import type { CompilerPlan } from './compiler.ts';
 import type { MachineSettings } from './contract/settings.ts';
 import type { Stopped } from './contract/stops.ts';
+import type { RegionAnswer, RegionOrder } from './cpu/index.ts';
 import { monotonicOrigin, monotonicSince, wallClockMilliseconds, zoneMilliseconds } from './host/clock.ts';
+import { createPortPair, type PortEnd, pollingEnd } from './host/compiler-port.ts';
 import { isRegularFile, readRegularFile } from './host/files.ts';
 import { readMachineCode } from './host/machine-code.ts';
 import { onSignals, setProcessTitle, turn } from './host/process.ts';
@@ -57,7 +60,9 @@ export async function runMachine(settings: MachineSettings, { screenshots = [] }
 
   const start = <Out, In>(name: string) => {
     return (role: ThreadPlan['role'], events: { onMessage(message: In): void; onFailure(why: string): void; onExit(): void }) => {
-      const plan: ThreadPlan = {
+      const compilerEnd = role.kind === 'vcpus' && settings.jit === 'on' ? compiler.openEnd() : undefined;
+      const plan: ThreadPlan & { readonly compilerEnd?: PortEnd } = {
+        ...(compilerEnd && { compilerEnd }),
         settings,
         memory: control.memory.memory,
         clockOrigin,
@@ -67,9 +72,11 @@ export async function runMachine(settings: MachineSettings, { screenshots = [] }
         role,
       };
       const words = role.kind === 'vcpus' ? `${name} ${role.vcpus.join(',')}` : name;
-      return startThread<Out, In>({ entry: new URL('./main.ts', import.meta.url), name: words, data: plan, ...events });
+      const move = compilerEnd ? [compilerEnd.port] : [];
+      return startThread<Out, In>({ entry: new URL('./main.ts', import.meta.url), name: words, data: plan, move, ...events });
     };
   };
+  const compiler = new CompilerThread(control.memory.memory);
   let machine: Coordinator | undefined;
   let watching: { stop(): void } | undefined;
   const dispatcher = createEngineDispatcher({ settings, control, machine: () => machine });
@@ -116,12 +123,53 @@ export async function runMachine(settings: MachineSettings, { screenshots = [] }
       onNotice: ({ message }) => process.stderr.write(`\nrootmode: ${settings.name}: ${message}\n`),
     });
     await machine.start();
+    // Not before: until the guest runs there is nothing to compile, and enough to do.
+    compiler.start();
     watching = watchScreen({ machine, screenshots, report: (text) => process.stderr.write(text) });
     return exitStatus(await machine.ended, settings);
   } finally {
     watching?.stop();
+    compiler.stop();
     signals.stop();
     await socket.close();
+  }
+}
+
+/** The thread that compiles hot code, for all vCPU threads. Without it, if it ends, the guest goes on with what has been compiled. */
+class CompilerThread {
+  readonly #memory: WebAssembly.Memory;
+  readonly #ends: PortEnd[] = [];
+  #stop: () => void = () => undefined;
+
+  constructor(memory: WebAssembly.Memory) {
+    this.#memory = memory;
+  }
+
+  /** The end of one vCPU thread. */
+  openEnd(): PortEnd {
+    const [polling, listening] = createPortPair();
+    this.#ends.push(listening);
+    return polling;
+  }
+
+  start(): void {
+    const ends = this.#ends;
+    if (ends.length === 0) return;
+    const plan: CompilerPlan = { memory: this.#memory, ends };
+    const thread = startThread<never, never>({
+      entry: new URL('./compiler.ts', import.meta.url),
+      name: 'JIT',
+      data: plan,
+      move: ends.map(({ port }) => port),
+      onMessage: () => undefined,
+      onFailure: (reason) => process.stderr.write(`\nrootmode: the compiler of hot code ended: ${reason}\n`),
+      onExit: () => undefined,
+    });
+    this.#stop = () => void thread.terminate();
+  }
+
+  stop(): void {
+    this.#stop();
   }
 }
 
@@ -208,7 +256,7 @@ function readBuilt(file: URL): Uint8Array<ArrayBuffer> {
   }
 }
 
-async function runThread(plan: ThreadPlan): Promise<void> {
+async function runThread(plan: ThreadPlan & { readonly compilerEnd?: PortEnd }): Promise<void> {
   const hostNow = monotonicSince(plan.clockOrigin);
   // The zone as it was at the start: a clock that jumps with summer time would jump for a guest that does so itself.
   const ahead = plan.settings.rtc === 'local' ? zoneMilliseconds() : 0;
@@ -219,6 +267,7 @@ async function runThread(plan: ThreadPlan): Promise<void> {
       ...buildVcpuThread(plan, {
         hostNow,
         calendar,
+        ...(plan.compilerEnd && { compiler: pollingEnd<RegionOrder, RegionAnswer>(plan.compilerEnd) }),
         onEvent: (event) => channel.post({ kind: 'event', event }),
         onTone: (hertz) => channel.post({ kind: 'tone', hertz }),
       }),

@@ -5,7 +5,9 @@ import { FIXED, type MachineMemory } from '../memory/index.ts';
 import type { CpuHost, VcpuState } from './context.ts';
 import { decodeModeOf, flatSegmentsOf } from './derived.ts';
 import { type CodeAddress, CodeCache } from './interpreter/code-cache.ts';
-import { HEAT, Jit, type JitSetting, type RegionTable } from './jit/jit.ts';
+import { HEAT, Jit, type JitSetting } from './jit/jit.ts';
+import type { CompilerLink } from './jit/link.ts';
+import type { RegionTable } from './jit/table.ts';
 import type { ProcessorExports } from './linear-memory.ts';
 import {
   BLOCK,
@@ -47,6 +49,7 @@ export interface CodeLookupOptions {
   readonly shootdown: () => void;
   readonly jit: JitSetting;
   readonly regions: RegionTable;
+  readonly compilers: CompilerLink;
 }
 
 export class CodeLookup {
@@ -80,13 +83,14 @@ export class CodeLookup {
         ? undefined
         : new Jit({
             s,
+            index: options.index,
             machine,
             setting: options.jit,
-            decode: options.decode,
             modeOf: (modeKey) => ({ mode: this.#modeOf(modeKey), flat: flatSegmentsOf(modeKey) }),
             regions: options.regions,
+            link: options.compilers,
             mark: (host, bytes) => this.cache.mark(host, bytes),
-            entries: (host, modeKey) => this.#entries(host, modeKey),
+            entries: (page, modeKey) => this.#entries(page, modeKey),
             isCopy: (page) => page === arena.base >>> 12,
           });
   }
@@ -141,12 +145,15 @@ export class CodeLookup {
     return { host, modeKey, mode: this.#modeOf(modeKey), flat: flatSegmentsOf(modeKey), withinLimit };
   }
 
-  #entries(host: number, modeKey: number): number {
+  #entries(page: number, modeKey: number): Map<number, number> {
     const { machine, jit } = this.#o;
-    const block = this.cache.known(host, modeKey);
-    if (block === 0 || jit === 'off') return 0;
-    const word = (offset: number): number => machine.u32[(block + offset) >>> 2] as number;
-    return word(BLOCK.region) !== 0 ? HEAT[jit] : (HEAT[jit] - word(BLOCK.heat)) >>> 0;
+    const entries = new Map<number, number>();
+    if (jit === 'off') return entries;
+    for (const [offset, block] of this.cache.blocksOf(page, modeKey)) {
+      const word = (at: number): number => machine.u32[(block + at) >>> 2] as number;
+      entries.set(offset, word(BLOCK.region) !== 0 ? HEAT[jit] : (HEAT[jit] - word(BLOCK.heat)) >>> 0);
+    }
+    return entries;
   }
 
   #modeOf(modeKey: number): DecodeMode {

@@ -1,6 +1,8 @@
 export { type CpuHost, GuestFault, type SlowContext, type VcpuState, VmExit } from './context.ts';
 export { FLAG, readFlags, writeFlags } from './flags.ts';
 export type { JitSetting } from './jit/jit.ts';
+export type { CompilerPort, RegionAnswer, RegionOrder } from './jit/order.ts';
+export { createCompilerThread } from './jit/serve.ts';
 export { claims } from './model/cpuid.ts';
 export type { CpuModel } from './model/model.ts';
 export { CPU_MODEL_NAMES, cpuModel, withVmx } from './model/models.ts';

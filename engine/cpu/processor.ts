@@ -11,6 +11,9 @@ import { floatRoutines } from './fpu/routines.ts';
 import type { ExclusiveSection } from './instruction-context.ts';
 import { findHandler, type HandlerTree } from './interpreter/tracked-facts.ts';
 import type { JitSetting } from './jit/jit.ts';
+import { CompilerLink } from './jit/link.ts';
+import type { CompilerPort } from './jit/order.ts';
+import { RegionCompiler } from './jit/region-compiler.ts';
 import { createRegionTable } from './jit/table.ts';
 import type { ProcessorExports } from './linear-memory.ts';
 import type { CpuModel } from './model/model.ts';
@@ -43,6 +46,8 @@ export interface ProcessorOptions {
   readonly exclusive?: ExclusiveSection;
   /** `force` makes regions of everything at once, for tests. */
   readonly jit?: JitSetting;
+  /** Makes the regions elsewhere; absent: this thread does, in its turn. */
+  readonly compiler?: CompilerPort;
   /** As in `VcpuOptions`. */
   readonly busTable?: number;
   readonly monitored?: boolean;
@@ -83,6 +88,16 @@ export function createProcessor(options: ProcessorOptions): Processor {
   const bases = Array.from({ length: vcpus }, (_, i) => machine.arena.take(`vcpu${i}`, CPU_REGION_BYTES, 4096));
   const arenas = Array.from({ length: vcpus }, (_, i) => machine.arena.take(`code${i}`, CODE_ARENA_BYTES, 4096));
   const regions = createRegionTable();
+  let own: RegionCompiler | undefined;
+  const compilers = new CompilerLink({
+    machine,
+    regions,
+    own: () => {
+      own ??= new RegionCompiler({ decode, memory: machine.u8, now: () => 0 });
+      return own;
+    },
+    port: options.jit === 'force' ? undefined : options.compiler,
+  });
   const cores = bases.map((base, index) => {
     return new VcpuCore({
       s: vcpuState.bind(machine.memory, base),
@@ -99,6 +114,7 @@ export function createProcessor(options: ProcessorOptions): Processor {
       arena: { base: arenas[index] as number, bytes: CODE_ARENA_BYTES },
       jit: options.jit ?? 'off',
       regions,
+      compilers,
       shootdown: options.shootdown ?? (() => undefined),
       exclusive: options.exclusive ?? { begin: () => undefined, end: () => undefined },
       ...(options.busTable === undefined ? {} : { busTable: options.busTable }),

@@ -9,7 +9,9 @@ import { derivePollMask, modeName } from './derived.ts';
 import { EventContext } from './event-context.ts';
 import { FLAG } from './flags.ts';
 import type { InstructionContextOptions } from './instruction-context.ts';
-import type { JitCounters, JitSetting, RegionTable } from './jit/jit.ts';
+import type { JitCounters, JitSetting } from './jit/jit.ts';
+import type { CompilerLink } from './jit/link.ts';
+import type { RegionTable } from './jit/table.ts';
 import { type ProcessorExports, WalkedMemory } from './linear-memory.ts';
 import { EXIT } from './regions.ts';
 import { stackFault } from './stack-fault.ts';
@@ -43,6 +45,7 @@ export interface VcpuOptions extends InstructionContextOptions {
   readonly shootdown: (vcpu: number) => void;
   readonly jit: JitSetting;
   readonly regions: RegionTable;
+  readonly compilers: CompilerLink;
 }
 
 const NO_SHADOW = 0xffffffff;
@@ -132,6 +135,7 @@ export class VcpuCore extends EventContext {
   /** Retire at most `limit` (1 to 2^31-1) instructions. */
   run(limit: number): RunExit {
     const { s } = this;
+    this.#o.compilers.poll();
     let retired = 0;
     const leave = (reason: RunReason): RunExit => {
       s.retired += BigInt(retired);

@@ -1,5 +1,5 @@
 /** Threads of this process. */
-import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { isMainThread, type MessagePort, parentPort, Worker, workerData } from 'node:worker_threads';
 
 export interface Thread<Out> {
   post(message: Out): void;
@@ -14,6 +14,8 @@ export interface ThreadOptions<In> {
   readonly name: string;
   /** Cloned into the thread; shared memory stays shared. */
   readonly data: unknown;
+  /** Ports in `data`, which move into it. */
+  readonly move?: readonly MessagePort[];
   onMessage(message: In): void;
   /** The thread threw. It is gone. */
   onFailure(reason: string): void;
@@ -25,6 +27,7 @@ export function startThread<Out, In>(options: ThreadOptions<In>): Thread<Out> {
   const worker = new Worker(options.entry, {
     name: options.name,
     workerData: options.data,
+    transferList: [...(options.move ?? [])],
     // The thread's standard streams would come back through this thread; it has ports instead.
     stdin: false,
     execArgv: process.execArgv.filter((word) => !word.startsWith('--inspect')),

@@ -7,7 +7,7 @@ import { type Board, createBoard } from '../board/board.ts';
 import { createDriveServer } from '../board/drives/server.ts';
 import type { MachineSettings } from '../contract/settings.ts';
 import { drivePlan } from '../contract/storage-settings.ts';
-import { bareCapabilities, createBareMachine } from '../hypervisor/bare/index.ts';
+import { type BareOptions, bareCapabilities, createBareMachine } from '../hypervisor/bare/index.ts';
 import { type Capabilities, createObservation, interruptReport, type Machine, type Observation } from '../hypervisor/index.ts';
 import { createSoftwareMachine, softwareCapabilities } from '../hypervisor/software/index.ts';
 import { createMachineMemory, type MachineMemory } from '../memory/index.ts';
@@ -39,6 +39,8 @@ export interface ThreadPorts {
   readonly calendar: { microseconds(): number };
   /** What the speaker plays from now on, in hertz, 0 for silence; on the thread that changed it. */
   onTone(hertz: number): void;
+  /** Compiles hot code beside this thread's vCPUs. */
+  readonly compiler?: NonNullable<BareOptions['compiler']>;
   /** Board events, on the thread that caused them. The machine is already being stopped then. */
   onEvent(event: MachineEvent): void;
 }
@@ -91,7 +93,8 @@ function build({ settings, memory: shared, interpreter, role, optionRoms }: Thre
   const keyReader = takeKeyReader(memory);
   const keeperPlace = memory.arena.take('deadline-keeper', 8, 64);
   const create = accel === 'software' ? createSoftwareMachine : createBareMachine;
-  const machine = create({ memory, model: cpu, interpreter, observation, jit, calendar: ports.calendar });
+  const { calendar, compiler } = ports;
+  const machine = create({ memory, model: cpu, interpreter, observation, jit, calendar, ...(compiler && { compiler }) });
   const { requests } = machine;
   const { vmcsFields } = capabilitiesOf(settings);
   const stops = new StopKeeper({ memory, list, tail, gate, requests, observation, vmcsFields });

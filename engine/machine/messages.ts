@@ -8,6 +8,9 @@ import type { EntryCheck, InterruptReport, VmcsImage, Walk } from '../hypervisor
 import type { MediaChange } from './drives.ts';
 import type { KeyStroke } from './keymap.ts';
 
+/** What a thread of a machine is there for. */
+export type ThreadRole = { readonly kind: 'io' } | { readonly kind: 'vcpus'; readonly vcpus: readonly number[] };
+
 /** Everything a thread needs to build its view of the machine. Cloned into it; memory and code stay shared. */
 export interface ThreadPlan {
   readonly settings: MachineSettings;
@@ -20,7 +23,7 @@ export interface ThreadPlan {
   readonly builtInFirmware: string;
   /** Option ROMs for firmware that is not ours, by their names in fw_cfg. */
   readonly optionRoms: Readonly<Record<string, Uint8Array>>;
-  readonly role: { readonly kind: 'io' } | { readonly kind: 'vcpus'; readonly vcpus: readonly number[] };
+  readonly role: ThreadRole;
 }
 
 export interface RegisterValue {

@@ -68,6 +68,12 @@ export class CodeCache {
     return block !== undefined && this.#isCurrent(block.at) ? block.at : 0;
   }
 
+  /** Blocks of a host page in a mode that are still true: offset and address of each. */
+  *blocksOf(hostPage: number, modeKey: number): Generator<readonly [offset: number, block: number]> {
+    for (const [key, { at }] of this.#pages.get(hostPage) ?? [])
+      if (key >= 0 && key >>> 12 === modeKey && this.#isCurrent(at)) yield [key & 0xfff, at];
+  }
+
   /** Decode the block at an address; 0 when the arena began anew (look up again) or a fetch fault is queued. */
   decode(address: CodeAddress): number {
     if (this.#next + BLOCK_BYTES + (MAX_RECORDS + 1) * RECORD_BYTES > this.#o.arena.base + this.#o.arena.bytes) {

@@ -57,11 +57,10 @@ export function encodeRegions(regions: readonly BuiltRegion[]): Uint8Array<Array
 export type RegionFunction = (cpu: number) => number;
 
 export function instantiateRegions(
-  bytes: Uint8Array<ArrayBuffer>,
+  module: WebAssembly.Module,
   into: { readonly machine: MachineMemory; readonly table: WebAssembly.Table; readonly routines: Record<string, unknown> },
 ): RegionFunction[] {
-  const module = new WebAssembly.Module(bytes);
-  const env = { ...into.routines, memory: into.machine.memory, regions: into.table };
+  const env = { ...into.routines, memory: into.machine.memory, regions: into.table } as WebAssembly.Imports[string];
   const { exports } = new WebAssembly.Instance(module, { env });
   return Object.values(exports) as unknown as RegionFunction[];
 }

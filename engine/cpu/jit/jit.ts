@@ -1,111 +1,113 @@
-/** The JIT of one vCPU: hears of hot blocks, makes regions of them and puts these into the table of regions. */
+/** The JIT of one vCPU: hears of hot blocks, orders regions of them and puts these into the table of regions. */
 
-import { Decoded } from '../../isa/decoded.ts';
-import type { Decode } from '../../isa/decoder.ts';
-import type { DecodeMode, Variant } from '../../isa/variants.ts';
+import type { DecodeMode } from '../../isa/variants.ts';
 import { FIXED, type MachineMemory } from '../../memory/index.ts';
 import type { VcpuState } from '../context.ts';
 import { BLOCK } from '../regions.ts';
-import { type BuiltRegion, Unbuildable } from './build.ts';
-import { encodeRegions, instantiateRegions, makeRegion } from './compile.ts';
-import { planRegion, type RegionPlan } from './form.ts';
+import type { RegionFunction } from './compile.ts';
+import type { CompilerLink, Customer } from './link.ts';
+import type { MadeRegion, RegionAnswer, RegionOrder } from './order.ts';
+import type { RegionTable } from './table.ts';
 
 const PAGE = 4096;
 
 export type JitSetting = 'off' | 'on' | 'force';
 
-/** What every vCPU of a thread shares: the table, and the routines regions import. */
-export interface RegionTable {
-  readonly table: WebAssembly.Table;
-  readonly routines: () => Record<string, unknown>;
-  /** The function of a slot without a region. */
-  readonly empty: () => unknown;
-  take(): number;
-  release(slot: number): void;
-}
-
 export interface JitOptions {
   readonly s: VcpuState;
+  readonly index: number;
   readonly machine: MachineMemory;
   readonly setting: Exclude<JitSetting, 'off'>;
-  readonly decode: Decode;
   readonly modeOf: (modeKey: number) => { readonly mode: DecodeMode; readonly flat: number };
   readonly regions: RegionTable;
+  readonly link: CompilerLink;
   /** Bytes of a host page are decoded: writes to them are to be seen. */
   readonly mark: (host: number, bytes: number) => void;
-  /** Times the interpreter has entered the block at a host address. */
-  readonly entries: (host: number, modeKey: number) => number;
+  /** Times the interpreter has entered the blocks of a host page in a mode, by their offset. */
+  readonly entries: (hostPage: number, modeKey: number) => ReadonlyMap<number, number>;
   /** The page holds a copy of code that stands on the bus. */
   readonly isCopy: (hostPage: number) => boolean;
 }
 
-const LIMITS = { instructions: 250, blocks: 48 } as const;
-/** Instructions found out to be unfit in one go. */
-const ATTEMPTS = 16;
-export const HEAT = { on: 2000, force: 1 } as const;
+/** Instructions of one region. */
+const MOST_INSTRUCTIONS = 250;
 /**
- * Regions of one module: more would make the guest wait longer than its own timers allow. Entries after which a block no longer waits for
- * others.
+ * Entries after which a block is hot. What is gained by a region over the interpreter is 2 ns for each instruction, what it costs is 40 us: below
+ * this many, boots of Linux take longer with regions than without.
+ */
+export const HEAT = { on: 10_000, force: 1 } as const;
+/**
+ * On this thread: regions of one module, more would make the guest wait longer than its own timers allow. Entries after which a block no
+ * longer waits for others.
  */
 const BATCH = 8;
 const COLD_REGIONS = 64;
 const PATIENCE = 1000;
+/** Orders under way; more are asked for again when their blocks have been entered that often once more. */
+const MOST_ORDERS = 96;
+const LATER = 1000;
 /** A page whose regions were overwritten that often is left to the interpreter. */
 const MOST_REWRITES = 16;
-/** Entries from which on a block is taken into the regions of others. */
-const WARM = 100;
 
 export interface JitCounters {
   regions: number;
   modules: number;
   bytes: number;
   refused: number;
+  instructions: number;
+  microseconds: number;
 }
 
-interface Waiting {
+/** A block that a region was ordered for. */
+interface Ordered {
   readonly block: number;
-  readonly modeKey: number;
+  readonly order: RegionOrder;
 }
 
-export class Jit {
+export class Jit implements Customer {
   readonly #o: JitOptions;
-  readonly #refused = new Set<Variant>();
   /** Slots in use by host page. */
   readonly #pages = new Map<number, Set<number>>();
   /** Times regions of a host page were overwritten. */
   readonly #rewritten = new Map<number, number>();
-  #waiting: Waiting[] = [];
-  readonly counters: JitCounters = { regions: 0, modules: 0, bytes: 0, refused: 0 };
+  /** By ticket. */
+  readonly #ordered = new Map<number, Ordered>();
+  #ticket = 0;
+  readonly counters: JitCounters = { regions: 0, modules: 0, bytes: 0, refused: 0, instructions: 0, microseconds: 0 };
 
   constructor(options: JitOptions) {
     this.#o = options;
+    options.link.register(options.index, this);
   }
 
-  /**
-   * A block has been entered often; RIP is at its beginning. Regions are made several at a time, because V8 lays each module out by
-   * itself: a block that waits and is entered as often again does not wait longer.
-   */
+  /** A block has been entered often; RIP is at its beginning. */
   hot(block: number): void {
-    const { machine, s, setting, modeOf } = this.#o;
-    const known = this.#waiting.find((other) => other.block === block);
-    if (known === undefined) {
+    const { machine, s, link, modeOf } = this.#o;
+    const heat = (block + BLOCK.heat) >>> 2;
+    // Patience is over: others are not waited for.
+    const isWaiting = !link.isElsewhere && [...this.#ordered.values()].some((other) => other.block === block);
+    if (!isWaiting) {
       if (machine.u32[(block + BLOCK.crossing) >>> 2] !== 0 || machine.u32[(block + BLOCK.region) >>> 2] !== 0) return;
       const page = this.#pageOf(block);
-      if (this.#o.isCopy(page) || (this.#rewritten.get(page) ?? 0) >= MOST_REWRITES) return;
-      this.#waiting.push({ block, modeKey: s.modeKey });
-      const heat = (block + BLOCK.heat) >>> 2;
+      if (this.#o.isCopy(page) || (this.#rewritten.get(page) ?? 0) >= MOST_REWRITES || !this.#isCurrent(block)) return;
+      if (link.isElsewhere && this.#ordered.size >= MOST_ORDERS) {
+        machine.u32[heat] = LATER;
+        return;
+      }
+      const order = this.#order(block, page);
+      this.#ordered.set(order.ticket, { block, order });
+      if (link.isElsewhere) {
+        // Not asked about again: the count starts at the top.
+        machine.u32[heat] = 0;
+        link.post(order);
+        link.poll();
+        return;
+      }
       machine.u32[heat] = PATIENCE;
-      const isLegacy = modeOf(s.modeKey).mode.code !== 64;
-      if (setting !== 'force' && !isLegacy && this.#waiting.length < this.#batch()) return;
     }
-    const batch = this.#waiting.splice(0);
-    const made = batch.flatMap((wait) => {
-      const region = this.#region(wait);
-      // Without a region the block is never asked about again.
-      if (region === undefined) machine.u32[(wait.block + BLOCK.heat) >>> 2] = 0;
-      return region === undefined ? [] : [{ ...wait, region }];
-    });
-    if (made.length > 0) this.#install(made);
+    const isLegacy = modeOf(s.modeKey).mode.code !== 64;
+    const batch = this.#o.setting === 'force' || isLegacy || isWaiting ? 1 : this.#batch();
+    if (this.#ordered.size >= batch) link.compileHere([...this.#ordered.values()].map(({ order }) => order));
   }
 
   /** While the JIT's own code is not yet optimized, a region takes milliseconds: one at a time. */
@@ -113,22 +115,81 @@ export class Jit {
     return this.counters.regions < COLD_REGIONS ? 1 : BATCH;
   }
 
+  #order(block: number, page: number): RegionOrder {
+    const { machine, s, setting, modeOf, index } = this.#o;
+    const { mode, flat } = modeOf(s.modeKey);
+    const entry = machine.u32[(block + BLOCK.first) >>> 2] as number;
+    return {
+      vcpu: index,
+      ticket: this.#ticket++,
+      page,
+      entry,
+      mode,
+      flat,
+      withinLimit: mode.code === 64 ? PAGE : s.csLimit + 1 - (Number(BigInt.asUintN(32, s.rip)) - entry),
+      entries: setting === 'force' ? undefined : this.#o.entries(page, s.modeKey),
+      instructions: setting === 'force' ? Math.min(MOST_INSTRUCTIONS, s.budget) : MOST_INSTRUCTIONS,
+    };
+  }
+
   #pageOf(block: number): number {
     return ((this.#o.machine.u32[(block + BLOCK.generationAt) >>> 2] as number) - FIXED.pageInfo) >>> 4;
   }
 
-  #region({ block, modeKey }: Waiting): BuiltRegion | undefined {
-    const { machine } = this.#o;
-    const word = (offset: number): number => machine.u32[(block + offset) >>> 2] as number;
-    let region: BuiltRegion | undefined;
-    for (let attempt = 0; region === undefined && attempt < ATTEMPTS; attempt++) {
-      if (machine.u32[word(BLOCK.generationAt) >>> 2] !== word(BLOCK.generation)) return undefined;
-      const plan = this.#plan({ page: this.#pageOf(block), entry: word(BLOCK.first), modeKey });
-      if (plan === undefined || machine.u32[word(BLOCK.generationAt) >>> 2] !== word(BLOCK.generation)) return undefined;
-      region = this.#make(plan, modeKey);
-    }
-    return region;
+  #isCurrent(block: number): boolean {
+    const { u32 } = this.#o.machine;
+    return u32[(u32[(block + BLOCK.generationAt) >>> 2] as number) >>> 2] === u32[(block + BLOCK.generation) >>> 2];
   }
+
+  // ---- what the compiler answers ----
+
+  install({ ticket, ranges, code, instructions }: MadeRegion, run: RegionFunction): boolean {
+    const ordered = this.#ordered.get(ticket);
+    if (ordered === undefined) return false;
+    this.#ordered.delete(ticket);
+    const { block, order } = ordered;
+    const { machine, regions } = this.#o;
+    if (!this.#isCurrent(block)) return false;
+    const from = order.page * PAGE;
+    for (const [start, end] of ranges) this.#o.mark(from + start, end - start);
+    // Seen only from here on: what was compiled has to be what stands there now.
+    let at = 0;
+    for (const [start, end] of ranges)
+      for (let i = start; i < end; i++) if (machine.u8[from + i] !== code[at++]) return this.#again(block);
+    const slot = regions.take();
+    if (slot === 0) return false;
+    regions.table.set(slot, run);
+    machine.u32[(block + BLOCK.region) >>> 2] = slot;
+    const slots = this.#pages.get(order.page) ?? new Set();
+    slots.add(slot);
+    this.#pages.set(order.page, slots);
+    this.counters.regions++;
+    this.counters.instructions += instructions;
+    return true;
+  }
+
+  /** Code was written where nobody looked: ask once more. */
+  #again(block: number): boolean {
+    this.#o.machine.u32[(block + BLOCK.heat) >>> 2] = LATER;
+    return false;
+  }
+
+  failed(ticket: number): void {
+    const ordered = this.#ordered.get(ticket);
+    this.#ordered.delete(ticket);
+    // Without a region the block is never asked about again.
+    if (ordered !== undefined && !this.#o.link.isElsewhere) this.#o.machine.u32[(ordered.block + BLOCK.heat) >>> 2] = 0;
+  }
+
+  count({ bytes, module, refused, microseconds }: RegionAnswer): void {
+    const { counters } = this;
+    if (module !== undefined) counters.modules++;
+    counters.bytes += bytes;
+    counters.refused += refused;
+    counters.microseconds += microseconds;
+  }
+
+  // ---- what becomes of code ----
 
   /** Code of a host page was overwritten. */
   invalidate(hostPage: number): void {
@@ -141,73 +202,9 @@ export class Jit {
 
   /** All blocks are forgotten. */
   reset(): void {
-    this.#waiting = [];
+    this.#ordered.clear();
     for (const slots of this.#pages.values()) for (const slot of slots) this.#o.regions.release(slot);
     this.#pages.clear();
     this.#rewritten.clear();
-  }
-
-  #plan(code: { page: number; entry: number; modeKey: number }): RegionPlan | undefined {
-    const { machine, s, decode, modeOf, setting } = this.#o;
-    const { page, entry, modeKey } = code;
-    const { mode } = modeOf(modeKey);
-    const from = page * PAGE;
-    const copy = machine.u8.slice(from, from + PAGE);
-    const rip = Number(BigInt.asUintN(32, s.rip));
-    const within = (offset: number): number =>
-      mode.code === 64 ? PAGE - offset : Math.min(PAGE - offset, s.csLimit - (rip - entry + offset) + 1);
-    const plan = planRegion({
-      entry,
-      decode: (offset) => {
-        const available = within(offset);
-        if (offset < 0 || available <= 0) return undefined;
-        const decoded = decode(copy, offset, available, mode);
-        return decoded instanceof Decoded ? decoded : undefined;
-      },
-      warm: (offset) => setting === 'force' || this.#o.entries(from + offset, modeKey) >= WARM,
-      refused: (variant) => this.#refused.has(variant),
-      most: {
-        instructions: setting === 'force' ? Math.min(LIMITS.instructions, s.budget) : LIMITS.instructions,
-        blocks: LIMITS.blocks,
-      },
-    });
-    if (plan === undefined) return undefined;
-    for (const [start, end] of plan.ranges) this.#o.mark(from + start, end - start);
-    for (const [start, end] of plan.ranges)
-      for (let i = start; i < end; i++) if (machine.u8[from + i] !== copy[i]) return undefined;
-    return plan;
-  }
-
-  /** IR of a planned region; undefined when an instruction of it is refused from now on. */
-  #make(plan: RegionPlan, modeKey: number): BuiltRegion | undefined {
-    const { mode, flat } = this.#o.modeOf(modeKey);
-    try {
-      return makeRegion(plan, { long: mode.code === 64, flat });
-    } catch (thrown) {
-      if (!(thrown instanceof Unbuildable)) throw thrown;
-      this.counters.refused++;
-      for (const { instructions } of plan.blocks.values())
-        for (const { at, decoded } of instructions) if (at === thrown.at) this.#refused.add(decoded.variant);
-      return undefined;
-    }
-  }
-
-  #install(made: readonly (Waiting & { readonly region: BuiltRegion })[]): void {
-    const { machine, regions } = this.#o;
-    const bytes = encodeRegions(made.map(({ region }) => region));
-    const functions = instantiateRegions(bytes, { machine, table: regions.table, routines: regions.routines() });
-    for (const [i, { block }] of made.entries()) {
-      const slot = regions.take();
-      if (slot === 0) break;
-      regions.table.set(slot, functions[i]);
-      machine.u32[(block + BLOCK.region) >>> 2] = slot;
-      const page = this.#pageOf(block);
-      const slots = this.#pages.get(page) ?? new Set();
-      slots.add(slot);
-      this.#pages.set(page, slots);
-      this.counters.regions++;
-    }
-    this.counters.modules++;
-    this.counters.bytes += bytes.length;
   }
 }

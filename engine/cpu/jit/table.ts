@@ -1,7 +1,15 @@
 /** The table of regions of one thread. Slot 0, and every slot without a region, holds a function that returns to the interpreter. */
-import type { RegionTable } from './jit.ts';
-
 const SLOTS = 16384;
+
+/** What every vCPU of a thread shares: the table, and the routines regions import. */
+export interface RegionTable {
+  readonly table: WebAssembly.Table;
+  readonly routines: () => Record<string, unknown>;
+  /** The function of a slot without a region. */
+  readonly empty: () => unknown;
+  take(): number;
+  release(slot: number): void;
+}
 
 export function createRegionTable(): RegionTable & { connect(exports: WebAssembly.Exports): void } {
   const table = new WebAssembly.Table({ element: 'anyfunc', initial: SLOTS });

@@ -5,8 +5,9 @@ import type { MachineMemory } from '../../memory/index.ts';
 import type { VcpuState } from '../context.ts';
 import { floatRoutines } from '../fpu/routines.ts';
 import { generateInterpreter } from '../interpreter/generate.ts';
+import type { CompilerPort } from '../jit/order.ts';
 import { Oracle } from '../oracle/oracle.ts';
-import { createProcessor, type InterpreterImage } from '../processor.ts';
+import { createProcessor, type InterpreterImage, type ProcessorOptions } from '../processor.ts';
 import { REQUEST, vcpuState } from '../state.ts';
 import { resetVcpu } from '../system/reset.ts';
 import { systemRoutines } from '../system/routines.ts';
@@ -65,7 +66,7 @@ export function interpreterImage(): InterpreterImage {
   return image;
 }
 
-const generated = (name: 'interpreter' | 'jit'): Tier => ({
+const generated = (name: 'interpreter' | 'jit', options: Pick<ProcessorOptions, 'jit' | 'compiler'>): Tier => ({
   name,
   create() {
     const { machine, model } = testMachine();
@@ -76,7 +77,7 @@ const generated = (name: 'interpreter' | 'jit'): Tier => ({
       model,
       host,
       interpreter: interpreterImage(),
-      jit: name === 'jit' ? 'force' : 'off',
+      ...options,
     });
     processor.reset();
     const cpu = processor.vcpu(0);
@@ -95,4 +96,7 @@ const generated = (name: 'interpreter' | 'jit'): Tier => ({
   },
 });
 
-export const tiers: readonly Tier[] = [oracle, generated('interpreter'), generated('jit')];
+export const tiers: readonly Tier[] = [oracle, generated('interpreter', { jit: 'off' }), generated('jit', { jit: 'force' })];
+
+/** Regions of what is hot, made by a compiler that answers when it likes. */
+export const tierBesideCompiler = (compiler: CompilerPort): Tier => generated('jit', { jit: 'on', compiler });

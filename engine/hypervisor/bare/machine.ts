@@ -1,6 +1,7 @@
 /** The back end `bare`: a machine straight on the software processor. */
 import { EngineError, REQUEST } from '../../base/index.ts';
 import {
+  type CompilerPort,
   CPU_MODEL_NAMES,
   cpuModel,
   createProcessor,
@@ -25,7 +26,7 @@ import { BareVcpu } from './vcpu.ts';
 /** The local APIC's bus clock: one tick per ns. */
 const APIC_HZ = 1_000_000_000;
 const DEFAULT_TSC_HZ = 1_000_000_000;
-const JIT_COUNTERS = ['jit-regions', 'jit-modules', 'jit-bytes', 'jit-refused'] as const;
+const JIT_COUNTERS = ['jit-regions', 'jit-modules', 'jit-bytes', 'jit-refused', 'jit-instructions', 'jit-microseconds'] as const;
 const MAX_VCPUS = 16;
 
 /** What this back end offers; it needs nothing of the host but V8. */
@@ -54,6 +55,8 @@ export function bareCapabilities(): Capabilities {
 export interface BareOptions extends MachineOptions {
   readonly interpreter: InterpreterImage;
   readonly jit?: JitSetting;
+  /** Compiles hot code beside the vCPUs of this thread. */
+  readonly compiler?: CompilerPort;
 }
 
 /** Make this thread's view of a machine. The first thread then calls `reset` once. Refuses a model or a number of vCPUs it does not offer. */
@@ -76,6 +79,7 @@ export function createBareMachine(options: BareOptions): Machine {
     host: host.cpuHost,
     interpreter: options.interpreter,
     jit: options.jit ?? 'off',
+    ...(options.compiler && { compiler: options.compiler }),
     shootdown: (vcpu) => {
       counters.add(vcpu, COUNTER['remote-tlb-flush']);
       host.requests.synchronize(-1, REQUEST.flushTlb, vcpu);

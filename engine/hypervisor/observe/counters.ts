@@ -53,6 +53,8 @@ const JIT = {
   'jit-modules': 'WebAssembly modules made',
   'jit-bytes': 'bytes of WebAssembly made',
   'jit-refused': 'hot places where no region could be made',
+  'jit-instructions': 'guest instructions in regions',
+  'jit-microseconds': 'time it took to make regions',
 } as const;
 
 export type CounterName = VcpuCounterName | VmCounterName | keyof typeof UNKNOWN | keyof typeof JIT;

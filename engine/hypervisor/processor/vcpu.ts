@@ -132,6 +132,8 @@ export abstract class ProcessorVcpu implements Vcpu {
     counters.set(this.id, COUNTER['jit-modules'], jit.modules);
     counters.set(this.id, COUNTER['jit-bytes'], jit.bytes);
     counters.set(this.id, COUNTER['jit-refused'], jit.refused);
+    counters.set(this.id, COUNTER['jit-instructions'], jit.instructions);
+    counters.set(this.id, COUNTER['jit-microseconds'], Math.round(jit.microseconds));
   }
 
   wait(milliseconds: number): boolean {

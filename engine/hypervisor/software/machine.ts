@@ -1,6 +1,7 @@
 /** The back end `software`: the guest in VMX non-root operation on our own processor, and this program its hypervisor. */
 import { EngineError, REQUEST } from '../../base/index.ts';
 import {
+  type CompilerPort,
   CPU_MODEL_NAMES,
   claims,
   cpuModel,
@@ -87,6 +88,8 @@ const counted = Object.keys(COUNTER) as (keyof typeof COUNTER)[];
 export interface SoftwareOptions extends MachineOptions {
   readonly interpreter: InterpreterImage;
   readonly jit?: JitSetting;
+  /** Compiles hot code beside the vCPUs of this thread. */
+  readonly compiler?: CompilerPort;
 }
 
 /** Pages a vCPU's VMX operation needs, in one piece. */
@@ -133,6 +136,7 @@ export function createSoftwareMachine(options: SoftwareOptions): Machine {
     host: host.cpuHost,
     interpreter: options.interpreter,
     jit: options.jit ?? 'off',
+    ...(options.compiler && { compiler: options.compiler }),
     busTable,
     monitored: true,
     shootdown: (vcpu) => {

@@ -132,6 +132,8 @@ const JIT_COLUMNS: readonly (readonly [title: string, counter: string, unit: num
   ['modules', 'jit-modules', 1],
   ['KiB', 'jit-bytes', 1024],
   ['refused', 'jit-refused', 1],
+  ['code', 'jit-instructions', 1],
+  ['ms', 'jit-microseconds', 1000],
 ];
 
 export function jitHeading(): string {

@@ -46,13 +46,20 @@ describe('stat', () => {
 
   it('shows what became of hot code', () => {
     const made = sample(1, {});
-    const jit = { 'jit-regions': 12, 'jit-modules': 3, 'jit-bytes': 10_240, 'jit-refused': 1 };
+    const jit = {
+      'jit-regions': 12,
+      'jit-modules': 3,
+      'jit-bytes': 10_240,
+      'jit-refused': 1,
+      'jit-instructions': 500,
+      'jit-microseconds': 7800,
+    };
     const groups = [...made.counted.groups, { group: 'jit', sets: [{ vcpu: 0, counters: jit }] }];
     const rows = jitRows([{ ...made, counted: { ...made.counted, groups } }]);
     expect(jitHeading() + rows.map(jitLine).join('')).toBe(
       [
-        '   pid vcpu |    regions    modules        KiB    refused | name\n',
-        '  4668    0 |         12          3         10          1 | one\n',
+        '   pid vcpu |    regions    modules        KiB    refused       code         ms | name\n',
+        '  4668    0 |         12          3         10          1        500          8 | one\n',
       ].join(''),
     );
   });

@@ -1,0 +1,93 @@
+/** Regions that arrive later than they were ordered: the guest must not notice, whatever it has done to its code meanwhile. */
+import { describe, expect, it } from 'vitest';
+import { assemble } from '../../isa/assemble.ts';
+import { decode } from '../../isa/decode.ts';
+import { AT, Stage } from '../testing/stage.ts';
+import { tierBesideCompiler } from '../testing/tiers.ts';
+import type { RegionAnswer, RegionOrder } from './order.ts';
+import { RegionCompiler } from './region-compiler.ts';
+
+const LOOPS = 60_000;
+/** The loop, then more than a granule of write tracking that runs only after it. */
+const PROGRAM = `t: add rax, rbx\nsub rcx, 1\njnz t\n${'nop\n'.repeat(100)}mov rdx, 1\nhlt`;
+const BEHIND = 100;
+
+/** A stage in front of the program, and a compiler that has its orders and is asked to carry them out. */
+function start() {
+  const orders: RegionOrder[] = [];
+  const answers: RegionAnswer[] = [];
+  const stage = new Stage(
+    tierBesideCompiler({ post: (order) => void orders.push(structuredClone(order)), receive: () => answers.shift() }),
+    'long',
+  );
+  const { machine, s } = stage.cpu;
+  const compiler = new RegionCompiler({ decode, memory: machine.u8, now: () => 0 });
+  const { bytes } = assemble(PROGRAM, { code: 64 });
+  machine.dma.write(AT.code, Uint8Array.from(bytes));
+  s.rip = BigInt(AT.code);
+  s.gpr.set([0n, BigInt(LOOPS), 0n, 1n]);
+  stage.cpu.changed();
+  const end = AT.code + bytes.length;
+  return {
+    orders,
+    answers,
+    stage,
+    s,
+    compile: () => compiler.compile(orders.splice(0)),
+    patch: (at: number, ...code: number[]) => machine.dma.write(AT.code + at, Uint8Array.from(code)),
+    /** Offset of the immediate of the last MOV. */
+    immediate: bytes.length - 1 - 4,
+    finish: () => {
+      for (let i = 0; i < 1000 && s.activity === 0; i++) stage.cpu.run(1000);
+      expect(s.rip).toBe(BigInt(end));
+      return { sum: s.gpr[0], last: s.gpr[2] };
+    },
+  };
+}
+
+describe('a region made by another thread', () => {
+  it('is entered when it has come', () => {
+    const run = start();
+    run.stage.cpu.run(50_000);
+    expect(run.orders).toHaveLength(1);
+    const answer = run.compile();
+    expect(answer.regions).toHaveLength(1);
+    run.answers.push(answer);
+    const before = run.s.retired;
+    const { retired } = run.stage.cpu.run(50_000);
+    expect([retired, run.s.retired - before]).toEqual([50_000, 50_000n]);
+    expect(run.finish()).toEqual({ sum: BigInt(LOOPS), last: 1n });
+  });
+
+  it('is dropped when the loop was written before it came', () => {
+    const run = start();
+    run.stage.cpu.run(50_000);
+    const done = run.s.gpr[0] as bigint;
+    const answer = run.compile();
+    run.patch(0, 0x48, 0x83, 0xc0, 0x02); // add rax, 2 is one byte longer than add rax, rbx: what follows is written too
+    run.patch(4, 0x48, 0xff, 0xc9, 0x75, 0xf7); // dec rcx; jnz t
+    run.patch(9, 0x90);
+    run.answers.push(answer);
+    const { sum, last } = run.finish();
+    expect([sum, last]).toEqual([done + 2n * (BigInt(LOOPS) - done), 1n]);
+  });
+
+  it('is dropped when code behind the loop was written that nobody had looked at', () => {
+    const run = start();
+    run.stage.cpu.run(50_000);
+    const answer = run.compile();
+    expect(answer.regions[0]?.ranges.some(([, to]) => to > BEHIND)).toBe(true);
+    run.patch(run.immediate, 2);
+    run.answers.push(answer);
+    expect(run.finish().last).toBe(2n);
+  });
+
+  it('does not come back when all blocks were forgotten', () => {
+    const run = start();
+    run.stage.cpu.run(50_000);
+    const answer = run.compile();
+    run.stage.cpu.changed();
+    run.answers.push(answer, run.compile());
+    expect(run.finish()).toEqual({ sum: BigInt(LOOPS), last: 1n });
+  });
+});

@@ -1,0 +1,50 @@
+/** What is said between a vCPU, which knows what is hot, and the compiler of regions, which may be another thread. All of it can be posted. */
+import type { DecodeMode } from '../../isa/variants.ts';
+
+/** Make a region of the code at a place. */
+export interface RegionOrder {
+  /** Number of the vCPU; with `ticket` it finds its answer. */
+  readonly vcpu: number;
+  readonly ticket: number;
+  /** Host page and offset of the first instruction in it. */
+  readonly page: number;
+  readonly entry: number;
+  readonly mode: DecodeMode;
+  readonly flat: number;
+  /** Bytes from the start of the page to the end of the code segment. */
+  readonly withinLimit: number;
+  /** Times blocks of the page were entered, by offset; absent: everything counts as entered often. */
+  readonly entries: ReadonlyMap<number, number> | undefined;
+  /** The most that the region may retire in one pass. */
+  readonly instructions: number;
+}
+
+/** A region of the module; function i of the module is that of region i. */
+export interface MadeRegion {
+  readonly vcpu: number;
+  readonly ticket: number;
+  readonly instructions: number;
+  /** Bytes of the page that were compiled, as pairs of offsets, and the bytes themselves, one range after the other. */
+  readonly ranges: readonly (readonly [from: number, to: number])[];
+  readonly code: Uint8Array;
+}
+
+export interface RegionAnswer {
+  /** Absent: no order could be carried out. */
+  readonly module: WebAssembly.Module | undefined;
+  readonly regions: readonly MadeRegion[];
+  /** Tickets of orders that cannot be carried out. */
+  readonly failed: readonly { readonly vcpu: number; readonly ticket: number }[];
+  readonly bytes: number;
+  /** Instructions found to be unfit. */
+  readonly refused: number;
+  /** Time of the compiler, in microseconds. */
+  readonly microseconds: number;
+}
+
+/** One thread's way to a compiler on another thread. */
+export interface CompilerPort {
+  post(order: RegionOrder): void;
+  /** The next answer, if there is one. Asked before every run: nearly free when there is none. */
+  receive(): RegionAnswer | undefined;
+}

@@ -1,0 +1,27 @@
+/** The compiler's thread: carries out orders, several in one module when they come thick and fast. */
+import { definitions } from '../../isa/all.ts';
+import { createDecoder } from '../../isa/decoder.ts';
+import type { RegionAnswer, RegionOrder } from './order.ts';
+import { RegionCompiler } from './region-compiler.ts';
+
+export interface CompilerThreadOptions {
+  readonly memory: WebAssembly.Memory;
+  /** Microseconds of a clock that runs on. */
+  readonly now: () => number;
+  /** Orders that have come so far, at most so many of them; empty: none is waiting. */
+  readonly take: (most: number) => readonly RegionOrder[];
+  readonly answer: (answer: RegionAnswer) => void;
+}
+
+/** Regions of one module: V8 lays each module out by itself, and the last of a batch waits for all others. */
+const BATCH = 16;
+
+/** Returns what is to be called when orders have come. */
+export function createCompilerThread(options: CompilerThreadOptions): () => void {
+  const decode = createDecoder(definitions);
+  const compiler = new RegionCompiler({ decode, memory: new Uint8Array(options.memory.buffer), now: options.now });
+  return () => {
+    for (let orders = options.take(BATCH); orders.length > 0; orders = options.take(BATCH))
+      options.answer(compiler.compile(orders));
+  };
+}
