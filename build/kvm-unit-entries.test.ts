@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { outcomeOf, parseClaims, parseEntries } from './tasks/kvm-unit-entries.ts';
+import { claimUnder, outcomeOf, parseClaims, parseEntries } from './tasks/kvm-unit-entries.ts';
 import { root } from './tasks/run.ts';
 
 const list = `# comment
@@ -22,6 +22,22 @@ describe('list of entries', () => {
       { name: 'plain', file: 'plain.flat', vcpus: 1, memoryMiB: 256, append: '', timeout: 90 },
       { name: 'full', file: 'full.flat', vcpus: 2, memoryMiB: 4096, append: 'one two', timeout: 30 },
     ]);
+  });
+});
+
+describe('claims under an accelerator', () => {
+  const entry = (file: string) => ({ name: 'x', file, vcpus: 1, memoryMiB: 256, append: '', timeout: 90 });
+  const row = (claim: 'must pass' | 'not claimed' | 'known difference', remark = '') => ({ claim, remark });
+
+  it('are those of the table on bare, without VMX and with hypercalls on software', () => {
+    expect(claimUnder('bare', entry('vmx.flat'), row('must pass'))).toBe('must pass');
+    expect(claimUnder('software', entry('vmx.flat'), row('must pass'))).toBe('not claimed');
+    expect(claimUnder('software', entry('hypercall.flat'), row('known difference', 'x; passes on `software`'))).toBe('must pass');
+    expect(claimUnder('bare', entry('hypercall.flat'), row('known difference', 'x; passes on `software`'))).toBe(
+      'known difference',
+    );
+    expect(claimUnder('software', entry('pku.flat'), row('not claimed'))).toBe('not claimed');
+    expect(claimUnder('software', entry('new.flat'), undefined)).toBe('not in the table');
   });
 });
 

@@ -70,6 +70,8 @@ const RAISE = `mov ecx, ${MSR.selfIpi}\n mov eax, ${VECTOR}\n xor edx, edx\n wrm
 const moveAdapter = (to: number): string =>
   `mov edx, 0xcf8\n mov eax, ${ADAPTER_BAR}\n out dx, eax\n mov edx, 0xcfc\n mov eax, ${to}\n out dx, eax`;
 
+const MOVES = `${moveAdapter(0xe100_0000)}\n${moveAdapter(0xe000_0000)}`;
+
 /** In each the hypervisor's core answers alone, without a device of the board. */
 export const EXIT_GUESTS = {
   cpuid: { round: 'xor eax, eax\n cpuid', exits: 1 },
@@ -81,11 +83,13 @@ export const EXIT_GUESTS = {
   vmcall: { round: 'mov eax, 11\n vmcall', exits: 1 },
   /** Moving the frame buffer takes its pages from the extended page tables: small ones, because writes there are logged. */
   'ept-violation': {
-    round: `${moveAdapter(0xe100_0000)}\n${moveAdapter(0xe000_0000)}
+    round: `${MOVES}
       mov ebx, 0xe0000000\n mov ecx, ${TOUCHED}
       touch:\n mov eax, [rbx]\n add ebx, 4096\n dec ecx\n jnz touch`,
     exits: TOUCHED,
   },
+  /** The same without touching the pages. */
+  moves: { round: MOVES, exits: TOUCHED },
   /** An interrupt that is there when the guest halts, and the same one without HLT. */
   wake: { round: `cli\n${RAISE}\n sti\n hlt`, exits: 1 },
   'no-wake': { round: `sti\n${RAISE}`, exits: 1 },

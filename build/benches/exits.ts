@@ -53,6 +53,12 @@ export function exitCost(name: ExitGuestName): Promise<number> {
   });
 }
 
+/** What touching a page adds that the extended page tables do not have. */
+export async function violationCost(): Promise<number> {
+  const moves = await exitCost('moves');
+  return (await exitCost('ept-violation')) - moves;
+}
+
 /** What waiting in HLT adds to an interrupt, where the interrupt is there already: the exit, and finding that it wakes. */
 export async function wakeCost(): Promise<number> {
   const without = await exitCost('no-wake');

@@ -9,7 +9,7 @@ import { userSpaceMark } from '../tasks/initramfs.ts';
 import { root } from '../tasks/run.ts';
 import { bootRatio } from './boot-ratio.ts';
 import { bootSectorTimes } from './boot-sector.ts';
-import { clockExits, exitCost, wakeCost } from './exits.ts';
+import { clockExits, exitCost, violationCost, wakeCost } from './exits.ts';
 import { type GuestProcess, startGuest } from './guest-process.ts';
 import { instructionsPerRound, loopGuest } from './loop-guest.ts';
 import { memoryOf, processorSeconds } from './process-group.ts';
@@ -111,7 +111,7 @@ export const measurements: Readonly<Record<string, Measurement>> = {
   'exit-cpuid': onLinux(() => exitCost('cpuid')),
   'exit-pio': onLinux(() => exitCost('pio')),
   'exit-mmio': onLinux(() => exitCost('mmio')),
-  'exit-ept-violation': onLinux(() => exitCost('ept-violation')),
+  'exit-ept-violation': onLinux(violationCost),
   'exit-vmcall': onLinux(() => exitCost('vmcall')),
   'exit-hlt-wake': onLinux(wakeCost),
   'clock-exits': clockExits,
