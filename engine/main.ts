@@ -99,6 +99,10 @@ export async function runMachine(settings: MachineSettings, { screenshots = [] }
       say(serial.history(), true);
       return serial.listen((bytes) => say(bytes, false));
     },
+    viewScreen: async (show) => {
+      if (machine === undefined) throw new EngineError('screen-missing', { name: settings.name });
+      return machine.viewScreen(show);
+    },
   });
   const monitor = createMonitorConsole({
     dispatcher,
@@ -282,7 +286,16 @@ async function runThread(plan: ThreadPlan & { readonly compilerEnd?: PortEnd }):
     onEvent: (event) => channel.post({ kind: 'event', event }),
     onTone: (hertz) => channel.post({ kind: 'tone', hertz }),
   });
-  const host = { readFile: readRegularFile, openStandardOutput, openOutputFile, openStandardInput, openImage: openMedium, turn };
+  const milliseconds = (): number => hostNow() / 1e6;
+  const host = {
+    readFile: readRegularFile,
+    openStandardOutput,
+    openOutputFile,
+    openStandardInput,
+    openImage: openMedium,
+    turn,
+    milliseconds,
+  };
   await runIoThread({ plan, machine, host, channel });
   channel.close();
 }

@@ -70,7 +70,8 @@ export class Windows {
     this.#disconnect(id);
     const { port1, port2 } = this.#options.channel();
     const send = (message: unknown): void => port1.postMessage(JSON.stringify(message));
-    const peer = new WindowPeer({ manager: this.#options.manager, send });
+    const sendRecord = (stream: number, record: Uint8Array): void => port1.postMessage({ stream, record });
+    const peer = new WindowPeer({ manager: this.#options.manager, send, sendRecord });
     port1.on('message', ({ data }) => {
       const fits = typeof data === 'string' && Buffer.byteLength(data) <= maximumRequestBytes;
       if (!fits || !peer.receive(data)) this.#disconnect(id);

@@ -146,6 +146,8 @@ const sentences = {
 
   // The screen and the keyboard of a running machine.
   'screen-missing': (d: { name: string }) => `The machine ${d.name} has no display adapter; run it with --vga std.`,
+  'screen-viewers': (d: { maximum: number }) =>
+    `${d.maximum} windows look at this screen already, and there can be no more; close one first.`,
   'screen-graphics': (d: { name: string }) =>
     `The screen of ${d.name} shows graphics, not characters; \`rootmode screenshot ${d.name} FILE.png\` takes its picture.`,
   'text-untypable': (d: { characters: readonly string[]; layout: string }) =>

@@ -8,7 +8,7 @@ import { WINDOW } from '../devices/vga/spec.ts';
 import type { MachineMemory } from '../memory/index.ts';
 import { placeVideoMemory } from './video-memory.ts';
 
-export type { Screen, ScreenText } from '../devices/screen.ts';
+export type { Rectangle, Screen, ScreenText } from '../devices/screen.ts';
 
 /** Where the adapter stands on PCI bus 0. */
 const SLOT = 2;

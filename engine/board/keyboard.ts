@@ -5,6 +5,8 @@ import type { Move } from '../devices/i8042/mouse.ts';
 /** Every key of the keyboard, by the codes of W3C UI Events. */
 export const keyNames: readonly string[] = KEYS.map(({ name }) => name);
 
+export type { Move as PointerMove } from '../devices/i8042/mouse.ts';
+
 export interface BoardKeyboard {
   /** A key by its name. False when it was dropped: the keyboard is full, or told not to scan. */
   key(name: string, down: boolean): boolean;

@@ -1,6 +1,7 @@
 /** Commands about what a person sees of a machine and does to it: its screen, its keyboard, its sleep button. */
 import { z } from 'zod';
 import { command } from './command.ts';
+import { screenShown, screenStream } from './screen-stream.ts';
 import { nothing } from './values.ts';
 
 export const machineScreenshot = command({
@@ -61,5 +62,51 @@ export const machineSleepButton = command({
   errors: [],
 });
 
+/** Most keys of one message: what fingers do between two of them. */
+const maximumKeys = 64;
+const Counts = z.int().min(-4096).max(4096).default(0);
+
+export const machineInput = command({
+  name: 'machine-input',
+  since: '0.1',
+  doc: 'Keys go down and up, and the mouse moves, as under a person’s hands. Answers when it is queued.',
+  allowedIn: ['running'],
+  params: z.strictObject({
+    keys: z
+      .array(
+        z.strictObject({
+          /** The key’s place, by its code in W3C UI Events: `KeyA`, `ShiftLeft`. Keys that a PC has not are left out. */
+          key: z.string().max(32),
+          down: z.boolean(),
+        }),
+      )
+      .max(maximumKeys)
+      .default([]),
+    /** Relative motion, in counts of the mouse. */
+    pointer: z
+      .strictObject({
+        /** To the right, and towards the person. */
+        x: Counts,
+        y: Counts,
+        /** Notches, towards the person. */
+        wheel: Counts,
+        /** Held now: 1 left, 2 right, 4 middle, 8 and 16 the side buttons. */
+        buttons: z.int().min(0).max(31).default(0),
+      })
+      .optional(),
+  }),
+  result: nothing,
+  errors: ['keys-waiting'],
+});
+
 /** In the order in which help shows them. */
-export const screenCommands = [machineScreenshot, machineScreenText, machineType, machineKey, machineSleepButton] as const;
+export const screenCommands = [
+  machineScreenshot,
+  machineScreenText,
+  screenStream,
+  screenShown,
+  machineType,
+  machineKey,
+  machineInput,
+  machineSleepButton,
+] as const;

@@ -9,7 +9,7 @@ import { userId } from './runtime-directory.ts';
 
 /** A byte stream to one peer. */
 export interface Connection {
-  write(text: string): void;
+  write(bytes: string | Uint8Array): void;
   /** Bytes written that the peer has not taken yet. */
   readonly backlog: number;
   /** Say goodbye after what was written. */

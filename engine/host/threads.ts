@@ -48,7 +48,8 @@ export function threadData(): unknown {
 }
 
 export interface ParentPort<Out, In> {
-  post(message: Out): void;
+  /** `given` is not copied: it is the other thread's from then on. */
+  post(message: Out, given?: readonly ArrayBuffer[]): void;
   onMessage(handler: (message: In) => void): void;
   /** Stop listening, so that the thread can end. */
   close(): void;
@@ -59,7 +60,7 @@ export function parent<Out, In>(): ParentPort<Out, In> {
   const port = parentPort;
   if (port === null) throw new Error('only a thread has a parent');
   return {
-    post: (message) => port.postMessage(message),
+    post: (message, given = []) => port.postMessage(message, given),
     onMessage: (handler) => void port.on('message', handler),
     close: () => port.close(),
   };

@@ -172,6 +172,7 @@ export function buildIoMachine(plan: ThreadPlan, ports: ThreadPorts): IoMachine 
     keyboard: {
       key: (name, down) => deviceWork(() => board.keyboard.key(name, down)),
       keysRead: () => memory.lock.run(() => board.keyboard.keysRead()),
+      move: (move) => deviceWork(() => board.keyboard.move(move)),
     },
     outputs,
     keyReader,

@@ -4,12 +4,14 @@
  * the I/O thread for.
  */
 import { EngineError, REQUEST, Requests } from '../base/index.ts';
+import type { PointerMove } from '../board/keyboard.ts';
 import type { MachineSettings, MachineStatus } from '../contract/settings.ts';
 import type { Stopped } from '../contract/stops.ts';
 import { FIXED } from '../memory/index.ts';
 import type { MachineControl } from './build.ts';
 import { Debugger, frameOf } from './debugger.ts';
 import type { MediaChange } from './drives.ts';
+import type { KeyStroke } from './keymap.ts';
 import {
   type FromIo,
   type FromVcpus,
@@ -72,6 +74,9 @@ const PATIENCE = 2000;
 /** How long a reader may hold up the last bytes of a machine that was stopped rather than ended by its guest, in milliseconds. */
 const FLUSH = 1000;
 
+/** Windows that may look at one screen. */
+const VIEWERS = 8;
+
 interface VcpuThread {
   readonly vcpus: readonly number[];
   readonly handle: ThreadHandle<never>;
@@ -100,6 +105,8 @@ export class Coordinator {
   #resetting = false;
   readonly #mediaChanges = new Map<number, PromiseWithResolvers<void>>();
   #nextChange = 0;
+  readonly #viewers = new Map<number, (record: Uint8Array) => void>();
+  #nextStream = 0;
   #resuming = false;
 
   constructor(parts: CoordinatorParts) {
@@ -260,6 +267,32 @@ export class Coordinator {
 
   continued(): void {
     this.#io.post({ kind: 'continued' });
+  }
+
+  /** Look at the screen: `onRecord` gets its records until the function that is returned is called. Rejects with `screen-missing`. */
+  async viewScreen(onRecord: (record: Uint8Array) => void): Promise<() => void> {
+    if (this.#viewers.size >= VIEWERS) throw new EngineError('screen-viewers', { maximum: VIEWERS });
+    const stream = ++this.#nextStream;
+    this.#viewers.set(stream, onRecord);
+    const close = (): void => {
+      if (this.#viewers.delete(stream)) this.#io.post({ kind: 'screen-close', stream });
+    };
+    try {
+      await this.screen.ask({ kind: 'view', stream });
+    } catch (failure) {
+      close();
+      throw failure;
+    }
+    return close;
+  }
+
+  screenShown(stream: number, serial: number): void {
+    this.#io.post({ kind: 'screen-shown', stream, serial });
+  }
+
+  /** What hands do at keyboard and mouse. */
+  input(strokes: readonly KeyStroke[], move: PointerMove | undefined): void {
+    if (this.#status === 'running') this.#io.post({ kind: 'input', strokes, move });
   }
 
   /** Registers of a vCPU. Rejects with `vcpu-unknown` or `machine-not-answering`. */
@@ -464,6 +497,9 @@ export class Coordinator {
         return;
       case 'screen':
         this.screen.answered(message.serial, message.answer);
+        return;
+      case 'screen-record':
+        this.#viewers.get(message.stream)?.(message.record);
         return;
       case 'serial-output':
         this.#parts.onSerial(message.bytes);

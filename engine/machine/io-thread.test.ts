@@ -59,7 +59,7 @@ function start({ serial = 'stdio', room = 16, sink, boot }: Given = {}) {
       serveDrives: (events) => createDriveServer({ memory, bay, work: (body) => body(), ...events }),
       askForTray: () => 'free',
       pressSleepButton: () => received.push(-2),
-      keyboard: { key: () => true, keysRead: () => true },
+      keyboard: { key: () => true, keysRead: () => true, move: () => true },
       keyReader: takeKeyReader(memory),
       outputs: { serial2: takeOutputRing(memory, 'serial2'), parallel: takeOutputRing(memory, 'parallel') },
       createScreen: () => undefined,
@@ -70,6 +70,7 @@ function start({ serial = 'stdio', room = 16, sink, boot }: Given = {}) {
         throw new Error('no drive is asked for');
       },
       turn: () => Promise.resolve(),
+      milliseconds: () => 0,
       readFile: () => new Uint8Array(),
       openStandardOutput: () => {
         opened.push('stdout');

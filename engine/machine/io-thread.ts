@@ -58,7 +58,14 @@ export async function runIoThread({ plan, machine, host, channel }: IoThreadOpti
     }),
   });
   const keys = new KeyFeeder(machine.keyboard, machine.keyReader);
-  const screenAnswer = createScreenAnswers({ machine, keys, name: settings.name });
+  const screen = createScreenAnswers({
+    machine,
+    keys,
+    name: settings.name,
+    now: host.milliseconds,
+    pause: (milliseconds) => machine.keyReader.pause(milliseconds),
+    post: (stream, record) => channel.post({ kind: 'screen-record', stream, record }, [record.buffer]),
+  });
   let output: Promise<unknown> | undefined;
   let finishing = false;
 
@@ -119,7 +126,18 @@ export async function runIoThread({ plan, machine, host, channel }: IoThreadOpti
           machine.pressSleepButton();
           return;
         case 'screen':
-          channel.post({ kind: 'screen', serial: message.serial, answer: screenAnswer(message.question) });
+          channel.post({ kind: 'screen', serial: message.serial, answer: screen.answer(message.question) });
+          return;
+        case 'screen-shown':
+          screen.feed?.shown(message.stream, message.serial);
+          return;
+        case 'screen-close':
+          screen.feed?.close(message.stream);
+          return;
+        case 'input':
+          screen.feed?.lively();
+          if (message.strokes.length > 0) keys.push(message.strokes);
+          if (message.move !== undefined) machine.keyboard.move(message.move);
           return;
         case 'leave-monitor':
           input.leaveMonitor(message.rest);
@@ -132,6 +150,7 @@ export async function runIoThread({ plan, machine, host, channel }: IoThreadOpti
           return;
         case 'finish':
           finishing = true;
+          screen.feed?.end();
           keys.clear();
           input.close();
           for (const ring of [rings.output, machine.outputs.serial2, machine.outputs.parallel]) ring.wake();

@@ -1,5 +1,6 @@
 /** Strokes of keys on their way to the guest: one after the other, each when the guest has read the one before. On the I/O thread. */
 import { EngineError } from '../base/index.ts';
+import type { PointerMove } from '../board/keyboard.ts';
 import type { MachineMemory } from '../memory/index.ts';
 import type { KeyStroke } from './keymap.ts';
 
@@ -7,6 +8,8 @@ import type { KeyStroke } from './keymap.ts';
 export interface FedKeyboard {
   key(name: string, down: boolean): boolean;
   keysRead(): boolean;
+  /** False when nobody listens to the mouse. */
+  move(move: PointerMove): boolean;
 }
 
 /** Shared by all threads: whoever sees the guest read the last key tells the feeder. */

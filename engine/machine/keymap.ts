@@ -18,6 +18,11 @@ export interface KeyStroke {
   readonly down: boolean;
 }
 
+/** Strokes of keys that this keyboard has. */
+export function knownStrokes(strokes: readonly KeyStroke[]): KeyStroke[] {
+  return strokes.filter(({ key }) => keyNames.includes(key));
+}
+
 const ROWS: readonly (readonly string[])[] = [
   ['Backquote', ...['1', '2', '3', '4', '5', '6', '7', '8', '9', '0'].map((digit) => `Digit${digit}`), 'Minus', 'Equal'],
   [...'QWERTYUIOP'].map((letter) => `Key${letter}`).concat('BracketLeft', 'BracketRight'),

@@ -1,6 +1,7 @@
 /** Messages between the threads of one machine. State they share stands in the machine's memory; these say what happened. */
 import { EngineError, type ErrorCode } from '../base/index.ts';
 import type { ScreenText } from '../board/display.ts';
+import type { PointerMove } from '../board/keyboard.ts';
 import type { PciReport } from '../board/pci-report.ts';
 import type { MachineSettings } from '../contract/settings.ts';
 import type { BareOptions } from '../hypervisor/bare/index.ts';
@@ -127,6 +128,10 @@ export type ToIo =
   | { readonly kind: 'serial-input'; readonly bytes: Uint8Array }
   | { readonly kind: 'sleep-button' }
   | { readonly kind: 'screen'; readonly serial: number; readonly question: ScreenQuestion }
+  /** A record of a view was shown. */
+  | { readonly kind: 'screen-shown'; readonly stream: number; readonly serial: number }
+  | { readonly kind: 'screen-close'; readonly stream: number }
+  | { readonly kind: 'input'; readonly strokes: readonly KeyStroke[]; readonly move: PointerMove | undefined }
   /** Deliver what the guest has sent, close the host's ends, end. */
   | { readonly kind: 'finish' };
 
@@ -147,6 +152,7 @@ export type FromIo =
   /** The guest's serial output, where the console is its target. */
   | { readonly kind: 'serial-output'; readonly bytes: Uint8Array }
   | { readonly kind: 'screen'; readonly serial: number; readonly answer: ScreenAnswer }
+  | { readonly kind: 'screen-record'; readonly stream: number; readonly record: Uint8Array<ArrayBuffer> }
   | { readonly kind: 'finished' };
 
 /** What the main thread asks about the board: its screen and keyboard, its devices. */
@@ -157,6 +163,8 @@ export type ScreenQuestion =
   | { readonly kind: 'pci' }
   | { readonly kind: 'picture' }
   | { readonly kind: 'text' }
+  /** Someone begins to look: records of this number follow. */
+  | { readonly kind: 'view'; readonly stream: number }
   /** Queue these strokes. Fails with `keys-waiting`. */
   | { readonly kind: 'keys'; readonly strokes: readonly KeyStroke[] };
 
@@ -181,6 +189,7 @@ export type ScreenAnswer =
   | { readonly kind: 'picture'; readonly picture: TakenPicture }
   /** `text` is undefined in graphics modes. */
   | { readonly kind: 'text'; readonly text: ScreenText | undefined }
+  | { readonly kind: 'view' }
   | { readonly kind: 'keys' }
   | { readonly kind: 'failed'; readonly failure: Failure };
 

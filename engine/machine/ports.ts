@@ -25,6 +25,8 @@ export interface IoHost {
   openOutputFile(path: string, what: string): ByteSink;
   /** Fails with what the image is refused for. `owner` is the machine, for those who find the image in use. */
   openImage(medium: MediumSettings, owner: string): DiskImage;
+  /** A monotonic clock, in milliseconds. */
+  milliseconds(): number;
   /** Resolves when the event loop has looked at everything else. */
   turn(): Promise<void>;
   openStandardInput(listener: { onBytes(bytes: Uint8Array): void; onEnd(): void }): ByteSource;
@@ -32,6 +34,7 @@ export interface IoHost {
 
 /** A channel to another thread of the machine. */
 export interface Channel<Out, In> {
-  post(message: Out): void;
+  /** `given` is not copied: it is the other thread's from then on. */
+  post(message: Out, given?: readonly ArrayBuffer[]): void;
   onMessage(handler: (message: In) => void): void;
 }

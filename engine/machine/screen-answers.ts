@@ -5,6 +5,7 @@ import type { PciReport } from '../board/pci-report.ts';
 import type { InterruptReport } from '../hypervisor/index.ts';
 import type { KeyFeeder } from './key-feeder.ts';
 import { type DeviceReport, packFailure, type ScreenAnswer, type ScreenQuestion } from './messages.ts';
+import { ScreenFeed, type ScreenFeedParts } from './screen-feed.ts';
 
 /** What the answers are made of. Every function takes the machine lock itself. */
 export interface ShownBoard {
@@ -15,43 +16,60 @@ export interface ShownBoard {
   pci(): PciReport;
 }
 
-interface ScreenAnswersOptions {
+interface ScreenAnswersOptions extends Omit<ScreenFeedParts, 'screen'> {
   readonly machine: ShownBoard;
   readonly keys: KeyFeeder;
   readonly name: string;
 }
 
-export function createScreenAnswers({ machine, keys, name }: ScreenAnswersOptions): (question: ScreenQuestion) => ScreenAnswer {
-  let made: Screen | undefined;
-  const screen = (): Screen => {
-    made ??= machine.createScreen();
-    if (made === undefined) throw new EngineError('screen-missing', { name });
+export interface ScreenAnswers {
+  answer(question: ScreenQuestion): ScreenAnswer;
+  /** The screen's feed, once somebody has looked. */
+  readonly feed: ScreenFeed | undefined;
+}
+
+export function createScreenAnswers({ machine, keys, name, ...feedParts }: ScreenAnswersOptions): ScreenAnswers {
+  let made: ScreenFeed | undefined;
+  const feed = (): ScreenFeed => {
+    if (made !== undefined) return made;
+    const screen = machine.createScreen();
+    if (screen === undefined) throw new EngineError('screen-missing', { name });
+    made = new ScreenFeed({ ...feedParts, screen });
     return made;
   };
   const answer = (question: ScreenQuestion): ScreenAnswer => {
     switch (question.kind) {
       case 'picture': {
-        const { width, height, pixels } = screen().update().picture;
+        const { width, height, pixels } = feed().picture();
         return { kind: 'picture', picture: { width, height, pixels: pixels.slice() } };
       }
       case 'text':
-        return { kind: 'text', text: screen().text() };
+        return { kind: 'text', text: feed().text() };
       case 'devices':
         return { kind: 'devices', devices: machine.devices() };
       case 'interrupts':
         return { kind: 'interrupts', report: machine.interrupts() };
       case 'pci':
         return { kind: 'pci', functions: machine.pci() };
+      case 'view':
+        feed().open(question.stream);
+        return { kind: 'view' };
       case 'keys':
+        made?.lively();
         keys.push(question.strokes);
         return { kind: 'keys' };
     }
   };
-  return (question) => {
-    try {
-      return answer(question);
-    } catch (failure) {
-      return { kind: 'failed', failure: packFailure(failure) };
-    }
+  return {
+    get feed() {
+      return made;
+    },
+    answer: (question) => {
+      try {
+        return answer(question);
+      } catch (failure) {
+        return { kind: 'failed', failure: packFailure(failure) };
+      }
+    },
   };
 }

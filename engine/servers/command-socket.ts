@@ -2,6 +2,7 @@
 
 import { EngineError } from '../contract/errors.ts';
 import { type EventName, eventsSubscribe } from '../contract/events.ts';
+import { screenStream } from '../contract/screen-stream.ts';
 import { type Dispatcher, toWire } from '../contract/serve.ts';
 import { maximumRequestBytes, WireRequest } from '../contract/wire.ts';
 import { ownMachineSocket } from '../host/machine-socket.ts';
@@ -21,6 +22,8 @@ export interface CommandSocketOptions {
   readonly dispatcher: Dispatcher;
   /** Begin to tell one peer of an event; returns what ends it. */
   subscribe(event: EventName, tell: (data: Record<string, unknown>) => void): () => void;
+  /** Begin to show the screen to one peer; resolves with what ends it. */
+  viewScreen(show: (record: Uint8Array) => void): Promise<() => void>;
 }
 
 /** Serve `dispatcher` at the socket of the machine `name` until closed. Fails with `machine-running` when another one has that name. */
@@ -29,9 +32,11 @@ export function serveCommandSocket(options: CommandSocketOptions): Promise<Owned
 }
 
 /** Requests of one peer are carried out in order, one after the other; peers do not wait for each other. */
-function servePeer(connection: Connection, { name, version, dispatcher, subscribe }: CommandSocketOptions): void {
+function servePeer(connection: Connection, { name, version, dispatcher, subscribe, viewScreen }: CommandSocketOptions): void {
   let open = true;
   let pending = 0;
+  let streaming = false;
+  let endStream: () => void = () => undefined;
   let turn: Promise<void> = Promise.resolve();
   const send = (message: unknown): void => {
     if (!open) return;
@@ -51,7 +56,9 @@ function servePeer(connection: Connection, { name, version, dispatcher, subscrib
   const serveLine = async (line: string): Promise<void> => {
     const message = parse(line);
     const wanted = subscriptionIn(message);
-    send(message === undefined ? notJson : await dispatcher.dispatch(message));
+    const answer = message === undefined ? notJson : await dispatcher.dispatch(message);
+    send(answer);
+    if ('return' in answer && isStreamRequest(message)) await stream();
     for (const event of wanted) {
       if (!subscriptions.has(event))
         subscriptions.set(
@@ -60,11 +67,21 @@ function servePeer(connection: Connection, { name, version, dispatcher, subscrib
         );
     }
   };
+  /** From now on this connection carries pictures and nothing else. */
+  const stream = async (): Promise<void> => {
+    streaming = true;
+    const end = await viewScreen((record) => {
+      if (open) connection.write(record);
+    }).catch(() => undefined);
+    if (end === undefined) cut();
+    else if (open) endStream = end;
+    else end();
+  };
   const lines = new LineSplitter({
     maximum: maximumRequestBytes,
     onOverflow: (bytes) => refuse(new EngineError('message-too-long', { bytes, maximum: maximumRequestBytes })),
     onLine: (line) => {
-      if (!open || line.trim() === '') return;
+      if (!open || streaming || line.trim() === '') return;
       if (++pending > maximumPending) {
         cut();
         return;
@@ -76,10 +93,11 @@ function servePeer(connection: Connection, { name, version, dispatcher, subscrib
     },
   });
   connection.onBytes((bytes) => {
-    if (open) lines.push(bytes);
+    if (open && !streaming) lines.push(bytes);
   });
   connection.onClose(() => {
     open = false;
+    endStream();
     for (const end of subscriptions.values()) end();
   });
   send({ rootmode: { version, machine: name } });
@@ -93,6 +111,11 @@ function parse(line: string): unknown {
   } catch {
     return undefined;
   }
+}
+
+function isStreamRequest(message: unknown): boolean {
+  const request = WireRequest.safeParse(message);
+  return request.success && request.data.execute === screenStream.name;
 }
 
 /** The events a well-formed `events-subscribe` names: what a subscription does concerns the connection, which the dispatcher does not know. */

@@ -2,18 +2,20 @@
 import { fileURLToPath } from 'node:url';
 import { EngineError } from '../contract/errors.ts';
 import {
+  machineInput,
   machineKey,
   machineScreenshot,
   machineScreenText,
   machineSleepButton,
   machineType,
 } from '../contract/screen-commands.ts';
+import { screenShown, screenStream } from '../contract/screen-stream.ts';
 import { type Served, serve } from '../contract/serve.ts';
 import type { MachineSettings } from '../contract/settings.ts';
 import { readRegularFile } from '../host/files.ts';
 import { encodePng } from '../host/png.ts';
 import type { Coordinator } from '../machine/coordinator.ts';
-import { type KeyLayout, strokesOfKeys, strokesOfText } from '../machine/keymap.ts';
+import { type KeyLayout, knownStrokes, strokesOfKeys, strokesOfText } from '../machine/keymap.ts';
 
 interface ScreenContext {
   readonly settings: MachineSettings;
@@ -45,6 +47,20 @@ export function serveScreen({ settings, running }: ScreenContext): Served<undefi
     }),
     serve(machineKey, async ({ keys: names }) => {
       await running().screen.ask({ kind: 'keys', strokes: strokesOfKeys(names, keys()) });
+      return {};
+    }),
+    // The stream itself is the connection's.
+    serve(screenStream, async () => {
+      await running().screen.ask({ kind: 'text' });
+      return {};
+    }),
+    serve(screenShown, ({ stream, serial }) => {
+      running().screenShown(stream, serial);
+      return {};
+    }),
+    serve(machineInput, ({ keys: strokes, pointer }) => {
+      // The mouse counts upwards, screens downwards.
+      running().input(knownStrokes(strokes), pointer && { ...pointer, y: -pointer.y });
       return {};
     }),
     serve(machineSleepButton, () => {

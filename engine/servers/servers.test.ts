@@ -79,7 +79,13 @@ beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'rootmode-servers-'));
   before = process.env.XDG_RUNTIME_DIR;
   process.env.XDG_RUNTIME_DIR = folder;
-  socket = await serveCommandSocket({ name: 'one', version: '0.0.0', dispatcher, subscribe });
+  socket = await serveCommandSocket({
+    name: 'one',
+    version: '0.0.0',
+    dispatcher,
+    subscribe,
+    viewScreen: async () => () => undefined,
+  });
 });
 afterEach(async () => {
   await socket.close();

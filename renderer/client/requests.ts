@@ -31,10 +31,13 @@ export class Requests {
   }
 
   /** The text to send, and the answer to come. */
-  make(message: WireRequest, to: string | undefined): { readonly text: string; readonly answer: Promise<unknown> } {
+  make(
+    message: WireRequest,
+    to: string | undefined,
+  ): { readonly id: number; readonly text: string; readonly answer: Promise<unknown> } {
     const id = this.#next++;
     const text = JSON.stringify({ ...message, ...(to !== undefined && { to }), id });
-    return { text, answer: new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject })) };
+    return { id, text, answer: new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject })) };
   }
 
   receive(text: string): void {

@@ -3,8 +3,10 @@ import { shallowRef } from 'vue';
 import { createClient } from '../../engine/contract/client.ts';
 import { engineCommands } from '../../engine/contract/commands.ts';
 import { managerCommands } from '../../engine/contract/library-commands.ts';
+import { fetchedScreens } from './fetched-screens.ts';
 import { PortTransport, type Shell } from './port-transport.ts';
 import type { ConnectionState, ServerEvent, Transport, TransportEvents } from './requests.ts';
+import type { ScreenSource } from './screens.ts';
 import { SocketTransport } from './socket-transport.ts';
 
 type Listener = (event: ServerEvent) => void;
@@ -31,10 +33,19 @@ const events: TransportEvents = {
   },
 };
 const shell = (globalThis as { rootmodeShell?: Shell }).rootmodeShell;
-const transport: Transport =
-  shell === undefined
-    ? new SocketTransport({ url: `ws://${location.host}/`, protocols: ['rootmode.1', takeToken() || 'none'], ...events })
-    : new PortTransport(shell, events);
+/** The ways in and out of this window. */
+function connect(): { readonly transport: Transport; readonly screens: ScreenSource } {
+  if (shell !== undefined) {
+    const port = new PortTransport(shell, events);
+    return { transport: port, screens: port };
+  }
+  const token = takeToken() || 'none';
+  const transport = new SocketTransport({ url: `ws://${location.host}/`, protocols: ['rootmode.1', token], ...events });
+  return { transport, screens: fetchedScreens(token) };
+}
+const { transport, screens } = connect();
+
+export { screens };
 
 export const manager = createClient(managerCommands, { request: (message) => transport.request(message) });
 

@@ -5,7 +5,7 @@ export const screens = ['library', 'host', 'preferences'] as const;
 export type Screen = (typeof screens)[number];
 
 /** Tabs of a machine, in their order. */
-export const machineTabs = ['console', 'inspector', 'log'] as const;
+export const machineTabs = ['display', 'console', 'inspector', 'log'] as const;
 export type MachineTab = (typeof machineTabs)[number];
 
 export type Route =

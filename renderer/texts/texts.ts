@@ -1,13 +1,14 @@
 /** Every text of the window by language. English decides which texts there are; another language that lacks one does not compile. */
 import { createI18n } from 'vue-i18n';
 import { de } from './de.ts';
+import { displayTexts } from './display.ts';
 import { en } from './en.ts';
 import { frameTexts } from './frame.ts';
 import { inspectorTexts } from './inspector.ts';
 
 export const languages = {
-  en: { ...en, ...frameTexts.en, ...inspectorTexts.en },
-  de: { ...de, ...frameTexts.de, ...inspectorTexts.de },
+  en: { ...en, ...displayTexts.en, ...frameTexts.en, ...inspectorTexts.en },
+  de: { ...de, ...displayTexts.de, ...frameTexts.de, ...inspectorTexts.de },
 } as const;
 export const languageNames = { en: 'English', de: 'Deutsch' } as const;
 export type Language = keyof typeof languages;

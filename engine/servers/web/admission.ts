@@ -28,6 +28,16 @@ export function admitsSocket(admission: Admission, request: IncomingMessage): bo
   return offered[0] === SUBPROTOCOL && sameToken(offered[1] ?? '', admission.token);
 }
 
+/** A request for a machine's stream or picture: from this server's own pages, with the token as a bearer's (RFC 6750). */
+export function admitsRequest(admission: Admission, request: IncomingMessage): boolean {
+  const { host, origin, authorization } = request.headers;
+  if (!admitsHost(admission, request)) return false;
+  if (origin !== undefined && origin !== `${admission.scheme}://${host}`) return false;
+  const site = request.headers['sec-fetch-site'];
+  if (site !== undefined && site !== 'same-origin') return false;
+  return sameToken(authorization ?? '', `Bearer ${admission.token}`);
+}
+
 function sameToken(offered: string, token: string): boolean {
   const [a, b] = [Buffer.from(offered), Buffer.from(token)];
   return a.length === b.length && timingSafeEqual(a, b);

@@ -2,15 +2,17 @@
  * The web mode: the renderer's files and one WebSocket per window, on this computer only. A message that names a machine goes to its
  * engine, any other to the manager; answers and events come back on the same socket.
  */
-import { createServer, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { WebSocketServer } from 'ws';
 import { EngineError } from '../../contract/errors.ts';
 import type { Dispatcher } from '../../contract/serve.ts';
+import { MachineName } from '../../contract/settings.ts';
 import { maximumRequestBytes } from '../../contract/wire.ts';
 import { reasonOf } from '../../host/files.ts';
+import { openScreenStream, type ScreenStream } from '../screen-stream.ts';
 import { WindowPeer } from '../window-peer.ts';
-import { type Admission, admitsHost, admitsSocket, SUBPROTOCOL } from './admission.ts';
+import { type Admission, admitsHost, admitsRequest, admitsSocket, SUBPROTOCOL } from './admission.ts';
 import { HEADERS, type Page } from './pages.ts';
 
 const HOST = '127.0.0.1';
@@ -45,6 +47,8 @@ export async function serveWeb({ port, token, pages, manager }: WebServerOptions
   const server = createServer((request, response) => {
     if (!admitsHost(admission, request)) return refuse(response, 403);
     if (request.method !== 'GET' && request.method !== 'HEAD') return refuse(response, 405);
+    const machine = SCREEN_PATH.exec(request.url ?? '')?.[1];
+    if (machine !== undefined) return serveScreen(machine, admission, request, response);
     const page = pages.get((request.url ?? '').split(/[?#]/, 1)[0] as string);
     if (page === undefined) return refuse(response, 404);
     response.writeHead(200, { ...HEADERS, 'Content-Type': page.type, 'Content-Length': page.bytes.length });
@@ -92,6 +96,33 @@ export async function serveWeb({ port, token, pages, manager }: WebServerOptions
       await new Promise<void>((resolve) => server.close(() => resolve()));
     },
   };
+}
+
+/** A machine's screen as it changes, until either end closes. */
+const SCREEN_PATH = /^\/machine\/([A-Za-z0-9._-]{1,48})\/screen$/;
+
+function serveScreen(name: string, admission: Admission, request: IncomingMessage, response: ServerResponse): void {
+  if (!admitsRequest(admission, request) || request.method !== 'GET' || !MachineName.safeParse(name).success) {
+    refuse(response, 403);
+    return;
+  }
+  let stream: ScreenStream | undefined;
+  let closed = false;
+  response.on('close', () => {
+    closed = true;
+    stream?.close();
+  });
+  const listener = { onBytes: (bytes: Uint8Array) => void response.write(bytes), onClose: () => void response.end() };
+  response.writeHead(200, { ...HEADERS, 'Content-Type': 'application/octet-stream' });
+  response.flushHeaders();
+  openScreenStream(name, listener).then(
+    (opened) => {
+      stream = opened;
+      if (closed) opened.close();
+    },
+    // What is wrong with the machine its commands say.
+    () => response.end(),
+  );
 }
 
 function refuse(response: ServerResponse, status: number): void {

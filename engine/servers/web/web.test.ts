@@ -110,6 +110,36 @@ describe('the web server', () => {
   });
 });
 
+describe('the stream of a screen', () => {
+  const path = '/machine/one/screen';
+  const bearer = { authorization: `Bearer ${token}` };
+  it.each([
+    ['without a token', path, {}],
+    ['with a wrong token', path, { authorization: 'Bearer the-wrong-token' }],
+    ['with a token that begins right', path, { authorization: 'Bearer the-right' }],
+    ['to a page of another site', path, { ...bearer, origin: 'http://evil.example' }],
+    ['to another site that asks through a page', path, { ...bearer, 'sec-fetch-site': 'cross-site' }],
+    ['to another port of this computer', path, { ...bearer, 'sec-fetch-site': 'same-site' }],
+    ['under another name', path, { ...bearer, host: 'evil.example' }],
+    ['of a machine whose name begins with a dot', '/machine/..%2f..%2fx/screen', bearer],
+    ['of a machine named ..', '/machine/../screen', bearer],
+  ])('is not given %s', async (_what, where, headers) => {
+    expect([403, 404]).toContain((await get(where, headers)).status);
+  });
+
+  it('ends at once where no such machine runs', async () => {
+    expect(await get(path, bearer)).toMatchObject({ status: 200, body: '' });
+  });
+
+  it('is not to be had over the WebSocket, which goes on', async () => {
+    const socket = (await open()) as WebSocket;
+    const wrong = await ask(socket, '{"to":"one","execute":"screen-stream","id":4}');
+    expect(wrong).toMatchObject({ error: { class: 'message-invalid' }, id: 4 });
+    expect(await ask(socket, '{"close":4}')).toEqual({ return: {} });
+    socket.close();
+  });
+});
+
 describe('the WebSocket', () => {
   it.each([
     ['another site', { origin: 'http://evil.example' }],

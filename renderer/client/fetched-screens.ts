@@ -1,0 +1,25 @@
+/** Screens in web mode: a response that goes on as long as the machine runs. A WebSocket would carry a tenth of this. */
+import { ScreenRecordCutter } from '../../engine/contract/screen-stream.ts';
+import type { ScreenSource } from './screens.ts';
+
+export function fetchedScreens(token: string): ScreenSource {
+  return {
+    open: (machine, onRecord, onEnd) => {
+      const abort = new AbortController();
+      const run = async (): Promise<void> => {
+        const headers = { authorization: `Bearer ${token}` };
+        const response = await fetch(`/machine/${encodeURIComponent(machine)}/screen`, { headers, signal: abort.signal });
+        if (!response.ok || response.body === null) return;
+        const cutter = new ScreenRecordCutter(onRecord);
+        const reader = response.body.getReader();
+        for (let part = await reader.read(); !part.done; part = await reader.read()) cutter.push(part.value);
+      };
+      void run()
+        .catch(() => undefined)
+        .then(() => {
+          if (!abort.signal.aborted) onEnd();
+        });
+      return () => abort.abort();
+    },
+  };
+}
