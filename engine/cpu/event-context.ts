@@ -37,6 +37,7 @@ export abstract class EventContext extends InstructionContext {
     const { s } = this;
     const software = this.software;
     this.software = undefined;
+    s.softwareFault = 0;
     if (s.excPending === PENDING_EXIT) {
       const exit = this.exit ?? queuedExit(s);
       this.exit = undefined;

@@ -135,8 +135,10 @@ export abstract class InstructionContext implements SlowContext {
         for (let i = 0; i < results.length; i++) scratch[4 + i] = results[i] as bigint;
       }
     } catch (thrown) {
-      if (s.nonRoot !== 0 && name === 'interrupt')
+      if (s.nonRoot !== 0 && name === 'interrupt') {
         this.software = softwareEvent(this, { vector: Number(scratch[0]), kind: Number(scratch[1]) }, thrown);
+        s.softwareFault = this.software === undefined ? 0 : 1;
+      }
       if (thrown instanceof VmExit) return this.#queueExit(thrown);
       if (!(thrown instanceof GuestFault)) throw thrown;
       return this.#queue(thrown);

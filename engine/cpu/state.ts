@@ -309,6 +309,9 @@ export const vcpuState = defineState('vcpu', {
     doc: 'Contexts of known address spaces, by the low bits of the PCID: PCID, first context from bit 12, bit 31 set',
     ...derived,
   }),
+  pageFaultMask: u32({ id: 296, doc: 'Page-fault error-code mask of the running guest', ...derived }),
+  pageFaultMatch: u32({ id: 297, doc: 'Page-fault error-code match of the running guest', ...derived }),
+  softwareFault: u32({ id: 298, range: [0, 1], doc: '1: the queued exception was met while INT n was delivered', ...derived }),
   pauseLast: u64({ id: 261, doc: 'Time of the last PAUSE', ...derived }),
   tscMultiplier: u64({
     id: 262,

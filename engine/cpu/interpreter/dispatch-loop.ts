@@ -101,9 +101,7 @@ class LoopWriter {
       statusLocal: this.#status,
     });
     code.end(); // fault
-    this.#giveBack();
-    this.#currentIp();
-    this.#leave(EXIT.fault);
+    this.#fault(branch);
     code.end(); // status
     this.#serveStatus({ next, branch, takeRel });
     code.end(); // takeRel
@@ -237,11 +235,7 @@ class LoopWriter {
     code.i32(STATUS.takeRel);
     code.op('i32.eq');
     code.brIf(labels.takeRel);
-    is(STATUS.fault, () => {
-      this.#giveBack();
-      this.#currentIp();
-      this.#leave(EXIT.fault);
-    });
+    is(STATUS.fault, () => this.#fault(labels.branch));
     is(STATUS.branch, () => {
       this.#load('i64.load', 'rip', this.#rip);
       code.br(labels.branch);
@@ -283,6 +277,23 @@ class LoopWriter {
     });
     this.#ripOf('next');
     code.br(labels.branch);
+  }
+
+  /** The instruction has queued an exception: on to its handler where that is simple. */
+  #fault(branch: Label): void {
+    const code = this.#code;
+    this.#giveBack();
+    this.#currentIp();
+    this.#storeRip();
+    code.get(CPU);
+    code.call(this.#options.functionIndex('deliverPageFault'));
+    code.if();
+    code.i32(STATUS.branch);
+    code.set(this.#status);
+    this.#load('i64.load', 'rip', this.#rip);
+    code.br(branch);
+    code.end();
+    this.#leave(EXIT.fault);
   }
 
   /** Taken direct branch: within the page by the record's link, else through the lookup. */

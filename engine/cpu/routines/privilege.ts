@@ -5,6 +5,7 @@
  */
 import type { Bool, Int } from '../../isa/emitter.ts';
 import { STATUS } from '../regions.ts';
+import { REQUEST } from '../state.ts';
 import { nextIp } from './next-ip.ts';
 import type { Routine, RoutineDefinition } from './routine.ts';
 
@@ -296,4 +297,29 @@ const deliver: RoutineDefinition = {
   },
 };
 
-export const privilegeRoutines: readonly RoutineDefinition[] = [syscall, sysret, iret, deliver];
+const [PF, NO_SHADOW] = [14, 0xffffffff];
+
+/**
+ * (cpu) → 1 when the page fault that an instruction queued was delivered, RIP being that of the instruction: the dispatch loop goes on with
+ * the handler. What steps, traps, exits or has to be told of is left to `deliverException`.
+ */
+const deliverPageFault: RoutineDefinition = {
+  name: 'deliverPageFault',
+  parameters: ['i32'],
+  result: 'i32',
+  build(r) {
+    const zero = r.const(0);
+    const isOrdinary = r.andB(r.eq(r.state('excPending'), r.const(1)), r.eq(r.state('excVector'), r.const(PF)));
+    const stops = r.or(r.and(r.state('sysFlags'), r.const(FLAG.T | FLAG.R)), r.and(r.state('request'), r.const(REQUEST.debug)));
+    const told = r.or(r.or(r.state('debugTraps'), r.state('exclusive')), r.state('softwareFault'));
+    const matches = r.eq(r.and(r.state('excError'), r.state('pageFaultMask')), r.state('pageFaultMatch'));
+    const exits = r.andB(r.ne(r.state('nonRoot'), zero), r.notB(r.xorB(matches, r.bit(r.state('exceptionBitmap'), PF))));
+    r.if(r.notB(all(r, isOrdinary, r.eq(r.or(stops, told), zero), r.notB(exits))), () => r.returns(r.i32(0)));
+    const what = r.i32(DELIVERY.fault | DELIVERY.error);
+    r.if(r.truth(r.ir.numeric('i32.eqz', r.call('deliver', 'i32', r.cpu, r.i32(PF), what))), () => r.returns(r.i32(0)));
+    r.setState('shadowBudget', r.const(NO_SHADOW));
+    r.returns(r.i32(1));
+  },
+};
+
+export const privilegeRoutines: readonly RoutineDefinition[] = [syscall, sysret, iret, deliver, deliverPageFault];

@@ -36,6 +36,8 @@ const WORD = {
   proc: wordOf('procControls'),
   proc2: wordOf('proc2Controls'),
   exceptions: wordOf('exceptionBitmap'),
+  faultMask: wordOf('pageFaultMask'),
+  faultMatch: wordOf('pageFaultMatch'),
   vpid: wordOf('vpid'),
   eptPointer: wordOf('eptPointer'),
   tscOffset: wordOf('tscOffset'),
@@ -77,6 +79,8 @@ export function cacheControls(c: SlowContext): void {
   s.procControls = words[at + WORD.proc] as number;
   s.proc2Controls = (s.procControls & PROC.secondary) !== 0 ? (words[at + WORD.proc2] as number) : 0;
   s.exceptionBitmap = words[at + WORD.exceptions] as number;
+  s.pageFaultMask = words[at + WORD.faultMask] as number;
+  s.pageFaultMatch = words[at + WORD.faultMatch] as number;
   s.vpid = (s.proc2Controls & PROC2.vpid) !== 0 ? (words[at + WORD.vpid] as number) & 0xffff : 0;
   s.eptPointer = (s.proc2Controls & PROC2.ept) !== 0 ? wide(c, WORD.eptPointer) : 0n;
   s.interruptExits = (s.pinControls & PIN.externalInterrupt) !== 0 ? 1 : 0;

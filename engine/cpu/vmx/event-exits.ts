@@ -4,7 +4,6 @@ import type { CpuEvent } from '../system/delivery.ts';
 import { VECTOR } from '../system/faults.ts';
 import { informationOf } from './exit.ts';
 import { PIN } from './fields.ts';
-import { get32 } from './region.ts';
 
 const EXCEPTION_OR_NMI = 0;
 const DR6_SHOWN = 0x600f;
@@ -13,7 +12,7 @@ const DR6_SHOWN = 0x600f;
 export function isTrapped(c: SlowContext, vector: number, errorCode = 0): boolean {
   const named = ((c.s.exceptionBitmap >>> vector) & 1) !== 0;
   if (vector !== VECTOR.PF) return named;
-  const matches = (errorCode & get32(c, 'pageFaultMask')) === get32(c, 'pageFaultMatch');
+  const matches = (errorCode & c.s.pageFaultMask) >>> 0 === c.s.pageFaultMatch;
   return matches === named;
 }
 

@@ -33,6 +33,8 @@ const CACHED: ReadonlySet<number> = new Set([
   FIELD.procControls,
   FIELD.proc2Controls,
   FIELD.exceptionBitmap,
+  FIELD.pageFaultMask,
+  FIELD.pageFaultMatch,
   FIELD.vpid,
   FIELD.eptPointer,
   FIELD.tscOffset,
