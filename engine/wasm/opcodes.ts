@@ -182,6 +182,7 @@ export const SIMD = {
   'i16x8.gt_s': 0x31,
   'i32x4.eq': 0x37,
   'i32x4.gt_s': 0x3b,
+  'i32x4.ge_u': 0x40,
   'f32x4.eq': 0x41,
   'f32x4.lt': 0x43,
   'f64x2.eq': 0x47,
@@ -311,6 +312,8 @@ export const SIMD_LANE = {
   'i32x4.replace_lane': 0x1c,
   'i64x2.extract_lane': 0x1d,
   'i64x2.replace_lane': 0x1e,
+  'f32x4.extract_lane': 0x1f,
+  'f32x4.replace_lane': 0x20,
   'f64x2.extract_lane': 0x21,
   'f64x2.replace_lane': 0x22,
 } as const;

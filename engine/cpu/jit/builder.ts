@@ -76,6 +76,8 @@ export class RegionBuilder extends ValueBuilder {
   slots: SlotState;
   /** Doubles that operations of the region have made: not denormal while they may be fast. */
   readonly results = new Set<Node>();
+  /** The same for vectors, all lanes, by their format. */
+  readonly laneResults = new Map<Node, 32 | 64>();
   /** Names the registers that form the address of what is accessed next. */
   site = 0;
 
@@ -177,6 +179,8 @@ export class RegionBuilder extends ValueBuilder {
     const [bits, signed] = shape;
     const whole = this.#slotValue(slot);
     let value = whole;
+    if (whole.type === 'v128' && bits === 32 && !signed)
+      return this.numeric('i64.extend_i32_u', this.lane('i32x4.extract_lane', byte >> 2, 'i32', whole));
     if (whole.type === 'v128') {
       value = this.lane('i64x2.extract_lane', byte >> 3, 'i64', whole);
       byte &= 7;
@@ -214,6 +218,11 @@ export class RegionBuilder extends ValueBuilder {
       return;
     }
     const old = this.#slotValue(slot);
+    if (isVector && bits === 32) {
+      const word = this.numeric('i32.wrap_i64', value);
+      this.slots.set(slot, this.lane('i32x4.replace_lane', byte >> 2, 'v128', old, word));
+      return;
+    }
     if (isVector) {
       const lane = byte >> 3;
       const half = bits === 64 ? value : this.#insert(this.lane('i64x2.extract_lane', lane, 'i64', old), value, bits, byte & 7);

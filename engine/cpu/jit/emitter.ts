@@ -1,12 +1,14 @@
 /** The emitter of regions: what leaves the region does so without effects, what is known of targets is not checked again. */
 import type { Decoded } from '../../isa/decoded.ts';
-import type { FloatBinary, FloatConvert, FloatUnary, Int, Operand, Segment, Width } from '../../isa/emitter.ts';
+import type { FloatBinary, FloatConvert, FloatUnary, Int, Operand, Segment, Vec, Width } from '../../isa/emitter.ts';
 import type { SlowName } from '../../isa/fields.ts';
-import { int, node } from '../ir/arithmetic.ts';
+import { int, node, vec } from '../ir/arithmetic.ts';
 import { IrEmitter } from '../ir/emitter.ts';
+import type { Node } from '../ir/node.ts';
 import type { RegionBuilder } from './builder.ts';
 import { earlyBinding, type Place } from './early-binding.ts';
-import { FastDoubles } from './floats.ts';
+import { FastFloats } from './floats.ts';
+import { FastLanes } from './packed-floats.ts';
 
 /** What an address is made of, as a number: accesses with the same are expected on the same page. */
 const SITE = { none: 0, absolute: 1, stack: 2, source: 3, target: 4, registers: 16, tables: 32 } as const;
@@ -17,13 +19,15 @@ export class RegionEmitter extends IrEmitter {
   readonly #builder: RegionBuilder;
   readonly #decoded: Decoded;
   readonly #long: boolean;
-  readonly #doubles: FastDoubles;
+  readonly #floats: Readonly<Record<32 | 64, FastFloats>>;
+  readonly #lanes: FastLanes;
   readonly #relative = new Set<Int>();
 
   constructor(builder: RegionBuilder, decoded: Decoded, place: Place) {
     super(decoded.facts, earlyBinding(decoded, place), builder);
     this.#builder = builder;
-    this.#doubles = new FastDoubles(builder);
+    this.#floats = { 32: new FastFloats(builder, 32), 64: new FastFloats(builder, 64) };
+    this.#lanes = new FastLanes(builder);
     this.#decoded = decoded;
     this.#long = place.long;
   }
@@ -52,26 +56,42 @@ export class RegionEmitter extends IrEmitter {
     return base < 0 && scale >= TABLE_SCALE ? SITE.tables + (displacement >>> 12) : SITE.none;
   }
 
-  // ---- doubles ----
+  // ---- floating point ----
 
   override float(op: FloatBinary, bits: 32 | 64, a: Int, b: Int): Int {
-    if (bits === 32 || op === 'min' || op === 'max') return super.float(op, bits, a, b);
-    return int(this.#doubles.binary(op, [node(a), node(b)], () => node(super.float(op, bits, a, b))));
+    if (op === 'min' || op === 'max') return super.float(op, bits, a, b);
+    return int(this.#floats[bits].binary(op, [node(a), node(b)], () => node(super.float(op, bits, a, b))));
   }
 
   override float1(op: FloatUnary, bits: 32 | 64, a: Int): Int {
-    if (bits === 32) return super.float1(op, bits, a);
-    return int(this.#doubles.squareRoot(node(a), () => node(super.float1(op, bits, a))));
+    return int(this.#floats[bits].squareRoot(node(a), () => node(super.float1(op, bits, a))));
   }
 
   override floatConvert(kind: FloatConvert, a: Int): Int {
-    return kind === 'f64.i32' ? int(this.#doubles.fromInt32(node(a))) : super.floatConvert(kind, a);
+    const exact = (): Node => node(super.floatConvert(kind, a));
+    if (kind === 'f64.i32') return int(this.#floats[64].fromInt32(node(a)));
+    if (kind === 'f64.f32') return int(this.#floats[64].convert(node(a), this.#floats[32], exact));
+    if (kind === 'f32.f64') return int(this.#floats[32].convert(node(a), this.#floats[64], exact));
+    if (kind === 'f32.i32') return int(this.#floats[32].fromInteger(node(this.sext(32, a)), exact));
+    if (kind === 'f32.i64') return int(this.#floats[32].fromInteger(node(a), exact));
+    if (kind === 'f64.i64') return int(this.#floats[64].fromInteger(node(a), exact));
+    const [, to, from, how] = /^i(32|64)\.f(32|64)\.(trunc|round)$/.exec(kind) ?? [];
+    if (to === undefined) return super.floatConvert(kind, a);
+    const format = this.#floats[Number(from) as 32 | 64];
+    return int(format.toInteger(node(a), { bits: Number(to) as 32 | 64, nearest: how === 'round' }, exact));
   }
 
   override floatOrder(bits: 32 | 64, operands: readonly [Int, Int], quiet: boolean): Int {
-    const exact = (): Int => super.floatOrder(bits, operands, quiet);
-    if (bits === 32) return exact();
-    return int(this.#doubles.compare([node(operands[0]), node(operands[1])], () => node(exact())));
+    const exact = (): Node => node(super.floatOrder(bits, operands, quiet));
+    return int(this.#floats[bits].compare([node(operands[0]), node(operands[1])], exact));
+  }
+
+  override vecFloat(op: FloatBinary, bits: 32 | 64, a: Vec, b: Vec): Vec {
+    return vec(this.#lanes.binary(op, bits, [node(a), node(b)], () => node(super.vecFloat(op, bits, a, b))));
+  }
+
+  override vecFloat1(op: FloatUnary, bits: 32 | 64, a: Vec): Vec {
+    return vec(this.#lanes.squareRoot(bits, node(a), () => node(super.vecFloat1(op, bits, a))));
   }
 
   override push(width: Width, value: Int): void {

@@ -63,6 +63,13 @@ export class ValueBuilder extends IrBuilder {
       return args[0]?.args[0] as Node;
     if (name === 'i64.reinterpret_f64' && bits?.op === 'numeric' && bits.name === 'f64.reinterpret_i64')
       return args[0]?.args[0] as Node;
+    if (name === 'i32.wrap_i64' && bits?.op === 'numeric' && bits.name === 'i64.extend_i32_u') return args[0]?.args[0] as Node;
+    if (name === 'f32.reinterpret_i32' && bits?.op === 'numeric' && bits.name === 'i32.reinterpret_f32')
+      return args[0]?.args[0] as Node;
+    if (name === 'i32.reinterpret_f32' && bits?.op === 'numeric' && bits.name === 'f32.reinterpret_i32')
+      return args[0]?.args[0] as Node;
+    if (name === 'f32.reinterpret_i32' && bits?.op === 'lane' && bits.name === 'i32x4.extract_lane')
+      return this.lane('f32x4.extract_lane', bits.lane, 'f32', args[0]?.args[0] as Node);
     if (name === 'f64.reinterpret_i64' && bits?.op === 'lane' && bits.name === 'i64x2.extract_lane')
       return this.lane('f64x2.extract_lane', bits.lane, 'f64', args[0]?.args[0] as Node);
     return super.numeric(name, ...args);
@@ -78,6 +85,7 @@ export class ValueBuilder extends IrBuilder {
 
   /** Halves of vectors that were put together here are not taken apart again. */
   override lane(name: SimdLaneOp, lane: number, type: ValueType, ...args: Node[]): Node {
+    if (name.startsWith('i32x4') || name.startsWith('f32x4')) return this.#quarter(name, lane, type, args);
     const [vector, value] = args as [Node, Node | undefined];
     const { what } = vector;
     const isPut = what.op === 'lane' && (what.name === 'i64x2.replace_lane' || what.name === 'f64x2.replace_lane');
@@ -92,6 +100,24 @@ export class ValueBuilder extends IrBuilder {
     const base = isPut && what.lane === lane ? (vector.args[0] as Node) : vector;
     if (value.what.op === 'numeric' && value.what.name === 'i64.reinterpret_f64')
       return super.lane('f64x2.replace_lane', lane, type, base, value.args[0] as Node);
+    return super.lane(name, lane, type, base, value);
+  }
+
+  /** The same for quarters. */
+  #quarter(name: SimdLaneOp, lane: number, type: ValueType, args: readonly Node[]): Node {
+    const [vector, value] = args as [Node, Node | undefined];
+    const { what } = vector;
+    const isPut = what.op === 'lane' && (what.name === 'i32x4.replace_lane' || what.name === 'f32x4.replace_lane');
+    if (value === undefined) {
+      if (!isPut) return super.lane(name, lane, type, ...args);
+      if (what.lane !== lane) return this.lane(name, lane, type, vector.args[0] as Node);
+      const put = vector.args[1] as Node;
+      if (put.type === type) return put;
+      return this.numeric(type === 'f32' ? 'f32.reinterpret_i32' : 'i32.reinterpret_f32', put);
+    }
+    const base = isPut && what.lane === lane ? (vector.args[0] as Node) : vector;
+    if (value.what.op === 'numeric' && value.what.name === 'i32.reinterpret_f32')
+      return super.lane('f32x4.replace_lane', lane, type, base, value.args[0] as Node);
     return super.lane(name, lane, type, base, value);
   }
 

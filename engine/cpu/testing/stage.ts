@@ -175,8 +175,12 @@ export class Stage {
     return this.mode === 'long' || this.mode === 'code32' ? AT.stack : 0x8000;
   }
 
-  /** Run `steps` instructions of `text` from these registers; rSP defaults to the stack's top. */
-  run(text: string, registers: RegisterValues = {}, options: { flags?: number; steps?: number } = {}): StageResult {
+  /** Run `steps` instructions of `text` from these registers, one by one or `together`; rSP defaults to the stack's top. */
+  run(
+    text: string,
+    registers: RegisterValues = {},
+    options: { flags?: number; steps?: number; together?: boolean } = {},
+  ): StageResult {
     const { s, cpu } = this;
     const code = this.mode === 'long' ? 64 : this.mode === 'code32' ? 32 : 16;
     cpu.machine.dma.write(AT.code, assemble(text, { code, origin: BigInt(this.codeOffset) }).bytes);
@@ -190,7 +194,10 @@ export class Stage {
     s.excPending = 0;
     cpu.modeChanged();
     const steps = options.steps ?? 1;
-    for (let step = 0; step < steps && !this.#faulted; step++) if (cpu.run(1).reason !== 'limit') break;
+    if (options.together) cpu.run(steps);
+    else {
+      for (let step = 0; step < steps && !this.#faulted; step++) if (cpu.run(1).reason !== 'limit') break;
+    }
     return this.#result();
   }
 
