@@ -50,6 +50,8 @@ export interface CodeLookupOptions {
   readonly jit: JitSetting;
   readonly regions: RegionTable;
   readonly compilers: CompilerLink;
+  /** As in `JitOptions`. */
+  readonly codeBytes?: number;
 }
 
 export class CodeLookup {
@@ -91,8 +93,15 @@ export class CodeLookup {
             link: options.compilers,
             mark: (host, bytes) => this.cache.mark(host, bytes),
             entries: (page, modeKey) => this.#entries(page, modeKey),
+            ...(options.codeBytes === undefined ? {} : { codeBytes: options.codeBytes }),
             isCopy: (page) => page === arena.base >>> 12,
           });
+  }
+
+  /** Between two runs: take what has been compiled, drop everything when there is too much of it. */
+  beforeRun(): void {
+    this.#o.compilers.poll();
+    if (this.jit?.isFull === true) this.forget();
   }
 
   /** Forget all decoded code and what was compiled of it. */

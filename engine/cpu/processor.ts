@@ -46,6 +46,8 @@ export interface ProcessorOptions {
   readonly exclusive?: ExclusiveSection;
   /** `force` makes regions of everything at once, for tests. */
   readonly jit?: JitSetting;
+  /** As in `JitOptions`. */
+  readonly codeBytes?: number;
   /** Makes the regions elsewhere; absent: this thread does, in its turn. */
   readonly compiler?: CompilerPort;
   /** As in `VcpuOptions`. */
@@ -115,6 +117,7 @@ export function createProcessor(options: ProcessorOptions): Processor {
       jit: options.jit ?? 'off',
       regions,
       compilers,
+      ...(options.codeBytes === undefined ? {} : { codeBytes: options.codeBytes }),
       shootdown: options.shootdown ?? (() => undefined),
       exclusive: options.exclusive ?? { begin: () => undefined, end: () => undefined },
       ...(options.busTable === undefined ? {} : { busTable: options.busTable }),

@@ -46,6 +46,8 @@ export interface VcpuOptions extends InstructionContextOptions {
   readonly jit: JitSetting;
   readonly regions: RegionTable;
   readonly compilers: CompilerLink;
+  /** As in `JitOptions`. */
+  readonly codeBytes?: number;
 }
 
 const NO_SHADOW = 0xffffffff;
@@ -135,7 +137,7 @@ export class VcpuCore extends EventContext {
   /** Retire at most `limit` (1 to 2^31-1) instructions. */
   run(limit: number): RunExit {
     const { s } = this;
-    this.#o.compilers.poll();
+    this.#code.beforeRun();
     let retired = 0;
     const leave = (reason: RunReason): RunExit => {
       s.retired += BigInt(retired);

@@ -18,8 +18,8 @@ export function makeRegion(plan: RegionPlan, mode: RegionMode): BuiltRegion {
   return built;
 }
 
-/** The module of some regions; function i of it is exported as `ri`. */
-export function encodeRegions(regions: readonly BuiltRegion[]): Uint8Array<ArrayBuffer> {
+/** The module of some regions; function i of it is exported as `ri`. Adds the length of each to `lengths`. */
+export function encodeRegions(regions: readonly BuiltRegion[], lengths: number[] = []): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder();
   module.importSharedMemory(1);
   module.importTable('env', 'regions', 1);
@@ -44,6 +44,7 @@ export function encodeRegions(regions: readonly BuiltRegion[]): Uint8Array<Array
       context: region.context,
       page: region.page,
     });
+    lengths.push(code.size);
     return code;
   });
   for (const [i, code] of codes.entries()) {

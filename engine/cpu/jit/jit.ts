@@ -25,6 +25,8 @@ export interface JitOptions {
   readonly mark: (host: number, bytes: number) => void;
   /** Times the interpreter has entered the blocks of a host page in a mode, by their offset. */
   readonly entries: (hostPage: number, modeKey: number) => ReadonlyMap<number, number>;
+  /** As `CODE_BYTES`, for tests. */
+  readonly codeBytes?: number;
   /** The page holds a copy of code that stands on the bus. */
   readonly isCopy: (hostPage: number) => boolean;
 }
@@ -46,6 +48,8 @@ const PATIENCE = 1000;
 /** Orders under way; more are asked for again when their blocks have been entered that often once more. */
 const MOST_ORDERS = 96;
 const LATER = 1000;
+/** Bytes of WebAssembly that regions in use may have been: V8 makes five times as many of machine code of them. */
+const CODE_BYTES = 24 * 2 ** 20;
 /** A page whose regions were overwritten that often is left to the interpreter. */
 const MOST_REWRITES = 16;
 
@@ -56,6 +60,10 @@ export interface JitCounters {
   refused: number;
   instructions: number;
   microseconds: number;
+  /** Bytes of WebAssembly of the regions in use. */
+  live: number;
+  /** Times all regions were dropped because there were too many. */
+  resets: number;
 }
 
 /** A block that a region was ordered for. */
@@ -66,18 +74,33 @@ interface Ordered {
 
 export class Jit implements Customer {
   readonly #o: JitOptions;
-  /** Slots in use by host page. */
-  readonly #pages = new Map<number, Set<number>>();
+  /** Slots in use by host page, with the bytes of each. */
+  readonly #pages = new Map<number, Map<number, number>>();
   /** Times regions of a host page were overwritten. */
   readonly #rewritten = new Map<number, number>();
   /** By ticket. */
   readonly #ordered = new Map<number, Ordered>();
   #ticket = 0;
-  readonly counters: JitCounters = { regions: 0, modules: 0, bytes: 0, refused: 0, instructions: 0, microseconds: 0 };
+  #noSlot = false;
+  readonly counters: JitCounters = {
+    regions: 0,
+    modules: 0,
+    bytes: 0,
+    refused: 0,
+    instructions: 0,
+    microseconds: 0,
+    live: 0,
+    resets: 0,
+  };
 
   constructor(options: JitOptions) {
     this.#o = options;
     options.link.register(options.index, this);
+  }
+
+  /** There is more code than should be: all blocks are to be forgotten. What is still hot will be made again. */
+  get isFull(): boolean {
+    return this.counters.live > (this.#o.codeBytes ?? CODE_BYTES) || this.#noSlot;
   }
 
   /** A block has been entered often; RIP is at its beginning. */
@@ -143,7 +166,7 @@ export class Jit implements Customer {
 
   // ---- what the compiler answers ----
 
-  install({ ticket, ranges, code, instructions }: MadeRegion, run: RegionFunction): boolean {
+  install({ ticket, ranges, code, instructions, bytes }: MadeRegion, run: RegionFunction): boolean {
     const ordered = this.#ordered.get(ticket);
     if (ordered === undefined) return false;
     this.#ordered.delete(ticket);
@@ -157,13 +180,17 @@ export class Jit implements Customer {
     for (const [start, end] of ranges)
       for (let i = start; i < end; i++) if (machine.u8[from + i] !== code[at++]) return this.#again(block);
     const slot = regions.take();
-    if (slot === 0) return false;
+    if (slot === 0) {
+      this.#noSlot = true;
+      return false;
+    }
     regions.table.set(slot, run);
     machine.u32[(block + BLOCK.region) >>> 2] = slot;
-    const slots = this.#pages.get(order.page) ?? new Set();
-    slots.add(slot);
+    const slots = this.#pages.get(order.page) ?? new Map<number, number>();
+    slots.set(slot, bytes);
     this.#pages.set(order.page, slots);
     this.counters.regions++;
+    this.counters.live += bytes;
     this.counters.instructions += instructions;
     return true;
   }
@@ -195,15 +222,24 @@ export class Jit implements Customer {
   invalidate(hostPage: number): void {
     const slots = this.#pages.get(hostPage);
     if (slots === undefined) return;
-    for (const slot of slots) this.#o.regions.release(slot);
+    this.#release(slots);
     this.#pages.delete(hostPage);
     this.#rewritten.set(hostPage, (this.#rewritten.get(hostPage) ?? 0) + 1);
   }
 
+  #release(slots: ReadonlyMap<number, number>): void {
+    for (const [slot, bytes] of slots) {
+      this.#o.regions.release(slot);
+      this.counters.live -= bytes;
+    }
+  }
+
   /** All blocks are forgotten. */
   reset(): void {
+    if (this.isFull) this.counters.resets++;
+    this.#noSlot = false;
     this.#ordered.clear();
-    for (const slots of this.#pages.values()) for (const slot of slots) this.#o.regions.release(slot);
+    for (const slots of this.#pages.values()) this.#release(slots);
     this.#pages.clear();
     this.#rewritten.clear();
   }

@@ -11,13 +11,14 @@ const LOOPS = 60_000;
 /** The loop, then more than a granule of write tracking that runs only after it. */
 const PROGRAM = `t: add rax, rbx\nsub rcx, 1\njnz t\n${'nop\n'.repeat(100)}mov rdx, 1\nhlt`;
 const BEHIND = 100;
+const CODE_BYTES = 6000;
 
 /** A stage in front of the program, and a compiler that has its orders and is asked to carry them out. */
 function start() {
   const orders: RegionOrder[] = [];
   const answers: RegionAnswer[] = [];
   const stage = new Stage(
-    tierBesideCompiler({ post: (order) => void orders.push(structuredClone(order)), receive: () => answers.shift() }),
+    tierBesideCompiler({ post: (order) => void orders.push(structuredClone(order)), receive: () => answers.shift() }, CODE_BYTES),
     'long',
   );
   const { machine, s } = stage.cpu;
@@ -89,5 +90,41 @@ describe('a region made by another thread', () => {
     run.stage.cpu.changed();
     run.answers.push(answer, run.compile());
     expect(run.finish()).toEqual({ sum: BigInt(LOOPS), last: 1n });
+  });
+});
+
+describe('code of a guest that never stops making code', () => {
+  const WRITTEN = 64;
+  const ROUNDS = 40;
+  const FUNCTIONS = 16;
+  const TURNS = 12_000;
+
+  it('stays within its budget, with the same results', () => {
+    const { stage, s, compile, orders, answers } = start();
+    const { machine } = stage.cpu;
+    let [rax, rbx] = [0n, 0n];
+    s.gpr.set([0n, 0n, 0n, 0n]);
+    let most = 0;
+    for (let n = 0; n < ROUNDS * FUNCTIONS; n++) {
+      const at = AT.code + 4096 * (n % FUNCTIONS) + WRITTEN * (n % 8);
+      const text = `mov ecx, ${TURNS}\nt: xor rax, ${n + 1}\nadd rbx, rax\ndec ecx\njnz t\nhlt`;
+      machine.dma.write(at, Uint8Array.from(assemble(text, { code: 64 }).bytes));
+      s.rip = BigInt(at);
+      s.activity = 0;
+      for (let i = 0; i < 100 && s.activity === 0; i++) {
+        stage.cpu.run(1000);
+        if (orders.length > 0) answers.push(compile());
+        most = Math.max(most, stage.cpu.jit?.live ?? 0);
+      }
+      for (let turn = 0; turn < TURNS; turn++) {
+        rax ^= BigInt(n + 1);
+        rbx = BigInt.asUintN(64, rbx + rax);
+      }
+      expect([s.gpr[0], s.gpr[3]]).toEqual([rax, rbx]);
+    }
+    expect(stage.cpu.jit?.regions).toBeGreaterThan(FUNCTIONS);
+    expect(stage.cpu.jit?.resets).toBeGreaterThan(0);
+    // One module may go beyond it.
+    expect(most).toBeLessThan(CODE_BYTES + 4096);
   });
 });

@@ -24,6 +24,8 @@ export interface MadeRegion {
   readonly vcpu: number;
   readonly ticket: number;
   readonly instructions: number;
+  /** Of WebAssembly. */
+  readonly bytes: number;
   /** Bytes of the page that were compiled, as pairs of offsets, and the bytes themselves, one range after the other. */
   readonly ranges: readonly (readonly [from: number, to: number])[];
   readonly code: Uint8Array;

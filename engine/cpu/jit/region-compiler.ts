@@ -42,7 +42,7 @@ export class RegionCompiler {
     const start = this.#o.now();
     this.#refusals = 0;
     const built: BuiltRegion[] = [];
-    const regions: MadeRegion[] = [];
+    const regions: Omit<MadeRegion, 'bytes'>[] = [];
     const failed: RegionOrder[] = [];
     for (const order of orders) {
       const copy = this.#o.memory.slice(order.page * PAGE, (order.page + 1) * PAGE);
@@ -55,10 +55,12 @@ export class RegionCompiler {
       built.push(made.region);
       regions.push({ vcpu: order.vcpu, ticket: order.ticket, instructions, ranges, code: bytesOf(copy, ranges) });
     }
-    const bytes = built.length > 0 ? encodeRegions(built) : undefined;
+    const lengths: number[] = [];
+    const bytes = built.length > 0 ? encodeRegions(built, lengths) : undefined;
     return {
       module: bytes && new WebAssembly.Module(bytes),
-      regions,
+      // Each one's share, by its length.
+      regions: regions.map((region, i) => ({ ...region, bytes: lengths[i] as number })),
       failed: failed.map(({ vcpu, ticket }) => ({ vcpu, ticket })),
       bytes: bytes?.length ?? 0,
       refused: this.#refusals,

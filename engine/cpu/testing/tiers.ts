@@ -5,6 +5,7 @@ import type { MachineMemory } from '../../memory/index.ts';
 import type { VcpuState } from '../context.ts';
 import { floatRoutines } from '../fpu/routines.ts';
 import { generateInterpreter } from '../interpreter/generate.ts';
+import type { JitCounters } from '../jit/jit.ts';
 import type { CompilerPort } from '../jit/order.ts';
 import { Oracle } from '../oracle/oracle.ts';
 import { createProcessor, type InterpreterImage, type ProcessorOptions } from '../processor.ts';
@@ -24,6 +25,8 @@ export interface TierCpu {
   changed(): void;
   /** An external interrupt arrives. */
   interrupt(vector: number): void;
+  /** What the compiler of hot code has done. */
+  readonly jit?: JitCounters | undefined;
   /** Until `limit` instructions have completed. */
   run(limit: number): { readonly reason: string; readonly retired: number };
 }
@@ -66,7 +69,7 @@ export function interpreterImage(): InterpreterImage {
   return image;
 }
 
-const generated = (name: 'interpreter' | 'jit', options: Pick<ProcessorOptions, 'jit' | 'compiler'>): Tier => ({
+const generated = (name: 'interpreter' | 'jit', options: Pick<ProcessorOptions, 'jit' | 'compiler' | 'codeBytes'>): Tier => ({
   name,
   create() {
     const { machine, model } = testMachine();
@@ -91,6 +94,9 @@ const generated = (name: 'interpreter' | 'jit', options: Pick<ProcessorOptions, 
         host.interrupts.push(vector);
         Atomics.or(machine.i32, processor.requestWord(0) >>> 2, REQUEST.interrupt);
       },
+      get jit() {
+        return cpu.jit;
+      },
       run: (limit) => cpu.run(limit),
     };
   },
@@ -99,4 +105,5 @@ const generated = (name: 'interpreter' | 'jit', options: Pick<ProcessorOptions, 
 export const tiers: readonly Tier[] = [oracle, generated('interpreter', { jit: 'off' }), generated('jit', { jit: 'force' })];
 
 /** Regions of what is hot, made by a compiler that answers when it likes. */
-export const tierBesideCompiler = (compiler: CompilerPort): Tier => generated('jit', { jit: 'on', compiler });
+export const tierBesideCompiler = (compiler: CompilerPort, codeBytes: number): Tier =>
+  generated('jit', { jit: 'on', compiler, codeBytes });
