@@ -22,11 +22,12 @@ export interface Verdict {
   readonly skipped?: string;
 }
 
-function verdict(sentence: string, objections: readonly string[]): Verdict {
+export function verdict(sentence: string, objections: readonly string[]): Verdict {
   return { sentence, objections };
 }
 
-function said(program: string, ...words: readonly string[]): { readonly status: number; readonly output: string } {
+/** Output of a program, status 127 when it is not there. */
+export function said(program: string, ...words: readonly string[]): { readonly status: number; readonly output: string } {
   const { error, status, stdout, stderr } = spawnSync(program, words, { encoding: 'utf8', maxBuffer: 1 << 28 });
   return { status: error === undefined ? (status ?? 1) : 127, output: `${stdout ?? ''}${stderr ?? ''}` };
 }
@@ -158,7 +159,7 @@ export function checkDebian(path: string, application: string): Verdict[] {
 }
 
 /** Errors that lintian finds. */
-function lintian(path: string): Verdict {
+export function lintian(path: string): Verdict {
   const sentence = 'lintian finds no error';
   const { status, output } = said('lintian', '--allow-root', '--fail-on', 'error', path);
   if (status === 127) return { sentence, objections: [], skipped: 'lintian is not installed' };
@@ -199,10 +200,15 @@ function digest(path: string): string {
 }
 
 /** Artefacts in `folder` by kind; absent ones were not built. */
-export function artefactsIn(folder: string): Readonly<Record<'executable' | 'deb' | 'npm', string | undefined>> {
+export function artefactsIn(folder: string): Readonly<Record<'executable' | 'deb' | 'npm' | 'desktop', string | undefined>> {
   const first = (pattern: string): string | undefined => {
     const found = globSync(pattern, { cwd: folder })[0];
     return found === undefined ? undefined : join(folder, found);
   };
-  return { executable: first('rootmode'), deb: first('rootmode-headless_*.deb'), npm: first('rootmode-headless-*.tgz') };
+  return {
+    executable: first('rootmode'),
+    deb: first('rootmode-headless_*.deb'),
+    npm: first('rootmode-headless-*.tgz'),
+    desktop: first('desktop'),
+  };
 }

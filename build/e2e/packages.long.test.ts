@@ -102,3 +102,16 @@ describe(`the headless package in a clean Debian${reason === undefined ? '' : ` 
     expect(existsSync(join(system, 'usr/bin/rootmode'))).toBe(false);
   });
 });
+
+describe('every edition that can be built here', () => {
+  it('holds what `npm run dist -- --check` looks at', { timeout: 1_200_000 }, () => {
+    const built = run(process.execPath, ['build/tasks/dist.ts']);
+    expect(built.status, `${built.stdout}${built.stderr}`).toBe(0);
+    expect(built.stdout).toMatch(/^made {5}rootmode-headless-.*\.tgz/m);
+    const checked = run(process.execPath, ['build/tasks/dist.ts', '--check']);
+    expect(checked.stdout.split('\n').filter((line) => line.startsWith('FAILED'))).toEqual([]);
+    expect(checked.status, `${checked.stdout}${checked.stderr}`).toBe(0);
+    expect(checked.stdout).toMatch(/^ok .*a guest boots in it/m);
+    expect(checked.stdout).toMatch(/^ok .*a second build is the same/m);
+  });
+});

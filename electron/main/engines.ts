@@ -17,6 +17,13 @@ export interface Engines {
   running(): readonly string[];
 }
 
+/**
+ * Path of a program for a process or thread of its own. Those start from files: in a package, from the ones unpacked beside the archive.
+ */
+export function outsideArchive(path: string): string {
+  return path.replace(/([\\/]app\.asar)([\\/])/, '$1.unpacked$2');
+}
+
 export function createEngines({ fork, program, onFailure }: EnginesOptions): Engines {
   const folders = new Set<string>();
   const launch = ({ folder, log }: { readonly folder: string; readonly log: string }): LaunchedEngine => {

@@ -23,7 +23,7 @@ import { createManagerDispatcher } from '../../engine/manager/manager-commands.t
 import { guestRuns } from '../../engine/servers/engine-connection.ts';
 import { readPages } from '../../engine/servers/web/pages.ts';
 import { LINK_SCHEME, machineOfLink } from './deep-link.ts';
-import { createEngines } from './engines.ts';
+import { createEngines, outsideArchive } from './engines.ts';
 import { menuTemplate } from './menu.ts';
 import { registerScheme, servePages } from './pages.ts';
 import { confine, denyPermissions } from './security.ts';
@@ -35,7 +35,7 @@ function main(): void {
   const library = new Library(libraryFolder(), () => new Date());
   const engines = createEngines({
     fork: utilityProcess.fork,
-    program: here(new URL('../../engine/cli.ts', import.meta.url)),
+    program: outsideArchive(here(new URL('../../engine/cli.ts', import.meta.url))),
     onFailure: (folder) => {
       const machine = nameOfFolder(folder) ?? basename(folder);
       new Notification({ title: `${machine} ended`, body: 'Its window shows the reason and the last lines of its log.' }).show();
