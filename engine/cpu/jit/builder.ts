@@ -38,8 +38,8 @@ const STORED: Partial<Record<MemoryOp, number>> = { 'i64.store8': 8, 'i64.store1
 const REFUSED = new Set(['exclusiveBegin', 'stageAlone', 'lockPair', 'bulkMovs', 'bulkStos', 'slow']);
 const CONTEXT = offsetOf('context');
 const MXCSR = offsetOf('mxcsr');
-/** Neither 0 (not now) nor 1 (fast). */
-const SPOILT = 2;
+const NOT_NOW = -1n;
+const SPOILT = -2n;
 const STABLE = new Set((['cr0', 'cr4', 'shared', 'fsBase', 'gsBase', 'cpl'] as const).map(offsetOf));
 
 /** What a region returns: the interpreter executes what stands at RIP before it enters a region again. */
@@ -68,7 +68,7 @@ export class RegionBuilder extends ValueBuilder {
   readonly #cells: (VarCell | undefined)[] = [];
   readonly #hooks: RegionHooks;
   readonly #points: LeavePoint[] = [];
-  readonly #fast: VarCell = { type: 'i32', local: -1 };
+  readonly #fast: VarCell = { type: 'i64', local: -1 };
   #usesFast = false;
   #start: SlotState;
   #startRip = 0;
@@ -122,7 +122,7 @@ export class RegionBuilder extends ValueBuilder {
     const rip = ir.load('i64.load', this.cpu, offsetOf('rip'));
     ir.assign(this.page, ir.numeric('i64.sub', rip, ir.const64(BigInt(region.entry))));
     ir.assign(this.context, ir.load('i64.load', this.cpu, CONTEXT));
-    if (this.#usesFast) ir.assign(this.#fast, isFast(ir, ir.load('i32.load', this.cpu, MXCSR)));
+    if (this.#usesFast) ir.assign(this.#fast, fastOrNot(ir, ir.load('i32.load', this.cpu, MXCSR)));
     for (const [slot, cell] of this.#cells.entries()) {
       if (cell === undefined) continue;
       const { offset, type } = SLOTS[slot] as (typeof SLOTS)[number];
@@ -252,12 +252,16 @@ export class RegionBuilder extends ValueBuilder {
   }
 
   /**
-   * i32: may SSE arithmetic use the host's (engine/cpu/routines/mxcsr.ts)? Looked at when the region is entered, and again after exact
-   * routines.
+   * i64: 0 where SSE arithmetic may use the host's (engine/cpu/routines/mxcsr.ts), otherwise with most bits set. Looked at when the region
+   * is entered, and again after exact routines.
    */
-  mayBeFast(): Node {
+  notFast(): Node {
     this.#usesFast = true;
-    return this.numeric('i32.eq', this.valueOf(this.#fast), this.const32(1));
+    return this.valueOf(this.#fast);
+  }
+
+  mayBeFast(): Node {
+    return this.numeric('i64.eqz', this.notFast());
   }
 
   /**
@@ -265,13 +269,13 @@ export class RegionBuilder extends ValueBuilder {
    * region is entered again, because results are not looked at when they become operands.
    */
   lookAgain(plain: Node): void {
-    const now = isFast(this, super.load('i32.load', this.cpu, MXCSR));
+    const now = fastOrNot(this, super.load('i32.load', this.cpu, MXCSR));
     const spoilt = this.numeric(
       'i32.or',
       this.numeric('i32.eqz', plain),
-      this.numeric('i32.eq', this.valueOf(this.#fast), this.const32(SPOILT)),
+      this.numeric('i64.eq', this.valueOf(this.#fast), this.const64(SPOILT)),
     );
-    this.assign(this.#fast, this.select(spoilt, this.const32(SPOILT), now));
+    this.assign(this.#fast, this.select(spoilt, this.const64(SPOILT), now));
   }
 
   // ---- paths ----
@@ -494,7 +498,9 @@ export class RegionBuilder extends ValueBuilder {
   }
 }
 
-const isFast = (ir: IrBuilder, mxcsr: Node): Node =>
-  ir.numeric('i32.eq', ir.numeric('i32.and', mxcsr, ir.const32(CONTROLS)), ir.const32(FAST));
+const fastOrNot = (ir: IrBuilder, mxcsr: Node): Node => {
+  const isFast = ir.numeric('i32.eq', ir.numeric('i32.and', mxcsr, ir.const32(CONTROLS)), ir.const32(FAST));
+  return ir.select(isFast, ir.const64(0n), ir.const64(NOT_NOW));
+};
 
 const isCpu = (address: Node): boolean => address.what.op === 'param' && address.what.local === 0;

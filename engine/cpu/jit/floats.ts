@@ -1,7 +1,9 @@
 /**
- * Scalar floating point of regions: the host's operation where it can raise nothing but a sticky precision flag, else the exact routine. The
- * conditions are those of engine/cpu/routines/float.ts. Results of operations before are not looked at again: while `mayBeFast` says so,
- * none of them is denormal.
+ * Scalar floating point of regions: the host's operation where it can raise nothing but a sticky precision flag, else the exact routine.
+ * Values are ordinary when their exponent lies in the middle half of its range: neither they nor what comes of them by rounding is zero,
+ * denormal, infinite or no number. One bit of (value - start of that range) says it, so that values are judged together. All else, zeros
+ * too, is left to the routines, which have conditions of their own. Results of operations before are not looked at again: while `notFast`
+ * is 0, none of them is denormal.
  */
 import type { FloatBinary } from '../../isa/emitter.ts';
 import type { NumericOp } from '../../wasm/opcodes.ts';
@@ -10,8 +12,8 @@ import type { RegionBuilder } from './builder.ts';
 
 type Bits = 32 | 64;
 const FORMAT = {
-  32: { least: 1n << 23n, infinity: 0x7f800000n, magnitude: 0x7fffffffn },
-  64: { least: 1n << 52n, infinity: 0x7ff0000000000000n, magnitude: 0x7fffffffffffffffn },
+  32: { least: 1n << 23n, infinity: 0x7f800000n, ordinary: 0x40n << 23n },
+  64: { least: 1n << 52n, infinity: 0x7ff0000000000000n, ordinary: 0x200n << 52n },
 } as const;
 type Exact = () => Node;
 
@@ -21,14 +23,12 @@ export class FastFloats {
   /** What moves the bits of a value to the top of an i64, its sign out of it. */
   readonly #shift: bigint;
   readonly #least: bigint;
-  readonly #infinity: bigint;
 
   constructor(ir: RegionBuilder, bits: Bits) {
     this.#ir = ir;
     this.#bits = bits;
     this.#shift = BigInt(65 - bits);
     this.#least = FORMAT[bits].least << this.#shift;
-    this.#infinity = FORMAT[bits].infinity << this.#shift;
   }
 
   /** Bits, an i64 below 2^width, as a float of the host. */
@@ -63,26 +63,26 @@ export class FastFloats {
     return ir.numeric('i64.le_u', ir.const64(this.#least - 1n), below);
   }
 
-  /** Normal: sums of zeros, which are rare, are the routine's. */
-  #normal(bits: Node): Node {
+  /** i64 whose bit below the sign, in the width of the format, is set where one of the values is not ordinary. */
+  #odd(values: readonly Node[]): Node | undefined {
     const ir = this.#ir;
-    const above = ir.numeric('i64.sub', this.#unsigned(bits), ir.const64(this.#least));
-    return ir.numeric('i64.lt_u', above, ir.const64(this.#infinity - this.#least));
+    const [first, ...rest] = values.map((bits) => ir.numeric('i64.sub', bits, ir.const64(FORMAT[this.#bits].ordinary)));
+    return first && rest.reduce((a, b) => ir.numeric('i64.or', a, b), first);
   }
 
-  /** Normal and above the least binade, where tininess would have to be judged. */
-  #safe(bits: Node): Node {
+  /** Is that bit clear in all of these? */
+  #none(words: readonly (Node | undefined)[]): Node {
     const ir = this.#ir;
-    const above = ir.numeric('i64.sub', this.#unsigned(bits), ir.const64(2n * this.#least));
-    return ir.numeric('i64.lt_u', above, ir.const64(this.#infinity - 2n * this.#least));
+    const all = words.filter((word) => word !== undefined).reduce((a, b) => ir.numeric('i64.or', a, b));
+    return ir.numeric('i64.le_s', ir.const64(0n), ir.numeric('i64.shl', all, ir.const64(this.#shift)));
   }
 
-  /** `fast` where the conditions hold, else what the routine returns; both as bits. */
-  #either(conditions: readonly Node[], fast: Node, exact: Exact): Node {
+  /** `fast` where nothing is odd, else what the routine returns; both as bits. */
+  #either(odd: readonly (Node | undefined)[], fast: Node, exact: Exact): Node {
     const ir = this.#ir;
     const result = ir.fresh(fast.type);
     ir.expect(
-      this.#and(ir.mayBeFast(), ...conditions),
+      this.#none([ir.notFast(), ...odd]),
       () => ir.assign(result, fast),
       () => {
         const bits = exact();
@@ -95,26 +95,21 @@ export class FastFloats {
     return this.#bitsOf(value);
   }
 
-  /** Conditions on operands that no operation here has made. */
-  #operands(floats: readonly Node[]): Node[] {
-    return [...new Set(floats)].filter((float) => !this.#ir.results.has(float)).map((float) => this.#plain(this.#bitsOf(float)));
+  /** Bits of operands that no operation here has made. */
+  #unknown(floats: readonly Node[]): Node[] {
+    return [...new Set(floats)].filter((float) => !this.#ir.results.has(float)).map((float) => this.#bitsOf(float));
   }
 
   binary(op: Exclude<FloatBinary, 'min' | 'max'>, operands: readonly [Node, Node], exact: Exact): Node {
     const [a, b] = operands.map((bits) => this.#float(bits)) as [Node, Node];
     const result = this.#ir.numeric(this.#name(op), a, b);
-    const bits = this.#bitsOf(result);
-    // Products and quotients of 0 are left to the routine, which is fast with them.
-    const fits = op === 'add' || op === 'sub' ? this.#normal(bits) : this.#safe(bits);
-    return this.#either([...this.#operands([a, b]), fits], result, exact);
+    return this.#either([this.#odd([...this.#unknown([a, b]), this.#bitsOf(result)])], result, exact);
   }
 
   squareRoot(bits: Node, exact: Exact): Node {
     const ir = this.#ir;
-    const { least, infinity } = FORMAT[this.#bits];
-    const above = ir.numeric('i64.sub', bits, ir.const64(least));
-    const fits = ir.numeric('i64.lt_u', above, ir.const64(infinity - least));
-    return this.#either([fits], ir.numeric(this.#name('sqrt'), this.#float(bits)), exact);
+    const negative = ir.numeric('i64.shr_u', bits, ir.const64(1n));
+    return this.#either([this.#odd([bits]), negative], ir.numeric(this.#name('sqrt'), this.#float(bits)), exact);
   }
 
   /** Bit 0 less, bit 1 equal, bit 2 unordered. */
@@ -123,9 +118,9 @@ export class FastFloats {
     const [a, b] = operands.map((bits) => this.#float(bits)) as [Node, Node];
     const order = ir.fresh('i64');
     const extend = (condition: Node): Node => ir.numeric('i64.extend_i32_u', condition);
-    const ordered = [a, b].map((float) => ir.numeric(this.#name('eq'), float, float));
+    const unknown = [...new Set(operands)].filter((bits) => !this.#isNumber(bits));
     ir.expect(
-      this.#and(...ordered, ...[a, b].map((float) => this.#plain(this.#bitsOf(float)))),
+      unknown.length === 0 ? ir.const32(1) : this.#none([this.#odd(unknown)]),
       () => {
         const equal = ir.numeric('i64.shl', extend(ir.numeric(this.#name('eq'), a, b)), ir.const64(1n));
         ir.assign(order, ir.numeric('i64.or', extend(ir.numeric(this.#name('lt'), a, b)), equal));
@@ -135,12 +130,21 @@ export class FastFloats {
     return ir.valueOf(order);
   }
 
-  /** From the other format. Zeros are the routine's. */
+  /** A constant that compares without exceptions. */
+  #isNumber({ what }: Node): boolean {
+    if (what.op !== 'const64') return false;
+    const { least, infinity } = FORMAT[this.#bits];
+    const magnitude = what.value & ((1n << BigInt(this.#bits - 1)) - 1n);
+    return magnitude === 0n || (magnitude >= least && magnitude <= infinity);
+  }
+
+  /** From the other format: the shorter value is ordinary, which the longer one is then. */
   convert(bits: Node, from: FastFloats, exact: Exact): Node {
+    const ir = this.#ir;
     const value = from.#float(bits);
-    if (this.#bits === 64) return this.#either([from.#normal(bits)], this.#ir.numeric('f64.promote_f32', value), exact);
-    const result = this.#ir.numeric('f32.demote_f64', value);
-    return this.#either([...from.#operands([value]), this.#safe(this.#bitsOf(result))], result, exact);
+    if (this.#bits === 64) return this.#either([widened(ir, from.#odd([bits]))], ir.numeric('f64.promote_f32', value), exact);
+    const result = ir.numeric('f32.demote_f64', value);
+    return this.#either([this.#odd([this.#bitsOf(result)])], result, exact);
   }
 
   /** From a signed integer of 64 bits. */
@@ -175,3 +179,7 @@ export class FastFloats {
     return ir.valueOf(integer);
   }
 }
+
+/** What `#odd` says of floats of 32 bits, where it is looked for in 64. */
+const widened = (ir: RegionBuilder, odd: Node | undefined): Node | undefined =>
+  odd && ir.numeric('i64.shl', odd, ir.const64(32n));

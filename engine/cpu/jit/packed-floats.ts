@@ -1,7 +1,7 @@
 /**
  * Packed floating point of regions: all lanes by the host's operation where none of them can raise anything but a sticky precision flag, else
- * the exact routine. The conditions are those of engine/cpu/routines/vector-float.ts, but that zeros are left to the routine, which is fast
- * with them, where this saves a comparison. No result is denormal while `mayBeFast` says so.
+ * the exact routine. As in floats.ts, arithmetic is done here on ordinary values; the conditions of MIN, MAX and roots are those of
+ * engine/cpu/routines/vector-float.ts. No result is denormal while `mayBeFast` says so.
  */
 import type { FloatBinary } from '../../isa/emitter.ts';
 import type { SimdOp } from '../../wasm/opcodes.ts';
@@ -9,9 +9,16 @@ import type { Node } from '../ir/node.ts';
 import type { RegionBuilder } from './builder.ts';
 
 type Bits = 32 | 64;
+/** Bits of the least normal number, infinity, the largest magnitude, and where exponents begin to be ordinary (floats.ts). */
+function words(bits: Bits, fraction: number, ordinary: number) {
+  const [one, at] = [1n, BigInt(fraction)];
+  const magnitude = (one << BigInt(bits - 1)) - one;
+  return { least: one << at, infinity: magnitude - ((one << at) - one), magnitude, ordinary: BigInt(ordinary) << at };
+}
+
 const FORMAT = {
-  32: { least: 0x00800000n, infinity: 0x7f800000n, magnitude: 0x7fffffffn, shape: 'i32x4', floats: 'f32x4' },
-  64: { least: 1n << 52n, infinity: 0x7ff0000000000000n, magnitude: (1n << 63n) - 1n, shape: 'i64x2', floats: 'f64x2' },
+  32: { ...words(32, 23, 0x40), shape: 'i32x4', floats: 'f32x4' },
+  64: { ...words(64, 52, 0x200), shape: 'i64x2', floats: 'f64x2' },
 } as const;
 
 export class FastLanes {
@@ -76,27 +83,23 @@ export class FastLanes {
     return true;
   }
 
-  #either(bits: Bits, bad: readonly Node[], fast: Node, exact: () => Node): Node {
+  #none(lanes: readonly Node[]): Node {
+    const ir = this.#ir;
+    const [first, ...rest] = lanes;
+    if (first === undefined) return ir.const32(1);
+    const all = rest.reduce((a, b) => this.#vector('v128.or', a, b), first);
+    return ir.numeric('i32.eqz', ir.simd('v128.any_true', 'i32', all));
+  }
+
+  #either(bits: Bits, good: Node, fast: Node, exact: () => Node): Node {
     const ir = this.#ir;
     const result = ir.fresh('v128');
-    const none = (lanes: readonly Node[]): Node => {
-      const [first, ...rest] = lanes;
-      if (first === undefined) return ir.const32(1);
-      return ir.numeric(
-        'i32.eqz',
-        ir.simd(
-          'v128.any_true',
-          'i32',
-          rest.reduce((a, b) => this.#vector('v128.or', a, b), first),
-        ),
-      );
-    };
     ir.expect(
-      ir.numeric('i32.and', ir.mayBeFast(), none(bad)),
+      ir.numeric('i32.and', ir.mayBeFast(), good),
       () => ir.assign(result, fast),
       () => {
         const lanes = exact();
-        ir.lookAgain(none(this.#odd(bits, [lanes], false)));
+        ir.lookAgain(this.#none(this.#odd(bits, [lanes], false)));
         ir.assign(result, lanes);
       },
     );
@@ -105,22 +108,31 @@ export class FastLanes {
     return value;
   }
 
+  /** i32: is every lane of these vectors ordinary? */
+  #ordinary(bits: Bits, vectors: readonly Node[]): Node {
+    const ir = this.#ir;
+    const { shape, ordinary } = FORMAT[bits];
+    const moved = vectors.map((lanes) => this.#vector(`${shape}.sub`, lanes, this.#every(bits, ordinary)));
+    const all = moved.reduce((a, b) => this.#vector('v128.or', a, b));
+    const signs = ir.simd(`${shape}.shl`, 'v128', all, ir.const32(1));
+    return ir.numeric('i32.eqz', ir.simd(`${shape}.bitmask`, 'i32', signs));
+  }
+
   binary(op: FloatBinary, bits: Bits, operands: readonly [Node, Node], exact: () => Node): Node {
-    const { floats, least, infinity } = FORMAT[bits];
+    const { floats } = FORMAT[bits];
     if (op === 'min' || op === 'max') {
       const [a, b] = operands;
-      return this.#either(bits, this.#odd(bits, [a, b], true), this.#vector(`${floats}.p${op}`, b, a), exact);
+      return this.#either(bits, this.#none(this.#odd(bits, [a, b], true)), this.#vector(`${floats}.p${op}`, b, a), exact);
     }
     const result = this.#vector(`${floats}.${op}`, ...operands);
-    const from = op === 'add' || op === 'sub' ? least : 2n * least;
-    const unsafe = this.#outside(bits, this.#magnitude(bits, result), { from, to: infinity });
-    return this.#either(bits, [...this.#odd(bits, operands, false), unsafe], result, exact);
+    const unknown = [...new Set(operands)].filter((a) => this.#ir.laneResults.get(a) !== bits);
+    return this.#either(bits, this.#ordinary(bits, [...unknown, result]), result, exact);
   }
 
   squareRoot(bits: Bits, a: Node, exact: () => Node): Node {
     const { floats, least, infinity } = FORMAT[bits];
     const outside = this.#outside(bits, a, { from: least, to: infinity });
     const bad = this.#vector('v128.andnot', outside, this.#zeros(bits, a));
-    return this.#either(bits, [bad], this.#vector(`${floats}.sqrt`, a), exact);
+    return this.#either(bits, this.#none([bad]), this.#vector(`${floats}.sqrt`, a), exact);
   }
 }
