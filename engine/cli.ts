@@ -214,6 +214,13 @@ function describeScreen(program: Command, finish: (status: number) => void): voi
     .argument('<keys...>', 'names joined by -, one chord after the other')
     .action(async (name: string, keys: string[]) => say(await (await verbs()).key(name, keys)));
   program
+    .command('pointer')
+    .description('move the pointer and press its buttons, such as: to 400 300 click')
+    .argument('<name>', 'name of the machine')
+    .argument('<actions...>', 'to X Y in dots; by X Y; wheel N; click, press or release, with left, right or middle')
+    .allowUnknownOption()
+    .action(async (name: string, actions: string[]) => say(await (await verbs()).pointer(name, actions)));
+  program
     .command('power')
     .description('press the power or sleep button, reset, or cut the power')
     .argument('<name>', 'name of the machine')

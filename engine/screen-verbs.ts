@@ -1,4 +1,5 @@
 /** The verbs of the command line for the screen, the keyboard and the power of a running machine. Part of the composition root cli.ts. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, createClient } from './contract/client.ts';
 import { engineCommands } from './contract/commands.ts';
 import { EngineError } from './contract/errors.ts';
@@ -51,6 +52,43 @@ export async function type(name: string, text: string): Promise<string> {
 export async function key(name: string, chords: readonly string[]): Promise<string> {
   await withMachine(name, async (engine) => {
     for (const keys of chords) await engine.machineKey({ keys });
+  });
+  return '';
+}
+
+const BUTTONS = ['left', 'right', 'middle'] as const;
+/** Between press and release, in milliseconds: what a quick finger takes. */
+const PRESSED = 60;
+
+function coordinate(word: string | undefined): number {
+  if (word !== undefined && /^-?\d{1,5}$/.test(word)) return Number(word);
+  throw new EngineError('setting-invalid', { setting: 'ACTION', value: printable(word ?? ''), reason: 'must be a whole number' });
+}
+
+/** `to X Y`, `by X Y`, `wheel N`, `click`, `press` and `release` with a button, one after the other. */
+export async function pointer(name: string, words: readonly string[]): Promise<string> {
+  await withMachine(name, async (engine) => {
+    for (let i = 0; i < words.length; i++) {
+      const verb = words[i] as string;
+      const button = (): (typeof BUTTONS)[number] => {
+        const named = BUTTONS.find((one) => one === words[i + 1]);
+        if (named) i += 1;
+        return named ?? 'left';
+      };
+      if (verb === 'to' || verb === 'by') {
+        await engine.machinePointer({ move: { kind: verb, x: coordinate(words[++i]), y: coordinate(words[++i]) } });
+      } else if (verb === 'wheel') await engine.machinePointer({ wheel: coordinate(words[++i]) });
+      else if (verb === 'press') await engine.machinePointer({ buttons: [button()] });
+      else if (verb === 'release') await engine.machinePointer({ buttons: [] });
+      else if (verb === 'click') {
+        await engine.machinePointer({ buttons: [button()] });
+        await sleep(PRESSED);
+        await engine.machinePointer({ buttons: [] });
+      } else {
+        const reason = 'must be to X Y, by X Y, wheel N, click, press or release';
+        throw new EngineError('setting-invalid', { setting: 'ACTION', value: printable(verb), reason });
+      }
+    }
   });
   return '';
 }

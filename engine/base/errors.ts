@@ -154,6 +154,10 @@ const sentences = {
     `The keyboard layout ${d.layout} cannot type ${d.characters.join(' ')}; leave that out, or run the machine with another --keyboard-layout.`,
   'key-unknown': (d: { key: string }) =>
     `There is no key ${d.key}; name keys as ctrl-alt-del, f12, enter, esc, up or by the sign they type.`,
+  'pointer-relative': (d: { name: string }) =>
+    `The guest of ${d.name} has no driver for an absolute pointer; move its mouse by a distance: \`rootmode pointer ${d.name} by X Y\`.`,
+  'pointer-unheard': (d: { name: string }) =>
+    `The guest of ${d.name} does not listen to its mouse; wait until it has started a driver for one.`,
   'keys-waiting': (d: { waiting: number }) =>
     `The guest has yet to read ${d.waiting} strokes of keys typed before; wait until it has.`,
 

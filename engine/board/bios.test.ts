@@ -92,3 +92,23 @@ it.each([
   m.run(() => m.serial().includes('Press a key'));
   expect(m.serial()).toContain(`CD 1 (a.iso) ${reason}.`);
 });
+
+it("answers VMware's calls in the caller's registers, and rings by the PS/2 mouse", () => {
+  const bytes = new Uint8Array(1 << 20);
+  const call = (command: number, argument: number) => [
+    ...[0x66, 0xb8, 0x68, 0x58, 0x4d, 0x56], // mov eax, 564D5868h
+    ...[0x66, 0xbb, ...new Uint8Array(Uint32Array.of(argument).buffer)], // mov ebx, argument
+    ...[0x66, 0xb9, command, 0, 0, 0], // mov ecx, command
+    ...[0xba, 0x58, 0x56, 0x66, 0xed], // mov dx, 5658h; in eax, dx
+  ];
+  const keep = [0x66, 0xa3, 0x00, 0x05, 0x66, 0x89, 0x1e, 0x04, 0x05, 0x66, 0x89, 0x0e, 0x08, 0x05]; // [500h]: eax, ebx, ecx
+  const end = [0xb0, 0x00, 0xe6, 0xf4, 0xf4]; // mov al, 0; out F4h, al; hlt
+  bytes.set([...call(41, 0x45414552), ...call(39, 1), ...call(41, 0x53424152), ...call(10, 0), ...keep, ...end]);
+  bytes.set([0x55, 0xaa], 510);
+  const m = pc({ drives: (memory) => [memoryDrive({ kind: 'disk', bytes, memory })] });
+  m.powerOn();
+  expect(m.board.keyboard.takesPositions()).toBe(false);
+  m.run(() => m.happened.length > 0);
+  expect([0x500, 0x504, 0x508].map((at) => m.memory.dma.read32(at))).toEqual([6, 0x564d5868, 4]);
+  expect(m.board.keyboard.takesPositions()).toBe(true);
+});

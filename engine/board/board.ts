@@ -25,6 +25,8 @@ import type { ByteLine } from '../devices/ports.ts';
 import type { Screen } from '../devices/screen.ts';
 import type { Calendar, MachineSignals } from '../devices/signals.ts';
 import { uart16550 } from '../devices/uart16550/device.ts';
+import { type CallerRegisters, vmmouse } from '../devices/vmmouse/device.ts';
+import { PORT as BACKDOOR } from '../devices/vmmouse/spec.ts';
 import type { BiosDrive } from '../firmware/bios/disk.ts';
 import { type BootFiles, bootDirectly } from '../firmware/boot.ts';
 import { firmwareFiles, placesInOrder } from '../firmware/fw-cfg/files.ts';
@@ -100,6 +102,8 @@ export interface BoardPorts {
   readonly speaker?: (hertz: number) => void;
   /** Drives as the BIOS sees them, those of a kind in the order of their numbers; absent: the bay's. */
   readonly drives?: readonly BiosDrive[];
+  /** For calls that are port accesses with arguments in registers; absent: nobody calls. */
+  readonly callerRegisters?: CallerRegisters;
   /** Told when the guest has read the keys it was sent; absent: nobody. */
   readonly keyReader?: KeyReader;
 }
@@ -195,6 +199,12 @@ function attachDevices({ memory, irqchip, config, ports }: BoardParts, platform:
     irqs: { keyboard: line(KEYBOARD_IRQ), mouse: line(MOUSE_IRQ) },
     needs: { a20: { set: (open) => memory.slots.setA20(open) }, signals, ...(ports.keyReader && { reader: ports.keyReader }) },
   });
+  const pointer = vmmouse.attach(memory, {
+    name: 'vmmouse',
+    at: { backdoor: BACKDOOR },
+    irqs: {},
+    needs: { bell: () => keyboard.api.nudgeMouse(), ...(ports.callerRegisters && { registers: ports.callerRegisters }) },
+  });
   const eventTimers = attachEventTimers(memory, irqchip, clockLine);
   const fpu = fpuError.attach(memory, { name: 'fpu-error', at: { regs: 0xf0 }, irqs: { intr: line(FPU_IRQ) } });
   irqchip.ferr = () => fpu.api.error();
@@ -260,6 +270,7 @@ function attachDevices({ memory, irqchip, config, ports }: BoardParts, platform:
       ...bays.devices,
       clock,
       keyboard,
+      pointer,
       eventTimers,
       fpu,
       ...serial,
@@ -283,6 +294,8 @@ function attachDevices({ memory, irqchip, config, ports }: BoardParts, platform:
       },
       keysRead: () => keyboard.api.keysRead(),
       move: (move) => keyboard.api.move(move),
+      takesPositions: () => pointer.api.wanted(),
+      point: (at) => pointer.api.point(at),
     },
   };
 }

@@ -1,6 +1,9 @@
 /** Keyboard and mouse as whoever sits before the screen has them. */
 import { KEYS } from '../devices/i8042/keys.ts';
 import type { Move } from '../devices/i8042/mouse.ts';
+import type { Point } from '../devices/vmmouse/device.ts';
+
+export type { Move, Point };
 
 /** Every key of the keyboard, by the codes of W3C UI Events. */
 export const keyNames: readonly string[] = KEYS.map(({ name }) => name);
@@ -14,4 +17,8 @@ export interface BoardKeyboard {
   keysRead(): boolean;
   /** The mouse moves. False when nobody listens. */
   move(move: Move): boolean;
+  /** The guest takes positions. */
+  takesPositions(): boolean;
+  /** The pointer is at a place. False when the guest takes no positions. */
+  point(at: Point): boolean;
 }

@@ -52,6 +52,36 @@ export const machineKey = command({
   errors: ['key-unknown', 'keys-waiting', 'machine-not-answering'],
 });
 
+/** Farthest move at once, in dots. */
+const maximumDistance = 4096;
+const pointerButton = z.enum(['left', 'right', 'middle']);
+
+export const machinePointer = command({
+  name: 'machine-pointer',
+  since: '0.1',
+  doc: 'Move the pointer, turn its wheel, hold and release its buttons. Says whether the guest takes positions.',
+  allowedIn: ['running'],
+  params: z.strictObject({
+    /** In dots of the picture: to a place, or further to the right and down. */
+    move: z
+      .discriminatedUnion('kind', [
+        z.strictObject({ kind: z.literal('to'), x: z.int().nonnegative(), y: z.int().nonnegative() }),
+        z.strictObject({
+          kind: z.literal('by'),
+          x: z.int().min(-maximumDistance).max(maximumDistance),
+          y: z.int().min(-maximumDistance).max(maximumDistance),
+        }),
+      ])
+      .optional(),
+    /** Notches, towards the person positive. */
+    wheel: z.int().min(-100).max(100).optional(),
+    /** Held from now on; absent: as before. */
+    buttons: z.array(pointerButton).max(3).optional(),
+  }),
+  result: z.strictObject({ positions: z.boolean() }),
+  errors: ['pointer-relative', 'pointer-unheard', 'screen-missing', 'machine-not-answering'],
+});
+
 export const machineSleepButton = command({
   name: 'machine-sleep-button',
   since: '0.1',
@@ -107,6 +137,7 @@ export const screenCommands = [
   screenShown,
   machineType,
   machineKey,
+  machinePointer,
   machineInput,
   machineSleepButton,
 ] as const;

@@ -10,7 +10,8 @@ export interface IrqLine {
 
 /** One region of ports or memory. Offsets in bytes from its start; what is read counts in its low `size` bytes. Never throws. */
 export interface RegionBehaviour {
-  read(offset: number, size: AccessSize): number;
+  /** `vcpu` is who asks, -1 for a device: for what answers in its registers. */
+  read(offset: number, size: AccessSize, vcpu: number): number;
   write(offset: number, value: number, size: AccessSize): void;
 }
 
@@ -219,7 +220,7 @@ function placeRegions<S extends DeviceShape>(
       name: `${wiring.name}.${region}`,
       enabled: address !== undefined,
       address: address ?? 0,
-      read: (offset: number, size: AccessSize) => resolve()?.read(offset, size) ?? 0xffffffff,
+      read: (offset: number, size: AccessSize, vcpu: number) => resolve()?.read(offset, size, vcpu) ?? 0xffffffff,
       write: (offset: number, size: AccessSize, value: number) => resolve()?.write(offset, value, size),
     };
   };

@@ -4,6 +4,7 @@
  */
 import { type HostNow, REQUEST } from '../base/index.ts';
 import { type Board, createBoard } from '../board/board.ts';
+import { callerRegistersOf } from '../board/caller-registers.ts';
 import { createDriveServer } from '../board/drives/server.ts';
 import type { MachineSettings } from '../contract/settings.ts';
 import { drivePlan } from '../contract/storage-settings.ts';
@@ -129,6 +130,7 @@ function build({ settings, memory: shared, interpreter, role, optionRoms }: Thre
       calendar: ports.calendar,
       speaker: ports.onTone,
       keyReader,
+      callerRegisters: callerRegistersOf(machine),
       signals: {
         powerOff: () => end({ kind: 'poweroff' }),
         reset: () => end({ kind: 'reset' }),
@@ -173,6 +175,11 @@ export function buildIoMachine(plan: ThreadPlan, ports: ThreadPorts): IoMachine 
       key: (name, down) => deviceWork(() => board.keyboard.key(name, down)),
       keysRead: () => memory.lock.run(() => board.keyboard.keysRead()),
       move: (move) => deviceWork(() => board.keyboard.move(move)),
+    },
+    pointer: {
+      move: (move) => deviceWork(() => board.keyboard.move(move)),
+      point: (at) => deviceWork(() => board.keyboard.point(at)),
+      takesPositions: () => memory.lock.run(() => board.keyboard.takesPositions()),
     },
     outputs,
     keyReader,

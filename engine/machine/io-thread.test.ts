@@ -60,6 +60,7 @@ function start({ serial = 'stdio', room = 16, sink, boot }: Given = {}) {
       askForTray: () => 'free',
       pressSleepButton: () => received.push(-2),
       keyboard: { key: () => true, keysRead: () => true, move: () => true },
+      pointer: { move: () => true, point: () => true, takesPositions: () => false },
       keyReader: takeKeyReader(memory),
       outputs: { serial2: takeOutputRing(memory, 'serial2'), parallel: takeOutputRing(memory, 'parallel') },
       createScreen: () => undefined,

@@ -9,6 +9,7 @@ import { createDrives } from './drives.ts';
 import { createEscapeFilter } from './escape-filter.ts';
 import { type FedKeyboard, KeyFeeder, type KeyReaderWord } from './key-feeder.ts';
 import { type FromIo, packFailure, type ThreadPlan, type ToIo } from './messages.ts';
+import type { FedPointer } from './pointer.ts';
 import type { ByteSink, ByteSource, Channel, IoHost } from './ports.ts';
 import { createScreenAnswers, type ShownBoard } from './screen-answers.ts';
 import type { SerialRings } from './serial-line.ts';
@@ -29,6 +30,7 @@ export interface IoMachine extends ShownBoard {
   pressPowerButton(): void;
   pressSleepButton(): void;
   readonly keyboard: FedKeyboard;
+  readonly pointer: FedPointer;
   readonly keyReader: KeyReaderWord;
   /** What ports that only write send to their files. */
   readonly outputs: { readonly serial2: ByteRing; readonly parallel: ByteRing };
@@ -137,7 +139,7 @@ export async function runIoThread({ plan, machine, host, channel }: IoThreadOpti
         case 'input':
           screen.feed?.lively();
           if (message.strokes.length > 0) keys.push(message.strokes);
-          if (message.move !== undefined) machine.keyboard.move(message.move);
+          if (message.move !== undefined) screen.move(message.move);
           return;
         case 'leave-monitor':
           input.leaveMonitor(message.rest);

@@ -8,6 +8,7 @@ import type { BareOptions } from '../hypervisor/bare/index.ts';
 import type { EntryCheck, InterruptReport, VmcsImage, Walk } from '../hypervisor/index.ts';
 import type { MediaChange } from './drives.ts';
 import type { KeyStroke } from './keymap.ts';
+import type { PointerAction } from './pointer.ts';
 
 /** What a thread of a machine is there for. */
 export type ThreadRole = { readonly kind: 'io' } | { readonly kind: 'vcpus'; readonly vcpus: readonly number[] };
@@ -166,7 +167,9 @@ export type ScreenQuestion =
   /** Someone begins to look: records of this number follow. */
   | { readonly kind: 'view'; readonly stream: number }
   /** Queue these strokes. Fails with `keys-waiting`. */
-  | { readonly kind: 'keys'; readonly strokes: readonly KeyStroke[] };
+  | { readonly kind: 'keys'; readonly strokes: readonly KeyStroke[] }
+  /** Fails with `pointer-relative` and `pointer-unheard`. */
+  | { readonly kind: 'pointer'; readonly action: PointerAction };
 
 /** A device and its state; values as text. */
 export interface DeviceReport {
@@ -191,6 +194,8 @@ export type ScreenAnswer =
   | { readonly kind: 'text'; readonly text: ScreenText | undefined }
   | { readonly kind: 'view' }
   | { readonly kind: 'keys' }
+  /** Whether the guest takes positions. */
+  | { readonly kind: 'pointer'; readonly positions: boolean }
   | { readonly kind: 'failed'; readonly failure: Failure };
 
 /** An error on its way to another thread. */

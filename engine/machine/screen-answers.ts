@@ -1,10 +1,12 @@
 /** The I/O thread's answers about the board: screen, keyboard, devices. The screen is made when somebody first looks. */
 import { EngineError } from '../base/index.ts';
 import type { Screen } from '../board/display.ts';
+import type { Move } from '../board/keyboard.ts';
 import type { PciReport } from '../board/pci-report.ts';
 import type { InterruptReport } from '../hypervisor/index.ts';
 import type { KeyFeeder } from './key-feeder.ts';
 import { type DeviceReport, packFailure, type ScreenAnswer, type ScreenQuestion } from './messages.ts';
+import { createPointer, type FedPointer } from './pointer.ts';
 import { ScreenFeed, type ScreenFeedParts } from './screen-feed.ts';
 
 /** What the answers are made of. Every function takes the machine lock itself. */
@@ -14,6 +16,7 @@ export interface ShownBoard {
   devices(): readonly DeviceReport[];
   interrupts(): InterruptReport;
   pci(): PciReport;
+  readonly pointer: FedPointer;
 }
 
 interface ScreenAnswersOptions extends Omit<ScreenFeedParts, 'screen'> {
@@ -24,6 +27,8 @@ interface ScreenAnswersOptions extends Omit<ScreenFeedParts, 'screen'> {
 
 export interface ScreenAnswers {
   answer(question: ScreenQuestion): ScreenAnswer;
+  /** The person's mouse, counts right and up; positions for a guest that takes those. What nobody hears is dropped. */
+  move(move: Move): void;
   /** The screen's feed, once somebody has looked. */
   readonly feed: ScreenFeed | undefined;
 }
@@ -37,6 +42,7 @@ export function createScreenAnswers({ machine, keys, name, ...feedParts }: Scree
     made = new ScreenFeed({ ...feedParts, screen });
     return made;
   };
+  const point = createPointer({ name, pointer: machine.pointer, size: () => feed().picture() });
   const answer = (question: ScreenQuestion): ScreenAnswer => {
     switch (question.kind) {
       case 'picture': {
@@ -58,11 +64,17 @@ export function createScreenAnswers({ machine, keys, name, ...feedParts }: Scree
         made?.lively();
         keys.push(question.strokes);
         return { kind: 'keys' };
+      case 'pointer':
+        return { kind: 'pointer', ...point(question.action) };
     }
   };
   return {
     get feed() {
       return made;
+    },
+    move: ({ x, y, wheel, buttons }) => {
+      if (machine.pointer.takesPositions()) point({ move: { kind: 'by', x, y: -y }, wheel, buttons });
+      else machine.pointer.move({ x, y, wheel, buttons });
     },
     answer: (question) => {
       try {

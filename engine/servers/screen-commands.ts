@@ -4,6 +4,7 @@ import { EngineError } from '../contract/errors.ts';
 import {
   machineInput,
   machineKey,
+  machinePointer,
   machineScreenshot,
   machineScreenText,
   machineSleepButton,
@@ -63,12 +64,19 @@ export function serveScreen({ settings, running }: ScreenContext): Served<undefi
       running().input(knownStrokes(strokes), pointer && { ...pointer, y: -pointer.y });
       return {};
     }),
+    serve(machinePointer, async ({ move, wheel = 0, buttons }) => {
+      const held = buttons?.reduce((bits, button) => bits | BUTTONS[button], 0);
+      const { positions } = await running().screen.ask({ kind: 'pointer', action: { move, wheel, buttons: held } });
+      return { positions };
+    }),
     serve(machineSleepButton, () => {
       running().sleepButton();
       return {};
     }),
   ];
 }
+
+const BUTTONS = { left: 1, right: 2, middle: 4 } as const;
 
 const keymaps = new URL('../../assets/keymaps/', import.meta.url);
 

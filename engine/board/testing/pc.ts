@@ -5,6 +5,7 @@ import { createBareMachine } from '../../hypervisor/bare/index.ts';
 import { interpreterImage } from '../../hypervisor/bare/testing/interpreter.ts';
 import { createMachineMemory, type MachineMemory } from '../../memory/index.ts';
 import { type BoardConfig, createBoard } from '../board.ts';
+import { callerRegistersOf } from '../caller-registers.ts';
 
 const ROM = new URL('../../../assets/firmware/bios.bin', import.meta.url);
 const MIB = 2 ** 20;
@@ -37,6 +38,7 @@ export function pc(options: PcOptions = {}) {
         debugExit: (value) => happened.push(`exit ${value}`),
       },
       calendar: { microseconds: () => Date.UTC(2026, 10, 28, 12) * 1000 + time.ns / 1000 },
+      callerRegisters: callerRegistersOf(machine),
       drives: options.drives?.(memory.dma) ?? [],
     },
   });

@@ -251,6 +251,11 @@ export const i8042 = defineDevice({
         },
         /** The guest has read all that the keyboard has sent. */
         keysRead: (): boolean => state.keyboard.length === 0,
+        /** A report of the mouse though it did not move. */
+        nudgeMouse: (): void => {
+          mouse.nudge();
+          settle();
+        },
         /** The mouse moves. False when nobody listens. */
         move: (move: Move): boolean => {
           const taken = mouse.move(move);

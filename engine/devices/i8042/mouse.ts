@@ -57,6 +57,8 @@ export interface PointerMouse {
   command(byte: number): void;
   /** False when nobody listens. */
   move(move: Move): boolean;
+  /** Speak although nothing moved: the guest is to look at another pointer. Nothing when it is about to speak or nobody listens. */
+  nudge(): void;
   /** The guest has read, or time has passed: send what has added up. */
   settle(): void;
   /** Arm the timer as the state says. */
@@ -197,6 +199,10 @@ export function createMouse(state: MouseState, timer: Timer, clock: MachineClock
   return {
     command,
     settle,
+    nudge: () => {
+      if (state.mouseReporting && !state.mouseRemote && !state.mouseWrap && state.mouse.length === 0)
+        send(report(state.mouseDouble));
+    },
     restored: () => {
       if (silent()) timer.cancel();
       else timer.at(nextReport());
