@@ -14,17 +14,17 @@ export interface AtTheScreen {
   command(verb: string, ...words: string[]): string;
   /** The text screen, looked at until it shows this. */
   shows(pattern: RegExp, milliseconds: number): Promise<string>;
-  /** Look until `look` gives something. Its last reason is told when it never does. */
-  until<T>(look: () => T | undefined, milliseconds: number): Promise<T>;
+  /** Look until `look` gives something. */
+  until<T>(look: () => T | undefined | Promise<T | undefined>, milliseconds: number): Promise<T>;
 }
 
 export function atTheScreen({ runtime }: Bench, name: string): AtTheScreen {
   const run = (verb: string, words: readonly string[]) =>
     spawnSync(command, [verb, name, ...words], { encoding: 'utf8', env: { ...process.env, XDG_RUNTIME_DIR: runtime } });
-  const until = async <T>(look: () => T | undefined, milliseconds: number): Promise<T> => {
+  const until = async <T>(look: () => T | undefined | Promise<T | undefined>, milliseconds: number): Promise<T> => {
     const end = performance.now() + milliseconds;
     for (;;) {
-      const found = look();
+      const found = await look();
       if (found !== undefined) return found;
       if (performance.now() > end) throw new Error(`waited ${milliseconds} ms in vain`);
       await sleep(LOOK);
