@@ -10,7 +10,21 @@ const theCommand = ['rootmode-cli'];
 const byPath = ['vue-tsc', 'postject'];
 
 // Programs of the system that tasks use where they are there, and do without or say so where they are not.
-const ofTheSystem = ['nasm', 'apt-cache', 'gcc', 'qemu-img', 'script', 'man', 'strip', 'dpkg-deb', 'lintian', 'unshare', 'fish'];
+const ofTheSystem = [
+  'mount',
+  'umount',
+  'nasm',
+  'apt-cache',
+  'gcc',
+  'qemu-img',
+  'script',
+  'man',
+  'strip',
+  'dpkg-deb',
+  'lintian',
+  'unshare',
+  'fish',
+];
 
 const config: KnipConfig = {
   entry: [
