@@ -260,7 +260,8 @@ function describeLibrary(program: Command, finish: (status: number) => void): vo
     .command('serve')
     .description('serve the window to a browser on this computer')
     .option('--port <number>', 'port on 127.0.0.1; 0 for any', '0')
-    .action(async (options: { port: string }) => {
+    .option('--open', 'show it in your browser')
+    .action(async (options: { port: string; open?: boolean }) => {
       await (await verbs()).serve(options, (text) => void write(process.stdout, text));
       finish(0);
     });
@@ -278,7 +279,8 @@ async function runCommand(options: RunOptions): Promise<number> {
   const program = new URL('./main.ts', import.meta.url);
   const { runMachine } = (await import(program.href)) as typeof import('./main.ts');
   try {
-    return await runMachine(settings, { screenshots });
+    const thumbnail = options.machine === undefined ? {} : { thumbnail: `${options.machine}/thumbnail.png` };
+    return await runMachine(settings, { screenshots, ...thumbnail });
   } finally {
     release();
   }

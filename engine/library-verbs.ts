@@ -18,12 +18,14 @@ import {
 } from './contract/library-commands.ts';
 import type { Dispatcher } from './contract/serve.ts';
 import type { MachineSettings } from './contract/settings.ts';
+import { openInBrowser } from './host/browser.ts';
 import { lockFolder } from './manager/folder-lock.ts';
 import { Library, libraryFolder } from './manager/library.ts';
 import { watchLibrary } from './manager/library-watch.ts';
 import { readMachineFile, runnableSettings } from './manager/machine-folder.ts';
 import { createManagerDispatcher } from './manager/manager-commands.ts';
 import { detachedEngine, type EngineProgram } from './manager/supervisor.ts';
+import { welcome } from './manager/welcome.ts';
 import { guestRuns } from './servers/engine-connection.ts';
 import { libraryText } from './servers/library-text.ts';
 import { type RunWords, storedSettings } from './servers/run-settings.ts';
@@ -77,17 +79,25 @@ export async function restore(name: string): Promise<string> {
   return `${name} is back.\n`;
 }
 
+export interface ServeOptions {
+  readonly port: string;
+  /** Show it in the person's browser. */
+  readonly open?: boolean;
+}
+
 /** Serve the window to a browser until a signal comes. */
-export async function serve({ port }: { port: string }, say: (text: string) => void): Promise<void> {
+export async function serve({ port, open = false }: ServeOptions, say: (text: string) => void): Promise<void> {
   const number = /^\d{1,5}$/.test(port) ? Number(port) : -1;
   if (number < 0 || number > 65535) {
     throw new EngineError('setting-invalid', { setting: '--port', value: port, reason: 'must be a number from 0 to 65535' });
   }
   const { library, manager } = openLibrary();
+  welcome(library, fileURLToPath(new URL('../assets/guests/welcome.bin', import.meta.url)));
   const pages = readPages(fileURLToPath(new URL('../.out/renderer', import.meta.url)));
   const server = await serveWeb({ port: number, token: randomBytes(32).toString('base64url'), pages, manager });
   const unwatch = watchLibrary(library, () => server.announce('library-changed', {}));
   say(`Rootmode is at ${server.url}\n`);
+  if (open) openInBrowser(server.url);
   await Promise.race((['SIGINT', 'SIGTERM', 'SIGHUP'] as const).map((signal) => once(process, signal)));
   unwatch();
   await server.close();

@@ -33,6 +33,7 @@ import { registerText } from './servers/register-text.ts';
 import { type ScreenshotAt, watchScreen } from './servers/screenshot-at.ts';
 import { SerialConsole } from './servers/serial-console.ts';
 import { Speaker } from './servers/speaker.ts';
+import { keepThumbnail } from './servers/thumbnail.ts';
 import { checklistText } from './servers/watch/vmcs.ts';
 
 /** How long after the power button a machine that was told to terminate is stopped, in milliseconds. */
@@ -43,13 +44,15 @@ const SIGNAL_STATUS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 /** What a run does besides running. */
 export interface RunExtras {
   readonly screenshots?: readonly ScreenshotAt[];
+  /** A file that holds a small picture of the screen. */
+  readonly thumbnail?: string;
 }
 
 /**
  * Run one machine until it ends. Resolves to the exit status of the process; rejects with `EngineError` when the machine cannot be made
  * or its images cannot be loaded, and then nothing is left behind.
  */
-export async function runMachine(settings: MachineSettings, { screenshots = [] }: RunExtras = {}): Promise<number> {
+export async function runMachine(settings: MachineSettings, { screenshots = [], thumbnail }: RunExtras = {}): Promise<number> {
   setProcessTitle(`rootmode ${settings.name}`);
   tuneV8();
   const clockOrigin = monotonicOrigin();
@@ -79,6 +82,7 @@ export async function runMachine(settings: MachineSettings, { screenshots = [] }
   const compiler = new CompilerThread(control.memory.memory);
   let machine: Coordinator | undefined;
   let watching: { stop(): void } | undefined;
+  let picturing: { stop(): void } | undefined;
   const dispatcher = createEngineDispatcher({ settings, control, machine: () => machine });
   const signals = hearSignals(() => machine);
   const serial = new SerialConsole();
@@ -129,10 +133,12 @@ export async function runMachine(settings: MachineSettings, { screenshots = [] }
     await machine.start();
     // Not before: until the guest runs there is nothing to compile, and enough to do.
     compiler.start();
+    if (thumbnail !== undefined && settings.vga !== 'none') picturing = keepThumbnail(machine, thumbnail);
     watching = watchScreen({ machine, screenshots, report: (text) => process.stderr.write(text) });
     return exitStatus(await machine.ended, settings);
   } finally {
     watching?.stop();
+    picturing?.stop();
     compiler.stop();
     signals.stop();
     await socket.close();

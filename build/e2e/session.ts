@@ -1,8 +1,9 @@
 /** A `rootmode` process under test: what it prints, what is typed, how it ends. The built program, started as people start it. */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { WELCOMED } from '../../engine/manager/welcome.ts';
 import { root } from '../tasks/run.ts';
 
 const command = join(root, 'build/cli/rootmode');
@@ -50,6 +51,10 @@ export interface StartOptions {
 
 export function createBench(): Bench {
   const runtime = mkdtempSync(join(tmpdir(), 'rootmode-e2e-'));
+  // Libraries of tests are empty: the Welcome machine has a test of its own.
+  const library = join(runtime, 'data/rootmode/machines');
+  mkdirSync(library, { recursive: true });
+  writeFileSync(join(library, WELCOMED), '');
   const sessions: Session[] = [];
   const start = (words: readonly string[], { through = [] }: StartOptions = {}): Session => {
     const [program = command, ...rest] = [...through, command, ...words];

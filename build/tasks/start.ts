@@ -1,31 +1,40 @@
 /**
- * `npm start`: boots a guest on this terminal. Debian's kernel with a shell where the guests can be had, otherwise the small guest of
- * ours that needs nothing from outside. Everything the program says beside the guest goes to standard error.
+ * `npm start`: the window. In Electron where its program is, otherwise in the browser, and then one line says so. Words that follow go to
+ * the program.
  */
 import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { obtainGuests } from './guests.ts';
 import { root } from './run.ts';
 
-const ownGuest = join(root, 'assets/guests/hello.bin');
+const NAMES: Partial<Record<NodeJS.Platform, string>> = {
+  darwin: 'Electron.app/Contents/MacOS/Electron',
+  win32: 'electron.exe',
+};
 
-function guestOptions(): readonly string[] {
-  const guests = obtainGuests();
-  if (typeof guests === 'string') {
-    process.stderr.write(`${guests}\nBooting a small guest of ours instead.\n`);
-    return ['--kernel', ownGuest, '--memory', '16'];
-  }
-  process.stderr.write(`Booting ${guests.origin[0] ?? 'the guest'}; 'poweroff -f' in it or Ctrl-A x ends it.\n`);
-  return ['--kernel', guests.kernel, '--initrd', guests.initrd, '--append', 'console=ttyS0 panic=-1', '--memory', '512'];
+/** Electron's program: where the environment says, or where its package unpacks it. */
+function electron(): string | undefined {
+  const folders = [process.env.ELECTRON_OVERRIDE_DIST_PATH, join(root, 'node_modules/electron/dist')];
+  const paths = folders.flatMap((folder) => (folder ? [join(folder, NAMES[process.platform] ?? 'electron')] : []));
+  return paths.find((path) => existsSync(path));
 }
 
-const command = join(root, 'build/cli/rootmode');
-const child = spawn(command, ['run', ...guestOptions(), ...process.argv.slice(2)], { stdio: 'inherit' });
+function program(): readonly [string, ...string[]] {
+  const found = electron();
+  if (found !== undefined) return [found, root];
+  process.stderr.write(
+    'Electron is not installed here (`node node_modules/electron/install.js` fetches it): Rootmode opens in your browser instead.\n',
+  );
+  return [join(root, 'build/cli/rootmode'), 'serve', '--open'];
+}
+
+const [command, ...words] = program();
+const child = spawn(command, [...words, ...process.argv.slice(2)], { stdio: 'inherit' });
 // The terminal sends Ctrl-C to both; a signal sent to this process alone is handed on.
 process.on('SIGINT', () => undefined);
 process.on('SIGTERM', () => child.kill('SIGTERM'));
 child.on('error', (cause) => {
-  process.stderr.write(`rootmode could not be started: ${cause.message}\n`);
+  process.stderr.write(`Rootmode could not be started: ${cause.message}\n`);
   process.exitCode = 1;
 });
 child.on('exit', (code, signal) => {

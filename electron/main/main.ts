@@ -20,6 +20,7 @@ import { Library, libraryFolder } from '../../engine/manager/library.ts';
 import { watchLibrary } from '../../engine/manager/library-watch.ts';
 import { nameOfFolder } from '../../engine/manager/machine-folder.ts';
 import { createManagerDispatcher } from '../../engine/manager/manager-commands.ts';
+import { welcome } from '../../engine/manager/welcome.ts';
 import { guestRuns } from '../../engine/servers/engine-connection.ts';
 import { readPages } from '../../engine/servers/web/pages.ts';
 import { LINK_SCHEME, machineOfLink } from './deep-link.ts';
@@ -33,6 +34,7 @@ const here = (url: URL): string => fileURLToPath(url);
 
 function main(): void {
   const library = new Library(libraryFolder(), () => new Date());
+  welcome(library, here(new URL('../../assets/guests/welcome.bin', import.meta.url)));
   const engines = createEngines({
     fork: utilityProcess.fork,
     program: outsideArchive(here(new URL('../../engine/cli.ts', import.meta.url))),

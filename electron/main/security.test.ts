@@ -51,13 +51,25 @@ describe('pages', () => {
 });
 
 describe('a session', () => {
-  it('grants no permission', () => {
+  it('grants what a guest’s screen needs, to our own pages, and nothing else', () => {
     const set = { setPermissionRequestHandler: vi.fn(), setPermissionCheckHandler: vi.fn(), setDevicePermissionHandler: vi.fn() };
     denyPermissions(set as unknown as Session);
-    const answer = vi.fn();
-    set.setPermissionRequestHandler.mock.lastCall?.[0]({}, 'media', answer);
-    expect(answer).toHaveBeenCalledExactlyOnceWith(false);
-    expect(set.setPermissionCheckHandler.mock.lastCall?.[0]()).toBe(false);
+    const asked = (permission: string, requestingUrl: string, isMainFrame = true): boolean => {
+      const answer = vi.fn();
+      set.setPermissionRequestHandler.mock.lastCall?.[0]({}, permission, answer, { requestingUrl, isMainFrame });
+      const checked = set.setPermissionCheckHandler.mock.lastCall?.[0]({}, permission, requestingUrl, { isMainFrame });
+      expect(checked).toBe(answer.mock.lastCall?.[0]);
+      return checked;
+    };
+    for (const permission of ['pointerLock', 'keyboardLock', 'fullscreen', 'clipboard-read']) {
+      expect([
+        asked(permission, START_PAGE),
+        asked(permission, 'https://evil.example/'),
+        asked(permission, START_PAGE, false),
+      ]).toEqual([true, false, false]);
+    }
+    const others = ['media', 'geolocation', 'notifications', 'hid', 'serial', 'usb', 'midi', 'openExternal', 'display-capture'];
+    for (const permission of others) expect(asked(permission, START_PAGE)).toBe(false);
     expect(set.setDevicePermissionHandler.mock.lastCall?.[0]()).toBe(false);
   });
 });

@@ -31,10 +31,17 @@ export function isOurPage(url: string | undefined): boolean {
   return url !== undefined && URL.canParse(url) && `${new URL(url).protocol}//${new URL(url).host}` === ORIGIN;
 }
 
-/** No permission is ever asked for, so none is granted. */
+/** What a guest's screen needs of its window: the mouse, all of the keyboard and the whole screen while a person uses it; text to type. */
+const NEEDED: readonly string[] = ['pointerLock', 'keyboardLock', 'fullscreen', 'clipboard-read'];
+
+/** Nothing but what the screen of a guest needs is granted, and that to our own pages only. */
 export function denyPermissions(session: Session): void {
-  session.setPermissionRequestHandler((_contents, _permission, callback) => callback(false));
-  session.setPermissionCheckHandler(() => false);
+  session.setPermissionRequestHandler((_contents, permission, callback, { requestingUrl, isMainFrame }) => {
+    callback(NEEDED.includes(permission) && isMainFrame && isOurPage(requestingUrl));
+  });
+  session.setPermissionCheckHandler((_contents, permission, origin, { isMainFrame }) => {
+    return NEEDED.includes(permission) && isMainFrame && isOurPage(origin);
+  });
   session.setDevicePermissionHandler(() => false);
 }
 

@@ -148,6 +148,17 @@ export const hostCapabilities = command({
 });
 
 /** Everything a manager serves. */
+export const libraryThumbnail = command({
+  name: 'library-thumbnail',
+  since: '0.1',
+  doc: 'The last small picture of a machine’s screen, renewed while it runs; nothing when its screen was never seen.',
+  params: z.strictObject({ name: MachineName }),
+  result: z.strictObject({
+    thumbnail: z.strictObject({ png: z.base64(), /** Milliseconds since 1970. */ taken: z.number() }).optional(),
+  }),
+  errors: ['machine-unknown'],
+});
+
 export const managerCommands = [
   libraryList,
   libraryCreate,
@@ -160,5 +171,6 @@ export const managerCommands = [
   libraryForget,
   libraryStart,
   libraryLog,
+  libraryThumbnail,
   hostCapabilities,
 ] as const;

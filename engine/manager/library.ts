@@ -3,7 +3,7 @@
  * disk is the only truth, so nothing is cached. Machines that run are locked (`folder-lock.ts`) and refuse to be changed or moved.
  */
 import { randomUUID } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { cp } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
@@ -40,6 +40,8 @@ export function libraryFolder(): string {
 export interface NewMachine extends Partial<MachineNotes> {
   readonly name: string;
   readonly settings: StoredSettings;
+  /** Files that are copied into its folder, by their names there. */
+  readonly files?: Readonly<Record<string, string>>;
 }
 
 export class Library {
@@ -69,7 +71,7 @@ export class Library {
   }
 
   /** Fails with `machine-exists`, `setting-invalid` or `file-unwritable`; then nothing is left behind. */
-  create({ name, settings, ...notes }: NewMachine): LibraryEntry {
+  create({ name, settings, files = {}, ...notes }: NewMachine): LibraryEntry {
     const file: MachineFile = {
       format: 'rootmode-machine',
       version: 1,
@@ -82,6 +84,7 @@ export class Library {
     };
     this.#make(name, (folder) => {
       mkdirSync(folder, { mode: 0o755 });
+      for (const [own, from] of Object.entries(files)) copyFileSync(from, join(folder, own));
       writeMachineFile(folder, file);
     });
     return this.#entry(name);

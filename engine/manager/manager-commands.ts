@@ -13,6 +13,7 @@ import {
   libraryRename,
   libraryRestore,
   libraryStart,
+  libraryThumbnail,
   type MachineSummary,
 } from '../contract/library-commands.ts';
 import { StoredSettings } from '../contract/machine-file.ts';
@@ -20,6 +21,7 @@ import { createDispatcher, type Dispatcher, firstProblem, serve } from '../contr
 import { hostCapabilities as capabilitiesNow } from './capabilities.ts';
 import type { Library, LibraryEntry } from './library.ts';
 import { type EngineProgram, readLog, startEngine } from './supervisor.ts';
+import { readThumbnail } from './thumbnail.ts';
 
 export function createManagerDispatcher(library: Library, program: EngineProgram): Dispatcher {
   return createDispatcher({
@@ -48,6 +50,10 @@ export function createManagerDispatcher(library: Library, program: EngineProgram
         return { pid: await startEngine(program, entry) };
       }),
       serve(libraryLog, ({ name, lines }) => ({ lines: readLog(library.entry(name).folder, lines) })),
+      serve(libraryThumbnail, ({ name }) => {
+        const thumbnail = readThumbnail(library.entry(name).folder);
+        return thumbnail === undefined ? {} : { thumbnail };
+      }),
       serve(hostCapabilities, capabilitiesNow),
     ],
   });

@@ -1,0 +1,142 @@
+/** The guest's screen in a real browser: the Welcome machine of a first run, keys that change pixels, pause, scale, media, pictures. */
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { WELCOMED } from '../../engine/manager/welcome.ts';
+import { root } from '../tasks/run.ts';
+import { noBrowser, openBrowser } from './browser.ts';
+import { frames, framesPerSecond, installProbe, keyToPixel, pixel } from './screen-probe.ts';
+import { type Bench, createBench, notBuilt } from './session.ts';
+
+const missing = notBuilt ?? noBrowser();
+const pictures = join(root, '.out/pictures');
+
+let browser: Browser | undefined;
+let bench: Bench;
+let page: Page;
+let before: string | undefined;
+
+beforeAll(async () => {
+  if (missing === undefined) browser = await openBrowser();
+}, 120_000);
+afterAll(() => browser?.close());
+
+beforeEach(async ({ skip }) => {
+  if (missing !== undefined || browser === undefined) return skip(missing ?? 'there is no browser');
+  bench = createBench();
+  before = process.env.XDG_DATA_HOME;
+  process.env.XDG_DATA_HOME = join(bench.runtime, 'data');
+  rmSync(join(bench.runtime, 'data/rootmode/machines', WELCOMED));
+  const url = (await bench.start(['serve']).see(/http:\S+/, 30_000))[0];
+  page = await browser.newPage({ viewport: { width: 1100, height: 800 } });
+  await installProbe(page);
+  await page.goto(url);
+});
+afterEach(async () => {
+  await page?.close();
+  for (const pid of (await bench.run('list')).out.matchAll(/running \((\d+)\)/g)) process.kill(Number(pid[1]), 'SIGKILL');
+  await bench.close();
+  if (before === undefined) delete process.env.XDG_DATA_HOME;
+  else process.env.XDG_DATA_HOME = before;
+});
+
+const canvas = () => page.locator('canvas');
+/** Left edge of a row of the Welcome machine's table. */
+const row = (key: number) => ({ x: 34, y: 172 + 38 * (key - 1) });
+const DARK = 0x101828;
+const LIT = 0x23395f;
+
+async function welcomeRuns(): Promise<void> {
+  await page.getByText('Welcome').first().waitFor();
+  await page.evaluate("location.hash = '#/machine/welcome'");
+  await page.getByRole('button', { name: 'Start' }).click();
+  await canvas().waitFor({ timeout: 20_000 });
+  await expect.poll(() => pixel(page, row(9)), { timeout: 20_000 }).toBe(DARK);
+  await canvas().focus();
+}
+
+describe('the screen of a machine', () => {
+  it('shows the Welcome machine of a first run, which answers every key', async () => {
+    await welcomeRuns();
+    const size = await page.evaluate("(({ width, height }) => [width, height])(document.querySelector('canvas'))");
+    expect(size).toEqual([800, 600]);
+    for (const key of [1, 2, 3, 4, 5, 6, 7, 8, 9]) {
+      await page.keyboard.press(`Digit${key}`);
+      await expect.poll(() => pixel(page, row(key)), { interval: 15 }).toBe(LIT);
+    }
+    await page.screenshot({ path: join(pictures, 'screen-light.png') });
+    // The guest tells the serial console as well.
+    await page.getByRole('tab', { name: 'Serial console' }).click();
+    await expect.poll(() => page.locator('.xterm-rows').textContent()).toContain('VMCALL: call the hypervisor ->');
+  }, 90_000);
+
+  it('pauses, goes on, and gives the keyboard back', async () => {
+    await welcomeRuns();
+    await page.getByText('Right Ctrl gives the keyboard back').waitFor();
+    await page.getByRole('button', { name: 'Pause' }).click();
+    await page.getByText('The machine is paused').waitFor();
+    const still = await frames(page);
+    await page.waitForTimeout(300);
+    expect(await frames(page)).toBe(still);
+    await page.getByRole('button', { name: 'Go on' }).click();
+    await expect.poll(() => frames(page)).toBeGreaterThan(still);
+    await canvas().focus();
+    await page.keyboard.press('ControlRight');
+    await page.getByText('Click the screen to type and move there').waitFor();
+    await page.keyboard.press('Digit1');
+    await page.waitForTimeout(300);
+    expect(await pixel(page, row(1))).toBe(DARK);
+  }, 90_000);
+
+  it('stands on whole pixels in every scale', async () => {
+    await welcomeRuns();
+    const width = (): Promise<number> =>
+      page.evaluate("document.querySelector('canvas').getBoundingClientRect().width * devicePixelRatio");
+    for (const [name, wanted] of [
+      ['1:1', 800],
+      ['Whole multiples', 800],
+      ['Fit', 860],
+    ] as const) {
+      await page.getByRole('button', { name: /Fit|Whole multiples|1:1/ }).click();
+      await page.getByRole('menuitemradio', { name }).click();
+      await expect.poll(width).toBeGreaterThan(name === 'Fit' ? 100 : wanted - 1);
+      const found = await width();
+      expect(found).toBeCloseTo(Math.round(found), 3);
+      if (name !== 'Fit') expect(found).toBe(wanted);
+    }
+  }, 90_000);
+
+  it('changes a pixel soon after a key', async () => {
+    await welcomeRuns();
+    const found: number[] = [];
+    for (let i = 0; i < 9; i++) {
+      await expect.poll(() => pixel(page, row(1))).toBe(DARK);
+      found.push(await keyToPixel(page, 'Digit1', row(1)));
+    }
+    found.sort((a, b) => a - b);
+    process.stderr.write(`key to pixel: median ${found[4]?.toFixed(1)} ms (${found.map((one) => one.toFixed(0)).join(' ')})\n`);
+    expect(found[4]).toBeLessThan(250);
+  }, 90_000);
+
+  it('moves', async () => {
+    await bench.run(
+      'create',
+      'motion',
+      '--kernel',
+      join(root, 'assets/guests/motion.bin'),
+      '--memory',
+      '16',
+      '--jit',
+      'on',
+      '--serial',
+      'console',
+    );
+    await bench.run('start', 'motion');
+    await page.evaluate("location.hash = '#/machine/motion/display'");
+    await expect.poll(() => frames(page), { timeout: 20_000 }).toBeGreaterThan(5);
+    const rate = await framesPerSecond(page, 4000);
+    process.stderr.write(`motion at 1024x768: ${rate.toFixed(1)} pictures a second\n`);
+    expect(rate).toBeGreaterThan(2);
+  }, 90_000);
+});
