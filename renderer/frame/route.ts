@@ -1,11 +1,11 @@
 /** Which screen the window shows: the fragment of its address, so that links, reloads and the back button work. */
 import { computed, shallowRef } from 'vue';
 
-export const screens = ['library', 'host', 'preferences'] as const;
+export const screens = ['library', 'statistics', 'host', 'preferences'] as const;
 export type Screen = (typeof screens)[number];
 
 /** Tabs of a machine, in their order. */
-export const machineTabs = ['display', 'console', 'inspector', 'log'] as const;
+export const machineTabs = ['display', 'console', 'inspector', 'statistics', 'log'] as const;
 export type MachineTab = (typeof machineTabs)[number];
 
 export type Route =

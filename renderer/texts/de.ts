@@ -47,6 +47,7 @@ export const de: Texts = {
     resume: 'Weiter',
     console: 'Serielle Konsole',
     inspector: 'Inspektor',
+    statistics: 'Statistik',
     log: 'Protokoll',
     logEmpty: 'Der letzte Lauf hat nichts gemeldet.',
     off: 'Die Maschine ist aus',

@@ -44,6 +44,7 @@ export const en = {
     resume: 'Go on',
     console: 'Serial console',
     inspector: 'Inspector',
+    statistics: 'Statistics',
     log: 'Log',
     logEmpty: 'The last run said nothing.',
     off: 'The machine is off',

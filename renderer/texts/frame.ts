@@ -3,6 +3,7 @@ const en = {
   close: 'Close',
   screen: {
     library: 'Machines',
+    statistics: 'Statistics',
     host: 'This computer',
     preferences: 'Preferences',
   },
@@ -45,6 +46,7 @@ const de: typeof en = {
   close: 'Schließen',
   screen: {
     library: 'Maschinen',
+    statistics: 'Statistik',
     host: 'Dieser Rechner',
     preferences: 'Einstellungen',
   },

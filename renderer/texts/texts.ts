@@ -5,10 +5,11 @@ import { displayTexts } from './display.ts';
 import { en } from './en.ts';
 import { frameTexts } from './frame.ts';
 import { inspectorTexts } from './inspector.ts';
+import { statisticsTexts } from './statistics.ts';
 
 export const languages = {
-  en: { ...en, ...displayTexts.en, ...frameTexts.en, ...inspectorTexts.en },
-  de: { ...de, ...displayTexts.de, ...frameTexts.de, ...inspectorTexts.de },
+  en: { ...en, ...displayTexts.en, ...frameTexts.en, ...inspectorTexts.en, ...statisticsTexts.en },
+  de: { ...de, ...displayTexts.de, ...frameTexts.de, ...inspectorTexts.de, ...statisticsTexts.de },
 } as const;
 export const languageNames = { en: 'English', de: 'Deutsch' } as const;
 export type Language = keyof typeof languages;
@@ -19,7 +20,15 @@ function preferred(): Language {
   return (wanted.find((tag) => tag === 'en' || tag === 'de') as Language | undefined) ?? 'en';
 }
 
-export const texts = createI18n({ legacy: false, locale: preferred(), fallbackLocale: 'en', messages: languages });
+const numbers = { short: { maximumSignificantDigits: 2 }, whole: { maximumFractionDigits: 0 } } as const;
+
+export const texts = createI18n({
+  legacy: false,
+  locale: preferred(),
+  fallbackLocale: 'en',
+  messages: languages,
+  numberFormats: { en: numbers, de: numbers },
+});
 document.documentElement.lang = texts.global.locale.value;
 
 export function chooseLanguage(language: Language): void {

@@ -1,0 +1,103 @@
+/** Counters of machines, sampled once a second, and the rates between samples. */
+
+/** One look at a machine. */
+export interface Sample {
+  /** Host time in seconds since 1970, for the axis. */
+  readonly at: number;
+  /** Machine time in seconds: a paused machine has no time to divide by. */
+  readonly guestSeconds: number;
+  /** Totals since power on; null where the back end does not count. By counter, and by vCPU where it is counted so. */
+  readonly counters: ReadonlyMap<string, Counter>;
+  readonly instructions: number;
+  /** CPU time of the process, seconds. */
+  readonly hostCpuSeconds: number;
+  readonly residentBytes: number;
+}
+
+export interface Counter {
+  readonly group: string;
+  readonly total: number | null;
+  readonly each: readonly (number | null)[];
+}
+
+/** A second of a machine in figures that charts draw. */
+export interface Rates {
+  readonly at: number;
+  /** Events each second of machine time, by counter. */
+  readonly counters: ReadonlyMap<string, number>;
+  readonly mips: number;
+  /** Share of one host processor, in percent; several threads make more than 100. */
+  readonly cpuPercent: number;
+  readonly residentBytes: number;
+}
+
+/** What `kvmstat` shows, by its column names. */
+export const kvmstat: Readonly<Record<string, string>> = {
+  exits: 'exits',
+  haltx: 'halt-exits',
+  irqx: 'irq-exits',
+  irqwx: 'irq-window-exits',
+  iox: 'io-exits',
+  mmiox: 'mmio-exits',
+  irqs: 'irq-injections',
+  emul: 'insn-emulation',
+  eptv: 'ept-violations',
+};
+
+interface CounterSets {
+  readonly groups: readonly {
+    readonly group: string;
+    readonly sets: readonly { readonly counters: Readonly<Record<string, number | null>> }[];
+  }[];
+}
+
+export function countersOf({ groups }: CounterSets): Map<string, Counter> {
+  const counters = new Map<string, Counter>();
+  for (const { group, sets } of groups) {
+    for (const name of Object.keys(sets[0]?.counters ?? {})) {
+      const each = sets.map((set) => set.counters[name] ?? null);
+      const known = each.filter((value) => value !== null);
+      counters.set(name, { group, each, total: known.length === 0 ? null : known.reduce((sum, value) => sum + value, 0) });
+    }
+  }
+  return counters;
+}
+
+/** `undefined` when the second sample is of another run of the machine. */
+export function ratesBetween(before: Sample, after: Sample): Rates | undefined {
+  const seconds = after.at - before.at;
+  if (seconds <= 0 || after.guestSeconds < before.guestSeconds) return undefined;
+  const guestSeconds = after.guestSeconds - before.guestSeconds;
+  const rate = (now: number, then: number): number => (guestSeconds <= 0 ? 0 : Math.max(0, (now - then) / guestSeconds));
+  const counters = new Map<string, number>();
+  for (const [name, { total }] of after.counters) {
+    const then = before.counters.get(name)?.total;
+    if (total !== null && then !== null && then !== undefined) counters.set(name, rate(total, then));
+  }
+  return {
+    ...{ at: after.at, counters, residentBytes: after.residentBytes },
+    mips: Math.max(0, (after.instructions - before.instructions) / seconds / 1e6),
+    cpuPercent: Math.max(0, (100 * (after.hostCpuSeconds - before.hostCpuSeconds)) / seconds),
+  };
+}
+
+/** Rows of figures as CSV; the first line names the columns. */
+export function ratesAsCsv(machines: ReadonlyMap<string, readonly Rates[]>): string {
+  const names = [...new Set([...machines.values()].flatMap((all) => all.flatMap(({ counters }) => [...counters.keys()])))];
+  const lines = [['time', 'machine', 'mips', 'cpu-percent', 'resident-bytes', ...names].join(',')];
+  for (const [machine, all] of machines) {
+    for (const { at, mips, cpuPercent, residentBytes, counters } of all) {
+      const figures = [mips, cpuPercent, residentBytes, ...names.map((name) => counters.get(name))];
+      const cells = figures.map((value) => (value === undefined ? '' : +value.toFixed(3)));
+      lines.push([new Date(at * 1000).toISOString(), machine, ...cells].join(','));
+    }
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+export function ratesAsJson(machines: ReadonlyMap<string, readonly Rates[]>): string {
+  const plain = Object.fromEntries(
+    [...machines].map(([machine, all]) => [machine, all.map((one) => ({ ...one, counters: Object.fromEntries(one.counters) }))]),
+  );
+  return `${JSON.stringify(plain, undefined, 1)}\n`;
+}

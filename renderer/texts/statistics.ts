@@ -1,0 +1,55 @@
+/** Words of the statistics. Counters keep the names of kstat and kvmstat. */
+const en = {
+  waiting: 'Counting…',
+  off: 'Start the machine to count what it does.',
+  noneRuns: 'No machine runs, so there is nothing to count.',
+  exits: 'Events each second',
+  speed: 'Instructions',
+  cpu: 'Host processor',
+  cpuLabel: 'share of one processor',
+  memory: 'Host memory',
+  resident: 'resident',
+  counters: 'Counters',
+  filter: 'Counter…',
+  moving: 'Only what moves',
+  counter: 'Counter',
+  group: 'Group',
+  total: 'Since power on',
+  rate: 'Each second',
+  notCounted: 'The back end {accel} does not have this fact.',
+  machine: 'Machine',
+  figure: { mips: 'Million instructions each second', cpu: 'Host processor, percent of one', memory: 'Resident memory, MiB' },
+  short: { mips: 'MIPS', cpu: 'CPU %', memory: 'MiB' },
+  kvmstat: 'The columns {columns} are those of kvmstat, each second of machine time. Choose a column to see it as a chart.',
+};
+
+const de: typeof en = {
+  waiting: 'Wird gezählt…',
+  off: 'Starten Sie die Maschine, um zu zählen, was sie tut.',
+  noneRuns: 'Keine Maschine läuft, also gibt es nichts zu zählen.',
+  exits: 'Ereignisse je Sekunde',
+  speed: 'Befehle',
+  cpu: 'Prozessor des Rechners',
+  cpuLabel: 'Anteil an einem Prozessor',
+  memory: 'Speicher des Rechners',
+  resident: 'belegt',
+  counters: 'Zähler',
+  filter: 'Zähler…',
+  moving: 'Nur was sich bewegt',
+  counter: 'Zähler',
+  group: 'Gruppe',
+  total: 'Seit dem Einschalten',
+  rate: 'Je Sekunde',
+  notCounted: 'Die Grundlage {accel} hat diese Angabe nicht.',
+  machine: 'Maschine',
+  figure: {
+    mips: 'Millionen Befehle je Sekunde',
+    cpu: 'Prozessor des Rechners, Prozent von einem',
+    memory: 'Belegter Speicher, MiB',
+  },
+  short: { mips: 'MIPS', cpu: 'CPU %', memory: 'MiB' },
+  kvmstat:
+    'Die Spalten {columns} sind die von kvmstat, je Sekunde Maschinenzeit. Wählen Sie eine Spalte, um sie als Kurve zu sehen.',
+};
+
+export const statisticsTexts = { en: { statistics: en }, de: { statistics: de } };
