@@ -109,6 +109,15 @@ const sentences = {
     `The machine file ${d.path} cannot be used: ${d.reason}; mend or remove it.`,
   'library-folder': (d: { path: string; reason: string }) =>
     `The library folder ${d.path} ${d.reason}; set XDG_DATA_HOME to a folder where you may write.`,
+  'image-exists': (d: { name: string }) => `There is an image named ${d.name} already; choose another name or delete it.`,
+  'download-failed': (d: { url: string; reason: string }) =>
+    `${d.url} could not be downloaded (${d.reason}); try again: what came is kept.`,
+  'download-checksum': (d: { name: string; expected: string; actual: string }) =>
+    `${d.name} has the SHA-256 ${d.actual}, not ${d.expected}; it was deleted, check the address and the sum.`,
+  'job-unknown': (d: { job: number }) => `There is no job ${d.job}; it was over long ago.`,
+  'job-limit': (d: { maximum: number }) => `${d.maximum} downloads run already; wait for one, or cancel one.`,
+  'upload-unknown': (d: { upload: number }) => `There is no image being handed over with the number ${d.upload}; begin again.`,
+  'upload-limit': (d: { maximum: number }) => `${d.maximum} images are being handed over already; wait for one.`,
   'machine-start': (d: { name: string; reason: string }) => `The machine ${d.name} did not start: ${d.reason}`,
   // Looking into a running machine.
   'machines-none': (_: Record<never, never>) => 'No machine is running; start one with `rootmode run` or `rootmode start`.',

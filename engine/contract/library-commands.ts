@@ -4,6 +4,7 @@
 import { z } from 'zod';
 import { HostCapabilities } from './capabilities.ts';
 import { command } from './command.ts';
+import { ImageName, imageCommands } from './image-commands.ts';
 import { MachineNotes, StoredSettings } from './machine-file.ts';
 import { MachineName } from './settings.ts';
 
@@ -44,7 +45,25 @@ export const libraryCreate = command({
   name: 'library-create',
   since: '0.1',
   doc: 'Make a machine. It is there whole or not at all.',
-  params: z.strictObject({ name: MachineName, ...MachineNotes.shape, settings: StoredSettings }),
+  params: z.strictObject({
+    name: MachineName,
+    ...MachineNotes.shape,
+    settings: StoredSettings,
+    /** Files made in the machine's folder, raw and empty; they take room on the host as the guest writes. */
+    emptyDisks: z
+      .array(
+        z.strictObject({
+          file: ImageName,
+          bytes: z
+            .int()
+            .min(512)
+            .max(2 ** 41)
+            .multipleOf(512),
+        }),
+      )
+      .max(4)
+      .default([]),
+  }),
   result: MachineSummary,
   errors: ['machine-exists', 'file-unwritable'],
 });
@@ -64,6 +83,15 @@ export const libraryChange = command({
   }),
   result: MachineSummary,
   errors: ['machine-unknown', 'machine-locked', 'machine-folder', 'setting-invalid', 'file-unwritable'],
+});
+
+export const libraryImport = command({
+  name: 'library-import',
+  since: '0.1',
+  doc: 'Copy a machine folder from elsewhere into the library, with the files in it.',
+  params: z.strictObject({ path: z.string().min(1).max(4096), to: MachineName }),
+  result: MachineSummary,
+  errors: ['machine-exists', 'machine-folder', 'machine-locked', 'file-unwritable'],
 });
 
 export const libraryRename = command({
@@ -163,6 +191,7 @@ export const managerCommands = [
   libraryList,
   libraryCreate,
   libraryChange,
+  libraryImport,
   libraryRename,
   libraryCopy,
   libraryRemove,
@@ -173,4 +202,5 @@ export const managerCommands = [
   libraryLog,
   libraryThumbnail,
   hostCapabilities,
+  ...imageCommands,
 ] as const;

@@ -1,5 +1,16 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -64,6 +75,22 @@ describe('library', () => {
     library.forget(library.remove('two').token);
     expect(library.list().map(({ name }) => name)).toEqual(['three']);
     expect(readdirSync(join(root, '.removed'))).toEqual([]);
+  });
+
+  it('makes empty disks with the machine, and takes in a machine folder from elsewhere', async () => {
+    library.create({ name: 'one', settings, emptyDisks: [{ file: 'disk.img', bytes: 1 << 30 }] });
+    const { size, blocks } = statSync(join(root, 'one.rmvm', 'disk.img'));
+    expect([size, blocks]).toEqual([1 << 30, 0]);
+    const elsewhere = mkdtempSync(join(tmpdir(), 'rootmode-elsewhere-'));
+    renameSync(join(root, 'one.rmvm'), join(elsewhere, 'any name'));
+    expect(await library.importFolder(join(elsewhere, 'any name'), 'two')).toMatchObject({
+      name: 'two',
+      file: { settings: { kernel: 'vmlinuz' } },
+    });
+    expect(existsSync(join(root, 'two.rmvm', 'disk.img'))).toBe(true);
+    await expect(library.importFolder(elsewhere, 'three')).rejects.toMatchObject({ code: 'machine-folder' });
+    expect(library.list().map(({ name }) => name)).toEqual(['two']);
+    rmSync(elsewhere, { recursive: true });
   });
 
   it.each([

@@ -3,10 +3,20 @@
  * disk is the only truth, so nothing is cached. Machines that run are locked (`folder-lock.ts`) and refuse to be changed or moved.
  */
 import { randomUUID } from 'node:crypto';
-import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+} from 'node:fs';
 import { cp } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { isAbsolute, join } from 'node:path';
+import { basename, isAbsolute, join } from 'node:path';
 import { EngineError } from '../contract/errors.ts';
 import type { MachineFile, MachineNotes, StoredSettings } from '../contract/machine-file.ts';
 import { firstProblem, printable } from '../contract/serve.ts';
@@ -42,6 +52,7 @@ export interface NewMachine extends Partial<MachineNotes> {
   readonly settings: StoredSettings;
   /** Files that are copied into its folder, by their names there. */
   readonly files?: Readonly<Record<string, string>>;
+  readonly emptyDisks?: readonly { readonly file: string; readonly bytes: number }[];
 }
 
 export class Library {
@@ -71,7 +82,7 @@ export class Library {
   }
 
   /** Fails with `machine-exists`, `setting-invalid` or `file-unwritable`; then nothing is left behind. */
-  create({ name, settings, files = {}, ...notes }: NewMachine): LibraryEntry {
+  create({ name, settings, files = {}, emptyDisks = [], ...notes }: NewMachine): LibraryEntry {
     const file: MachineFile = {
       format: 'rootmode-machine',
       version: 1,
@@ -85,6 +96,7 @@ export class Library {
     this.#make(name, (folder) => {
       mkdirSync(folder, { mode: 0o755 });
       for (const [own, from] of Object.entries(files)) copyFileSync(from, join(folder, own));
+      for (const disk of emptyDisks) makeSparseFile(join(folder, disk.file), disk.bytes);
       writeMachineFile(folder, file);
     });
     return this.#entry(name);
@@ -108,9 +120,18 @@ export class Library {
 
   /** Copy a machine that does not run, disks included. Made beside the others first, so that a stop in the middle leaves no half machine. */
   async copy(name: string, to: string): Promise<LibraryEntry> {
+    return this.#copyFolder(this.#existing(name), to);
+  }
+
+  /** Copy a machine folder that lies elsewhere. Fails with `machine-folder` when it is none. */
+  async importFolder(path: string, to: string): Promise<LibraryEntry> {
+    readMachineFile(path);
+    return this.#copyFolder(path, to);
+  }
+
+  async #copyFolder(folder: string, to: string): Promise<LibraryEntry> {
     this.#free(to);
-    const folder = this.#existing(name);
-    const release = lockFolder(folder, name);
+    const release = lockFolder(folder, basename(folder, FOLDER_SUFFIX));
     const temporary = join(this.root, `.new-${randomUUID()}`);
     try {
       const file = readMachineFile(folder);
@@ -242,6 +263,16 @@ export class Library {
 
   #trashed(token: string): string {
     return join(this.root, TRASH, token + FOLDER_SUFFIX);
+  }
+}
+
+/** A file of zeros that takes no room until somebody writes into it. */
+function makeSparseFile(path: string, bytes: number): void {
+  const file = openSync(path, 'wx', 0o644);
+  try {
+    ftruncateSync(file, bytes);
+  } finally {
+    closeSync(file);
   }
 }
 

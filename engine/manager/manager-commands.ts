@@ -6,6 +6,7 @@ import {
   libraryCopy,
   libraryCreate,
   libraryForget,
+  libraryImport,
   libraryList,
   libraryLog,
   libraryRemove,
@@ -19,6 +20,7 @@ import {
 import { StoredSettings } from '../contract/machine-file.ts';
 import { createDispatcher, type Dispatcher, firstProblem, serve } from '../contract/serve.ts';
 import { hostCapabilities as capabilitiesNow } from './capabilities.ts';
+import { serveImages } from './image-serving.ts';
 import type { Library, LibraryEntry } from './library.ts';
 import { type EngineProgram, readLog, startEngine } from './supervisor.ts';
 import { readThumbnail } from './thumbnail.ts';
@@ -34,6 +36,7 @@ export function createManagerDispatcher(library: Library, program: EngineProgram
         const change = settings === undefined ? {} : { settings: changedSettings(library.entry(name), settings) };
         return summaryOf(library.change(name, { ...present(notes), ...change }));
       }),
+      serve(libraryImport, async ({ path, to }) => summaryOf(await library.importFolder(path, to))),
       serve(libraryRename, ({ name, to }) => summaryOf(library.rename(name, to))),
       serve(libraryCopy, async ({ name, to }) => summaryOf(await library.copy(name, to))),
       serve(libraryRemove, ({ name }) => library.remove(name)),
@@ -55,6 +58,7 @@ export function createManagerDispatcher(library: Library, program: EngineProgram
         return thumbnail === undefined ? {} : { thumbnail };
       }),
       serve(hostCapabilities, capabilitiesNow),
+      ...serveImages(library.root),
     ],
   });
 }

@@ -1,0 +1,155 @@
+/**
+ * Files that machines are made from: those of the host, by folder, and the library's own images, which are downloaded or handed over piece
+ * by piece.
+ */
+import { z } from 'zod';
+import { command } from './command.ts';
+import { nothing } from './values.ts';
+
+/** What a file is, by its first bytes. `kernel`: Linux, PVH or multiboot; `archive`: an initial ramdisk, mostly. */
+export const fileKinds = ['kernel', 'iso', 'disk', 'floppy', 'boot-sector', 'archive', 'machine', 'folder', 'other'] as const;
+export const FileKind = z.enum(fileKinds);
+export type FileKind = z.output<typeof FileKind>;
+
+const Path = z.string().min(1).max(4096);
+
+/** Name of an image in the library: a file name that leads nowhere else. */
+export const ImageName = z
+  .string()
+  .regex(/^[A-Za-z0-9_][A-Za-z0-9._+-]{0,127}$/, 'must be 1 to 128 letters, digits, dots, dashes, plus signs or underscores');
+
+const Entry = z.strictObject({ name: z.string(), path: z.string(), folder: z.boolean(), bytes: z.number().nonnegative() });
+
+export const hostFolder = command({
+  name: 'host-folder',
+  since: '0.1',
+  doc: 'What is in a folder of the host, folders first; absent: the home folder. Hidden files are left out.',
+  params: z.strictObject({ path: Path.optional() }),
+  result: z.strictObject({ path: z.string(), parent: z.string().optional(), entries: z.array(Entry), more: z.boolean() }),
+  errors: ['file-missing', 'file-unreadable'],
+});
+
+const Looked = z.strictObject({ path: z.string(), bytes: z.number().nonnegative(), kind: FileKind });
+
+export const hostFile = command({
+  name: 'host-file',
+  since: '0.1',
+  doc: 'What a file of the host is, by its first bytes.',
+  params: z.strictObject({ path: Path }),
+  result: Looked,
+  errors: ['file-missing', 'file-unreadable'],
+});
+
+export const imageList = command({
+  name: 'image-list',
+  since: '0.1',
+  doc: 'The images of the library, by name.',
+  params: nothing,
+  result: z.strictObject({ folder: z.string(), images: z.array(Looked.extend({ name: ImageName })) }),
+  errors: ['library-folder'],
+});
+
+export const imageRemove = command({
+  name: 'image-remove',
+  since: '0.1',
+  doc: 'Delete an image of the library. Deleting one that is not there succeeds.',
+  params: z.strictObject({ name: ImageName }),
+  result: nothing,
+  errors: ['file-unwritable'],
+});
+
+/** Bytes of one piece that is handed over. */
+export const maximumPieceBytes = 32 * 1024;
+
+export const imageUpload = command({
+  name: 'image-upload',
+  since: '0.1',
+  doc: 'Begin to hand over an image of so many bytes. One of the same name is replaced when the last piece has come.',
+  params: z.strictObject({ name: ImageName, bytes: z.int().min(0) }),
+  result: z.strictObject({ upload: z.int().positive() }),
+  errors: ['file-unwritable', 'upload-limit'],
+});
+
+export const imageUploadPiece = command({
+  name: 'image-upload-piece',
+  since: '0.1',
+  doc: 'The next bytes of an image that is handed over. After the last one its path is told.',
+  params: z.strictObject({ upload: z.int().positive(), bytes: z.base64().max(Math.ceil(maximumPieceBytes / 3) * 4) }),
+  result: z.strictObject({ received: z.int().nonnegative(), path: z.string().optional() }),
+  errors: ['upload-unknown', 'file-unwritable'],
+});
+
+export const imageUploadCancel = command({
+  name: 'image-upload-cancel',
+  since: '0.1',
+  doc: 'Give up handing over an image. Giving up one that is over succeeds.',
+  params: z.strictObject({ upload: z.int().positive() }),
+  result: nothing,
+  errors: [],
+});
+
+/** SHA-256 (FIPS 180-4) in hexadecimal. */
+const Sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 hexadecimal digits');
+
+export const imageDownload = command({
+  name: 'image-download',
+  since: '0.1',
+  doc: 'Begin to download an image into the library. What an earlier attempt brought is kept where the server says that it is the same file.',
+  params: z.strictObject({
+    url: z.url({ protocol: /^https?$/, error: 'must be an http or https address' }).max(2048),
+    name: ImageName,
+    /** Checked before the image appears. */
+    sha256: Sha256.optional(),
+  }),
+  result: z.strictObject({ job: z.int().positive() }),
+  errors: ['job-limit', 'image-exists'],
+});
+
+export const Job = z.strictObject({
+  job: z.int().positive(),
+  title: z.string(),
+  state: z.enum(['running', 'done', 'failed', 'cancelled']),
+  /** Bytes so far, and in all where that is known. */
+  done: z.number().nonnegative(),
+  total: z.number().nonnegative().optional(),
+  /** What an earlier attempt had brought. */
+  resumed: z.number().nonnegative(),
+  /** Where the result is, and its SHA-256. */
+  path: z.string().optional(),
+  sha256: Sha256.optional(),
+  /** Why it failed. */
+  problem: z.string().optional(),
+});
+export type Job = z.output<typeof Job>;
+
+export const jobList = command({
+  name: 'job-list',
+  since: '0.1',
+  doc: 'What runs long, and what became of it: the newest first.',
+  params: nothing,
+  result: z.strictObject({ jobs: z.array(Job) }),
+  errors: [],
+});
+
+export const jobCancel = command({
+  name: 'job-cancel',
+  since: '0.1',
+  doc: 'End a job. What it has brought is kept for the next attempt. Ending one that is over succeeds.',
+  params: z.strictObject({ job: z.int().positive() }),
+  result: nothing,
+  errors: ['job-unknown'],
+});
+
+/** In the order in which help shows them. */
+export const imageCommands = [
+  hostFolder,
+  hostFile,
+  imageList,
+  imageRemove,
+  imageUpload,
+  imageUploadPiece,
+  imageUploadCancel,
+  imageDownload,
+  jobList,
+  jobCancel,
+] as const;
