@@ -7,7 +7,7 @@ import { command } from './command.ts';
 import { nothing } from './values.ts';
 
 /** What a file is, by its first bytes. `kernel`: Linux, PVH or multiboot; `archive`: an initial ramdisk, mostly. */
-export const fileKinds = ['kernel', 'iso', 'disk', 'floppy', 'boot-sector', 'archive', 'machine', 'folder', 'other'] as const;
+const fileKinds = ['kernel', 'iso', 'disk', 'floppy', 'boot-sector', 'archive', 'machine', 'folder', 'other'] as const;
 export const FileKind = z.enum(fileKinds);
 export type FileKind = z.output<typeof FileKind>;
 

@@ -1,7 +1,7 @@
 /** Which screen the window shows: the fragment of its address, so that links, reloads and the back button work. */
 import { computed, shallowRef } from 'vue';
 
-export const screens = ['library', 'statistics', 'host', 'preferences'] as const;
+export const screens = ['library', 'new', 'images', 'statistics', 'host', 'preferences'] as const;
 export type Screen = (typeof screens)[number];
 
 /** Tabs of a machine, in their order. */
@@ -21,7 +21,7 @@ export function parseRoute(hash: string): Route {
   return { screen: screens.find((one) => one === first) ?? 'library' };
 }
 
-const hash = shallowRef(location.hash);
+export const hash = shallowRef(location.hash);
 addEventListener('hashchange', () => {
   hash.value = location.hash;
 });

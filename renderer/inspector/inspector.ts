@@ -1,8 +1,11 @@
 /** What the panels of one machine's inspector share: which vCPU is looked at, when to look, and the machine's own state. */
 
 import type { DockviewPanelApi } from 'dockview-vue';
-import { computed, type InjectionKey, inject, onUnmounted, ref, type ShallowRef, shallowRef } from 'vue';
-import type { engine } from '../client/session.ts';
+import { computed, type InjectionKey, inject, onUnmounted, ref, type ShallowRef, shallowRef, watch } from 'vue';
+import type { ResultOf } from '../../engine/contract/command.ts';
+import type { stopList } from '../../engine/contract/debug-commands.ts';
+import { type engine, onServerEvent } from '../client/session.ts';
+import { useNotices } from '../stores/notices.ts';
 import { useRunning } from '../stores/running.ts';
 
 /** How often panels look while the machine runs, in milliseconds. */
@@ -19,10 +22,45 @@ export function createInspector(name: string) {
   const lookNow = (): void => {
     for (const look of looks) look();
   };
+  const notices = useNotices();
+  const stops = shallowRef<StopList['stops']>([]);
+  /** Why it stands still, while it does. */
+  const stopped = shallowRef<StopList['stopped']>();
+  async function lookAtStops(): Promise<void> {
+    try {
+      ({ stops: stops.value, stopped: stopped.value } = await client.stopList({}));
+    } catch {
+      stops.value = [];
+      stopped.value = undefined;
+    }
+  }
   const timer = setInterval(() => {
-    if (live.value && status.value !== undefined) lookNow();
+    if (!live.value || status.value === undefined) return;
+    void lookAtStops();
+    lookNow();
   }, PERIOD_MILLISECONDS);
-  onUnmounted(() => clearInterval(timer));
+  const endEvents = onServerEvent(({ event, from }) => {
+    if (event !== 'machine-stopped' || from !== name) return;
+    void lookAtStops();
+    lookNow();
+  });
+  watch(
+    () => status.value?.pid,
+    (pid) => {
+      if (pid !== undefined) void client.eventsSubscribe({ events: ['machine-stopped'] }).catch(() => undefined);
+    },
+  );
+  onUnmounted(() => {
+    clearInterval(timer);
+    endEvents();
+  });
+  /** Do something to the machine and show what became of it. False when it was refused; why is then said. */
+  const attempt = async (act: () => Promise<unknown>): Promise<boolean> => {
+    const done = await notices.attempt(act);
+    await lookAtStops();
+    lookNow();
+    return done;
+  };
   /** An address somebody wants to see the way of. */
   const wantedAddress = ref('');
   return {
@@ -34,14 +72,18 @@ export function createInspector(name: string) {
     lookNow,
     wantedAddress,
     vcpus: computed(() => status.value?.vcpus.length ?? 1),
-    running: computed(() => status.value?.status === 'running'),
-    paused: computed(() => status.value?.status === 'paused'),
+    stops,
+    stopped,
+    attempt,
+    paused: computed(() => stopped.value !== undefined),
     onLook: (look: Look): (() => void) => {
       looks.add(look);
       return () => looks.delete(look);
     },
   };
 }
+
+type StopList = ResultOf<typeof stopList>;
 
 export type Inspector = ReturnType<typeof createInspector>;
 export type EngineClient = ReturnType<typeof engine>;

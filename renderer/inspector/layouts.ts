@@ -1,11 +1,11 @@
 /** The panels of the inspector, and ways to lay them out. */
 import type { DockviewApi, SerializedDockview } from 'dockview-vue';
 
-export const panels = ['vmcs', 'checks', 'registers', 'walk', 'exits'] as const;
+export const panels = ['vmcs', 'checks', 'registers', 'disassembly', 'memory', 'walk', 'exits', 'stops', 'interrupts'] as const;
 export type PanelId = (typeof panels)[number];
 
 /** By the keys Ctrl+1, Ctrl+2 and so on. */
-export const layouts = ['hypervisor', 'exits', 'memory'] as const;
+export const layouts = ['hypervisor', 'debug', 'exits', 'memory'] as const;
 export type LayoutId = (typeof layouts)[number];
 
 interface Place {
@@ -23,13 +23,26 @@ const PLACES: Readonly<Record<LayoutId, readonly Place[]>> = {
     { panel: 'exits', beside: 'vmcs', direction: 'below', size: 380 },
     { panel: 'checks', beside: 'vmcs', direction: 'within' },
     { panel: 'walk', beside: 'exits', direction: 'within' },
+    { panel: 'stops', beside: 'exits', direction: 'within' },
+    { panel: 'interrupts', beside: 'registers', direction: 'within' },
+  ],
+  debug: [
+    { panel: 'disassembly' },
+    { panel: 'registers', beside: 'disassembly', direction: 'right', size: 330 },
+    { panel: 'memory', beside: 'disassembly', direction: 'below', size: 300 },
+    { panel: 'stops', beside: 'memory', direction: 'within' },
+    { panel: 'vmcs', beside: 'disassembly', direction: 'within' },
   ],
   exits: [
     { panel: 'exits' },
     { panel: 'vmcs', beside: 'exits', direction: 'below', size: 280 },
-    { panel: 'registers', beside: 'vmcs', direction: 'right', size: 360 },
+    { panel: 'registers', beside: 'vmcs', direction: 'right', size: 330 },
   ],
-  memory: [{ panel: 'walk' }, { panel: 'registers', beside: 'walk', direction: 'right', size: 400 }],
+  memory: [
+    { panel: 'memory' },
+    { panel: 'walk', beside: 'memory', direction: 'below', size: 340 },
+    { panel: 'registers', beside: 'memory', direction: 'right', size: 330 },
+  ],
 };
 
 export function applyLayout(api: DockviewApi, layout: LayoutId, title: (panel: PanelId) => string): void {

@@ -3,6 +3,8 @@ const en = {
   close: 'Close',
   screen: {
     library: 'Machines',
+    new: 'New machine',
+    images: 'Images',
     statistics: 'Statistics',
     host: 'This computer',
     preferences: 'Preferences',
@@ -46,6 +48,8 @@ const de: typeof en = {
   close: 'Schließen',
   screen: {
     library: 'Maschinen',
+    new: 'Neue Maschine',
+    images: 'Abbilder',
     statistics: 'Statistik',
     host: 'Dieser Rechner',
     preferences: 'Einstellungen',

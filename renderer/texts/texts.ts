@@ -1,5 +1,6 @@
 /** Every text of the window by language. English decides which texts there are; another language that lacks one does not compile. */
 import { createI18n } from 'vue-i18n';
+import { createTexts } from './create.ts';
 import { de } from './de.ts';
 import { displayTexts } from './display.ts';
 import { en } from './en.ts';
@@ -8,8 +9,8 @@ import { inspectorTexts } from './inspector.ts';
 import { statisticsTexts } from './statistics.ts';
 
 export const languages = {
-  en: { ...en, ...displayTexts.en, ...frameTexts.en, ...inspectorTexts.en, ...statisticsTexts.en },
-  de: { ...de, ...displayTexts.de, ...frameTexts.de, ...inspectorTexts.de, ...statisticsTexts.de },
+  en: { ...en, ...displayTexts.en, ...frameTexts.en, ...inspectorTexts.en, ...statisticsTexts.en, ...createTexts.en },
+  de: { ...de, ...displayTexts.de, ...frameTexts.de, ...inspectorTexts.de, ...statisticsTexts.de, ...createTexts.de },
 } as const;
 export const languageNames = { en: 'English', de: 'Deutsch' } as const;
 export type Language = keyof typeof languages;
