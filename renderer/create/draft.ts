@@ -74,7 +74,7 @@ export function settingsOf(draft: Draft): Record<string, unknown> {
   };
 }
 
-export const tagsOf = (text: string): string[] => [
+const tagsOf = (text: string): string[] => [
   ...new Set(
     text
       .split(',')

@@ -23,7 +23,7 @@ const LOOK_MILLISECONDS = 500;
 const IN_FLIGHT = 8;
 
 /** Rate from two looks, smoothed. */
-export function smoothed(before: number, now: number): number {
+function smoothed(before: number, now: number): number {
   return before === 0 ? now : before * 0.7 + now * 0.3;
 }
 
