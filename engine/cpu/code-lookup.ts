@@ -48,6 +48,8 @@ export interface CodeLookupOptions {
   /** The host page begins to hold code: no other vCPU may keep a write entry for it. */
   readonly shootdown: () => void;
   readonly jit: JitSetting;
+  /** Entries after which a new block is hot, for tests; absent: as the setting has it. */
+  readonly heat?: () => number;
   readonly regions: RegionTable;
   readonly compilers: CompilerLink;
   /** As in `JitOptions`. */
@@ -72,7 +74,7 @@ export class CodeLookup {
       decode: options.decode,
       handlerOf: options.handlerOf,
       ends: options.ends,
-      heat: options.jit === 'off' ? 0 : HEAT[options.jit],
+      heat: options.heat ?? (() => (options.jit === 'off' ? 0 : HEAT[options.jit])),
       forgotten: (page) => (page === 'all' ? this.jit?.reset() : this.jit?.invalidate(page)),
       nextPage: () => this.#hostOfCode((BigInt.asUintN(64, s.rip + s.fetchBase) & ~0xfffn) + 0x1000n),
       protect: (page) => {
@@ -94,6 +96,8 @@ export class CodeLookup {
             mark: (host, bytes) => this.cache.mark(host, bytes),
             entries: (page, modeKey) => this.#entries(page, modeKey),
             ...(options.codeBytes === undefined ? {} : { codeBytes: options.codeBytes }),
+            targets: (page, modeKey) => this.cache.targets(page, modeKey),
+            cameFrom: (block) => this.cache.cameFrom(block),
             isCopy: (page) => page === arena.base >>> 12,
           });
   }

@@ -50,6 +50,8 @@ export interface ProcessorOptions {
   readonly codeBytes?: number;
   /** Makes the regions elsewhere; absent: this thread does, in its turn. */
   readonly compiler?: CompilerPort;
+  /** Entries after which a block is hot, for tests that shuffle tiers. */
+  readonly heat?: () => number;
   /** As in `VcpuOptions`. */
   readonly busTable?: number;
   readonly monitored?: boolean;
@@ -115,6 +117,7 @@ export function createProcessor(options: ProcessorOptions): Processor {
       stack: interpreter.stack,
       arena: { base: arenas[index] as number, bytes: CODE_ARENA_BYTES },
       jit: options.jit ?? 'off',
+      ...(options.heat === undefined ? {} : { heat: options.heat }),
       regions,
       compilers,
       ...(options.codeBytes === undefined ? {} : { codeBytes: options.codeBytes }),

@@ -2,7 +2,7 @@ import { vcpuState } from './state.ts';
 
 /** Entries of the first-level TLB, of the second level, and of the jump cache; entry sizes in bytes are in the names. */
 export const TLB_ENTRIES = 1024;
-export const TLB2_ENTRIES = 8192;
+export const TLB2_ENTRIES = 16384;
 export const TLB_ENTRY_BYTES = 32;
 export const JUMP_ENTRIES = 16384;
 export const JUMP_ENTRY_BYTES = 16;
@@ -60,8 +60,8 @@ export const REC = {
 /** `checkedSegment`: limits of the memory operand's segment are checked; `samePage`: the branch target lies in the same page. */
 export const REC_FLAG = { checkedSegment: 1, samePage: 2 } as const;
 
-/** Header of a decoded block, 32 bytes, followed by its records. */
-export const BLOCK_BYTES = 32;
+/** Header of a decoded block, 40 bytes, followed by its records. */
+export const BLOCK_BYTES = 40;
 export const BLOCK = {
   generationAt: 0, // u32 address of the generation word of the page
   generation: 4, // u32
@@ -71,6 +71,7 @@ export const BLOCK = {
   crossing: 20, // u32 1 when the block touches two pages
   region: 24, // u32 slot of the region that begins here in the table of regions, 0 when there is none
   heat: 28, // u32 entries left until the JIT is told of the block
+  source: 32, // u32 where the last computed jump from interpreted code to here was: its block, or the host address after it in a region
 } as const;
 
 /** What a handler tells the dispatch loop. */
@@ -80,6 +81,12 @@ export const EXIT = { limit: 0, fault: 1, poll: 2, leave: 3, lookupFault: 4, rep
 
 /** In the shape of a watched access: it writes. Below this bit its size in bytes, which is 576 for XSAVE. */
 export const WATCH_WRITE = 0x8000;
+
+/**
+ * What a region returns, as bits. `skip`: the interpreter executes what stands at RIP before it enters a region again; `shadow`: interrupts
+ * are held back for the next instruction.
+ */
+export const LEFT = { skip: 1, shadow: 2 } as const;
 
 /** Handler numbers that are no instruction: a record of a block that was overwritten, the end of a block, bytes that do not decode. */
 export const SPECIAL = { stale: 0, fall: 1, raise: 2 } as const;

@@ -312,6 +312,17 @@ export const vcpuState = defineState('vcpu', {
   pageFaultMask: u32({ id: 296, doc: 'Page-fault error-code mask of the running guest', ...derived }),
   pageFaultMatch: u32({ id: 297, doc: 'Page-fault error-code match of the running guest', ...derived }),
   softwareFault: u32({ id: 298, range: [0, 1], doc: '1: the queued exception was met while INT n was delivered', ...derived }),
+  regionRecord: bytes(32, {
+    id: 331,
+    align: 8,
+    doc: 'What routines that a region calls read of a record: length and offset of the next instruction',
+    ...derived,
+  }),
+  jumpSource: u32({
+    id: 330,
+    doc: 'Host address after the computed jump by which a region was left last, 0 when the interpreter has seen it',
+    ...derived,
+  }),
   pauseLast: u64({ id: 261, doc: 'Time of the last PAUSE', ...derived }),
   tscMultiplier: u64({
     id: 262,

@@ -44,6 +44,8 @@ export interface VcpuOptions extends InstructionContextOptions {
   /** Make every other vCPU drop its write entries and wait until it has. */
   readonly shootdown: (vcpu: number) => void;
   readonly jit: JitSetting;
+  /** As in `CodeLookupOptions`. */
+  readonly heat?: () => number;
   readonly regions: RegionTable;
   readonly compilers: CompilerLink;
   /** As in `JitOptions`. */

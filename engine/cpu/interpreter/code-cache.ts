@@ -34,8 +34,8 @@ export interface CodeCacheOptions {
   readonly decode: Decode;
   readonly handlerOf: (variant: Variant) => number;
   readonly ends: readonly boolean[];
-  /** Entries after which a block is hot; 0: never. */
-  readonly heat: number;
+  /** Entries after which a new block is hot; 0: never. */
+  readonly heat: () => number;
   /** Blocks of a host page, or all, are no longer valid. */
   readonly forgotten: (hostPage: number | 'all') => void;
   /** Host address of the page after the one that holds this byte, or -1 when it cannot be fetched (the fault is queued). */
@@ -72,6 +72,37 @@ export class CodeCache {
   *blocksOf(hostPage: number, modeKey: number): Generator<readonly [offset: number, block: number]> {
     for (const [key, { at }] of this.#pages.get(hostPage) ?? [])
       if (key >= 0 && key >>> 12 === modeKey && this.#isCurrent(at)) yield [key & 0xfff, at];
+  }
+
+  /** Offset after the computed jump in the page of this block that led to it last; undefined when there was none. */
+  cameFrom(at: number): number | undefined {
+    const { u32 } = this.#o.machine;
+    const source = u32[(at + BLOCK.source) >>> 2] as number;
+    const page = ((u32[(at + BLOCK.generationAt) >>> 2] as number) - FIXED.pageInfo) >>> 4;
+    if (source >>> 12 === page) return source & 0xfff;
+    const block = [...(this.#pages.get(page)?.values() ?? [])].find((other) => other.at === source);
+    return block && this.#endOf(block);
+  }
+
+  /** Offset after the last instruction of a block. */
+  #endOf({ at, records }: Block): number {
+    return this.#o.machine.dv.getUint16(at + BLOCK_BYTES + (records - 1) * RECORD_BYTES + REC.nextIp, true);
+  }
+
+  /** By the offset after a computed jump of a page: the offsets in the page it has led to, entered most often first. */
+  targets(hostPage: number, modeKey: number): Map<number, number[]> {
+    const { u32 } = this.#o.machine;
+    const ends = new Map([...(this.#pages.get(hostPage)?.values() ?? [])].map((block) => [block.at, this.#endOf(block)]));
+    const found: { offset: number; end: number; left: number }[] = [];
+    for (const [offset, block] of this.blocksOf(hostPage, modeKey)) {
+      const source = u32[(block + BLOCK.source) >>> 2] as number;
+      const end = source >>> 12 === hostPage ? source & 0xfff : ends.get(source);
+      if (source === 0 || end === undefined || u32[(block + BLOCK.crossing) >>> 2] !== 0) continue;
+      found.push({ offset, end, left: u32[(block + BLOCK.heat) >>> 2] as number });
+    }
+    const targets = new Map<number, number[]>();
+    for (const { offset, end } of found.sort((a, b) => a.left - b.left)) targets.set(end, [...(targets.get(end) ?? []), offset]);
+    return targets;
   }
 
   /** Decode the block at an address; 0 when the arena began anew (look up again) or a fetch fault is queued. */
@@ -225,7 +256,8 @@ export class CodeCache {
     u32[word + (BLOCK.first >>> 2)] = first & 0xfff;
     u32[word + (BLOCK.crossing >>> 2)] = first >>> 12 === second >>> 12 ? 0 : 1;
     u32[word + (BLOCK.region >>> 2)] = 0;
-    u32[word + (BLOCK.heat >>> 2)] = this.#o.heat;
+    u32[word + (BLOCK.source >>> 2)] = 0;
+    u32[word + (BLOCK.heat >>> 2)] = this.#o.heat();
   }
 
   #remember(block: { page: number; key: number; records: number }): number {

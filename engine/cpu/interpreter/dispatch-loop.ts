@@ -21,6 +21,7 @@ import {
 } from '../regions.ts';
 import { offsetOf, type VcpuFieldName } from '../state.ts';
 import { CaseFrame, LocalPool, type LoopLabels } from './frames.ts';
+import { aloneInShadow } from './interrupt-shadow.ts';
 import { RegionEntry } from './region-entry.ts';
 
 export interface LoopOptions {
@@ -54,6 +55,8 @@ class LoopWriter {
   readonly #entry: number;
   readonly #rip: number;
   readonly #linear: number;
+  /** Not 0: the instruction before holds interrupts back. */
+  readonly #shadow: number;
   readonly #region: RegionEntry;
 
   constructor(code: Code, options: LoopOptions) {
@@ -67,10 +70,11 @@ class LoopWriter {
     this.#entry = code.local('i32');
     this.#rip = code.local('i64');
     this.#linear = code.local('i64');
+    this.#shadow = code.local('i32');
     this.#region = new RegionEntry(code, {
       functionIndex: options.functionIndex,
       regionType: options.regionType,
-      locals: { rip: this.#rip, budget: this.#budget, record: this.#record, status: this.#status },
+      locals: { rip: this.#rip, budget: this.#budget, record: this.#record, status: this.#status, shadow: this.#shadow },
     });
   }
 
@@ -265,15 +269,8 @@ class LoopWriter {
       code.get(CPU);
       code.get(this.#budget);
       code.memory('i32.store', offsetOf('shadowBudget'));
-      // VM entry asks whether MOV SS came just before: in VMX operation the next instruction runs by itself.
-      code.get(CPU);
-      code.memory('i32.load', offsetOf('vmxonPointer') + 4);
-      code.i32(-1);
-      code.op('i32.ne');
-      code.if();
-      this.#ripOf('next');
-      this.#leave(EXIT.leave);
-      code.end();
+      code.i32(1);
+      code.set(this.#shadow);
     });
     this.#ripOf('next');
     code.br(labels.branch);
@@ -426,6 +423,13 @@ class LoopWriter {
     code.end();
     code.end();
     this.#link();
+    aloneInShadow(code, {
+      inline: this.#options.inline,
+      shadow: this.#shadow,
+      block: this.#found,
+      scratch: this.#entry,
+      leave: () => this.#leave(EXIT.leave),
+    });
     this.#region.enter(this.#found, outer);
     code.get(this.#found);
     code.tee(this.#block);
@@ -470,6 +474,29 @@ class LoopWriter {
     code.get(this.#found);
     code.memory('i32.store', REC.link);
     code.end();
+    code.else();
+    this.#noteSource();
+    code.end();
+  }
+
+  /** A block or region has ended in a computed jump: the JIT asks where such jumps lead. Without a record, a region was left. */
+  #noteSource(): void {
+    const code = this.#code;
+    code.get(CPU);
+    code.memory('i32.load', offsetOf('jumpSource'));
+    code.set(this.#entry);
+    code.get(this.#block);
+    code.get(this.#entry);
+    code.get(this.#record);
+    code.select();
+    code.tee(this.#entry);
+    code.if();
+    code.get(this.#found);
+    code.get(this.#entry);
+    code.memory('i32.store', BLOCK.source);
+    code.get(CPU);
+    code.i32(0);
+    code.memory('i32.store', offsetOf('jumpSource'));
     code.end();
   }
 

@@ -1,6 +1,6 @@
 /** Where the loop meets the beginning of a block: it is counted, and its region runs in its place where it has one. */
 import type { Code, Label } from '../../wasm/code.ts';
-import { BLOCK } from '../regions.ts';
+import { BLOCK, LEFT } from '../regions.ts';
 import { offsetOf } from '../state.ts';
 
 const CPU = 0;
@@ -8,8 +8,14 @@ const CPU = 0;
 export interface RegionEntryOptions {
   readonly functionIndex: (name: string) => number;
   readonly regionType: number;
-  /** RIP and budget of the loop; its record and status, which say nothing any more when a region has run. */
-  readonly locals: { readonly rip: number; readonly budget: number; readonly record: number; readonly status: number };
+  /** RIP and budget of the loop; its record and status, which say nothing any more when a region has run; whether interrupts are held back. */
+  readonly locals: {
+    readonly rip: number;
+    readonly budget: number;
+    readonly record: number;
+    readonly status: number;
+    readonly shadow: number;
+  };
 }
 
 export class RegionEntry {
@@ -59,7 +65,14 @@ export class RegionEntry {
     code.get(CPU);
     code.get(this.#slot);
     code.callIndirect(regionType, 0);
+    code.tee(this.#slot);
+    code.i32(LEFT.skip);
+    code.op('i32.and');
     code.set(this.#skip);
+    code.get(this.#slot);
+    code.i32(LEFT.shadow);
+    code.op('i32.and');
+    code.set(locals.shadow);
     code.get(CPU);
     code.memory('i64.load', offsetOf('rip'));
     code.set(locals.rip);

@@ -92,13 +92,18 @@ export class Lowering {
         this.#labels.set(statement.label, code.loop());
         this.block(statement.body);
         return code.end();
-      case 'br': {
-        const label = this.#labels.get(statement.label);
-        if (label === undefined) throw new RangeError('a branch out of nothing');
-        return code.br(label);
-      }
+      case 'br':
+        return code.br(this.#label(statement.label));
+      case 'brTable':
+        this.value(statement.index);
+        return code.brTable(
+          statement.labels.map((label) => this.#label(label)),
+          this.#label(statement.otherwise),
+        );
       case 'leave':
         return this.leave(statement.point);
+      case 'forget':
+        return this.forget();
       case 'flags':
         return this.flags(statement.join, statement.path);
       case 'exit':
@@ -109,9 +114,19 @@ export class Lowering {
     }
   }
 
+  #label(cell: LabelCell): Label {
+    const label = this.#labels.get(cell);
+    if (label === undefined) throw new RangeError('a branch out of nothing');
+    return label;
+  }
+
   /** Only regions of the JIT have points to leave at. */
   protected leave(_point: LeavePoint): void {
     throw new TypeError('a handler has no point to leave at');
+  }
+
+  protected forget(): void {
+    throw new TypeError('a handler knows no pages');
   }
 
   protected flags(_join: FlagJoin, _path: FlagPath): void {

@@ -63,10 +63,11 @@ export interface LabelCell {
 
 /**
  * A place where a region hands over to the interpreter: what has to be in the state block then. `skip`: the interpreter executes what
- * stands at RIP itself before it enters a region again; `chain`: another region may follow at once.
+ * stands at RIP itself before it enters a region again; `chain`: another region may follow at once; `shadow`: interrupts are held back for
+ * one more instruction.
  */
 export interface LeavePoint {
-  readonly how: 'again' | 'skip' | 'chain';
+  readonly how: 'again' | 'skip' | 'chain' | 'shadow';
   /** RIP, or its distance from the start of the region's page. */
   readonly rip: Node | number;
   /** Instructions retired since the budget was last brought up to date. */
@@ -102,6 +103,8 @@ export interface FlagJoin {
   /** Holds the number of the path. */
   readonly number: VarCell;
   isRead: boolean;
+  /** The region may be left where these are the flags. */
+  isNeeded: boolean;
 }
 
 export interface FlagPath {
@@ -172,7 +175,16 @@ export type Statement =
   | { readonly s: 'block'; readonly label: LabelCell; readonly body: Statement[] }
   | { readonly s: 'loop'; readonly label: LabelCell; readonly body: Statement[] }
   | { readonly s: 'br'; readonly label: LabelCell }
+  | {
+      readonly s: 'brTable';
+      readonly index: Node;
+      readonly labels: readonly LabelCell[];
+      readonly otherwise: LabelCell;
+      readonly epoch: number;
+    }
   | { readonly s: 'leave'; readonly point: LeavePoint }
+  /** What is known of pages holds no longer. */
+  | { readonly s: 'forget' }
   /** A path brings its flags to where paths join. */
   | { readonly s: 'flags'; readonly join: FlagJoin; readonly path: FlagPath; readonly epoch: number };
 
@@ -195,11 +207,14 @@ export function operandsOf(statement: Statement): readonly Node[] {
     case 'if':
     case 'while':
       return [statement.condition];
+    case 'brTable':
+      return [statement.index];
     case 'exit':
       return exitOperands(statement.exit);
     case 'block':
     case 'loop':
     case 'br':
+    case 'forget':
     case 'leave':
       return [];
     case 'flags':

@@ -6,12 +6,17 @@ import { Refused, RegionBuilder } from './builder.ts';
 import { type Place, targetOffset } from './early-binding.ts';
 import { RegionEmitter } from './emitter.ts';
 import type { RegionBlock, RegionInstruction, RegionPlan } from './form.ts';
+import { spread } from './spread.ts';
 import { Dirty } from './state.ts';
 import { analyse, edgeKey, type Structure } from './structure.ts';
 
 const PAGE = 4096;
+/** Computed targets that are compared one after the other. */
+const MOST_COMPARED = 4;
 
 export interface RegionMode {
+  /** Number of the host page the region's code is in. */
+  readonly hostPage: number;
   readonly long: boolean;
   readonly flat: number;
 }
@@ -21,6 +26,7 @@ export interface BuiltRegion {
   readonly budget: VarCell;
   readonly context: VarCell;
   readonly page: VarCell;
+  readonly loops: boolean;
 }
 
 /** An instruction could not be built: plan again without it. */
@@ -61,6 +67,7 @@ class TreeBuilder {
       next: () => this.#goOn(),
       taken: () => this.#take(),
       branch: (target) => this.#branch(target),
+      shadow: () => this.#shadow(),
       constants,
     });
     this.#ripBase = this.#ir.valueOf(this.#ir.page);
@@ -71,14 +78,14 @@ class TreeBuilder {
     this.#tree(entry);
     const body = [...this.#ir.prologue({ entry, instructions }), ...this.#ir.root];
     const { budget, context, page } = this.#ir;
-    return { body, budget, context, page };
+    return { body, budget, context, page, loops: this.#structure.heads.size > 0 };
   }
 
   #successors(at: number): readonly number[] {
     const block = this.#plan.blocks.get(at) as RegionBlock;
     const last = block.instructions.at(-1);
     const returns = last?.decoded.definition.name === 'ret' ? this.#plan.returns : [];
-    return [block.next, block.taken, ...returns].filter((to): to is number => to !== undefined);
+    return [block.next, block.taken, ...block.targets, ...returns].filter((to): to is number => to !== undefined);
   }
 
   // ---- structure ----
@@ -176,6 +183,12 @@ class TreeBuilder {
     throw new Refused('an end inside a branch');
   }
 
+  #shadow(): void {
+    const { decoded, at } = this.#instruction;
+    this.#ir.slots.retired++;
+    this.#ir.leave('shadow', at + decoded.length);
+  }
+
   /** The block's last instruction has ended and control goes on after it. */
   #follow(block: RegionBlock): void {
     if (block.next !== undefined) this.#edge(block.next);
@@ -200,17 +213,50 @@ class TreeBuilder {
     else this.#ir.leave('chain', node(away));
   }
 
-  /** Computed targets stay inside where they are the places behind the region's own calls. */
+  /** Computed targets stay inside where they have led before, returns where they lead behind the region's own calls. */
   #branch(target: Node): void {
     this.#ir.slots.retired++;
     const ir = this.#ir;
-    if (this.#instruction.decoded.definition.name === 'ret') {
-      for (const offset of this.#plan.returns) {
-        const from = this.#block.at;
-        if (this.#structure.refused.has(edgeKey(from, offset))) continue;
-        ir.if(ir.numeric('i64.eq', target, this.#rip(offset)), () => this.#edge(offset));
-      }
-    }
+    const { at, targets } = this.#block;
+    const known = this.#instruction.decoded.definition.name === 'ret' ? this.#plan.returns : targets;
+    const inside = known.filter((offset) => !this.#structure.refused.has(edgeKey(at, offset)));
+    if (inside.length <= MOST_COMPARED) {
+      for (const offset of inside) ir.if(ir.numeric('i64.eq', target, this.#rip(offset)), () => this.#edge(offset));
+    } else this.#dispatch(target, inside);
+    if (known === targets) this.#noteJump();
     ir.leave('chain', target);
+  }
+
+  /** Where the interpreter goes on, it learns what jump led there. */
+  #noteJump(): void {
+    const { decoded, at } = this.#instruction;
+    const end = this.#mode.hostPage * PAGE + at + decoded.length;
+    this.#ir.store('i32.store', this.#ir.cpu, this.#ir.const32(end), offsetOf('jumpSource'));
+  }
+
+  /** Many targets: a table by a hash of the offset, then the comparison. Goes on after it where the target is none of them. */
+  #dispatch(target: Node, offsets: readonly number[]): void {
+    const ir = this.#ir;
+    const { multiplier, bits, slots } = spread(offsets);
+    const offset = ir.numeric('i32.wrap_i64', ir.numeric('i64.sub', target, this.#ripBase));
+    const hash = ir.numeric('i32.mul', offset, ir.const32(multiplier));
+    const index = ir.numeric('i32.shr_u', hash, ir.const32(32 - bits));
+    const elsewhere: LabelCell = { name: 'elsewhere' };
+    const labels = offsets.map((at): LabelCell => ({ name: `target ${at}` }));
+    const within = (i: number): void => {
+      if (i === offsets.length) {
+        const table = slots.map((at) => (at === undefined ? elsewhere : (labels[at] as LabelCell)));
+        return ir.branchByTable(index, table, elsewhere);
+      }
+      ir.construct('block', labels[i] as LabelCell, () => within(i + 1));
+      const to = offsets[i] as number;
+      ir.path(() => {
+        ir.revive();
+        ir.if(ir.numeric('i64.ne', target, this.#rip(to)), () => ir.branchTo(elsewhere));
+        this.#edge(to);
+      });
+    };
+    ir.construct('block', elsewhere, () => within(0));
+    ir.revive();
   }
 }

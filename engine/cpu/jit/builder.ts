@@ -18,8 +18,10 @@ import type {
   Statement,
   VarCell,
 } from '../ir/node.ts';
+import { LEFT } from '../regions.ts';
 import { CONTROLS, FAST } from '../routines/mxcsr.ts';
 import { offsetOf } from '../state.ts';
+import type { FlagFact } from './conditions.ts';
 import { FLAG_AUX, SLOTS, slotAt } from './slots.ts';
 import { Dirty, flagJoin, SlotState } from './state.ts';
 import { CR0, CR4, OSFXSR, type Scope, SSE_OFF, scopeIn, ValueBuilder } from './values.ts';
@@ -35,15 +37,18 @@ const MASKS: Partial<Record<MemoryOp, readonly [bits: number, signed: boolean]>>
 };
 const STORED: Partial<Record<MemoryOp, number>> = { 'i64.store8': 8, 'i64.store16': 16, 'i64.store32': 32, 'i64.store': 64 };
 /** Routines after which something else than the region has to go on, or that need all registers in memory. */
-const REFUSED = new Set(['exclusiveBegin', 'stageAlone', 'lockPair', 'bulkMovs', 'bulkStos', 'slow']);
+const REFUSED = new Set(['exclusiveBegin', 'stageAlone', 'lockPair', 'slow']);
+/** General registers that routines read from the state block and leave there. */
+const [RAX, RCX, RSI, RDI] = [0, 1, 6, 7] as const;
+const REGISTERS: Readonly<Record<string, { readonly reads: readonly number[]; readonly writes: readonly number[] }>> = {
+  bulkMovs: { reads: [RCX, RSI, RDI], writes: [RCX, RSI, RDI] },
+  bulkStos: { reads: [RAX, RCX, RDI], writes: [RCX, RDI] },
+};
 const CONTEXT = offsetOf('context');
 const MXCSR = offsetOf('mxcsr');
 const NOT_NOW = -1n;
 const SPOILT = -2n;
 const STABLE = new Set((['cr0', 'cr4', 'shared', 'fsBase', 'gsBase', 'cpl'] as const).map(offsetOf));
-
-/** What a region returns: the interpreter executes what stands at RIP before it enters a region again. */
-export const SKIP = 1;
 
 /** An instruction that a region cannot hold: it ends before it. */
 export class Refused extends Error {}
@@ -55,6 +60,8 @@ export interface RegionHooks {
   /** The direct branch of the instruction is taken. */
   readonly taken: () => void;
   readonly branch: (target: Node) => void;
+  /** The instruction has ended, and interrupts are held back until after the next one. */
+  readonly shadow: () => void;
   /** Members of the state block that are constant in the region's mode. */
   readonly constants: ReadonlyMap<number, bigint>;
 }
@@ -74,6 +81,7 @@ export class RegionBuilder extends ValueBuilder {
   #startRip = 0;
   #interpret: LeavePoint | undefined;
   slots: SlotState;
+  readonly #facts = new Map<Node, FlagFact>();
   /** Doubles that operations of the region have made: not denormal while they may be fast. */
   readonly results = new Set<Node>();
   /** The same for vectors, all lanes, by their format. */
@@ -111,13 +119,13 @@ export class RegionBuilder extends ValueBuilder {
     const budget = ir.load('i32.load', this.cpu, offsetOf('budget'));
     ir.assign(this.budget, budget);
     ir.if(ir.numeric('i32.lt_u', ir.valueOf(this.budget), ir.const32(region.instructions)), () =>
-      ir.exit({ exit: 'return', value: ir.const32(SKIP) }),
+      ir.exit({ exit: 'return', value: ir.const32(LEFT.skip) }),
     );
     if (this.usesSse) {
       const off = ir.numeric('i64.and', ir.load('i64.load', this.cpu, CR0), ir.const64(SSE_OFF));
       const on = ir.numeric('i64.and', ir.load('i64.load', this.cpu, CR4), ir.const64(OSFXSR));
       const refused = ir.numeric('i32.or', ir.numeric('i64.ne', off, ir.const64(0n)), ir.numeric('i64.eqz', on));
-      ir.if(refused, () => ir.exit({ exit: 'return', value: ir.const32(SKIP) }));
+      ir.if(refused, () => ir.exit({ exit: 'return', value: ir.const32(LEFT.skip) }));
     }
     const rip = ir.load('i64.load', this.cpu, offsetOf('rip'));
     ir.assign(this.page, ir.numeric('i64.sub', rip, ir.const64(BigInt(region.entry))));
@@ -153,6 +161,19 @@ export class RegionBuilder extends ValueBuilder {
     const value = this.valueOf(flags.cell);
     flags.reads.push(value);
     return value;
+  }
+
+  /** An instruction has left these flags, kept in `aux`. A constant says all of them by itself. */
+  noteFlags(aux: Node, fact: FlagFact): void {
+    if (aux.args.length > 0) this.#facts.set(aux, fact);
+  }
+
+  /** What is known of the flags in these two words. */
+  factOf(aux: Node, result: Node): FlagFact | undefined {
+    const fact = this.#facts.get(aux);
+    if (fact === undefined || fact.result === result) return fact;
+    const { carry, overflow } = fact;
+    return { result: undefined, ...(carry && { carry }), ...(overflow && { overflow }) };
   }
 
   override load(name: MemoryOp, address: Node, offset = 0): Node {
@@ -332,6 +353,12 @@ export class RegionBuilder extends ValueBuilder {
       case 'fault':
         this.#leaveAt({ ...this.interpret(), faulted: true });
         break;
+      case 'repeat':
+        this.leave('skip', this.#startRip);
+        break;
+      case 'shadow':
+        this.#hooks.shadow();
+        break;
       default:
         throw new Refused(`an exit by ${exit.exit}`);
     }
@@ -423,6 +450,17 @@ export class RegionBuilder extends ValueBuilder {
     this.isDead = true;
   }
 
+  /** To the label at `index`, or to `otherwise` where the table ends. */
+  branchByTable(index: Node, labels: readonly LabelCell[], otherwise: LabelCell): void {
+    this.push({ s: 'brTable', index, labels, otherwise, epoch: this.epoch });
+    this.isDead = true;
+  }
+
+  /** The present place is reached by a branch from where the state was the same. */
+  revive(): void {
+    this.isDead = false;
+  }
+
   /** A block or loop around what `body` builds. */
   construct(kind: 'block' | 'loop', label: LabelCell, body: () => void): void {
     const inside: Statement[] = [];
@@ -477,12 +515,28 @@ export class RegionBuilder extends ValueBuilder {
 
   override call(callee: string, type: ValueType, args: readonly Node[], changesState: boolean): Node {
     if (REFUSED.has(callee)) {
-      this.#leaveAt(this.interpret());
+      this.interpretHere();
       return type === 'i32' ? this.const32(0) : type === 'i64' ? this.const64(0n) : this.constV(0n, 0n);
     }
-    // Another context makes what is known of pages useless.
-    if (callee === 'setSystemFlags') throw new Refused('it may change the context');
-    return super.call(callee, type, args, changesState);
+    const registers = REGISTERS[callee];
+    if (registers === undefined) return super.call(callee, type, args, changesState);
+    const at = (slot: number): number => (SLOTS[slot] as (typeof SLOTS)[number]).offset;
+    for (const slot of registers.reads) super.store('i64.store', this.cpu, this.#slotValue(slot), at(slot));
+    const result = super.call(callee, type, args, true);
+    for (const slot of registers.writes) this.slots.set(slot, super.load('i64.load', this.cpu, at(slot)));
+    return result;
+  }
+
+  /** The interpreter executes the instruction that is being built. */
+  interpretHere(): void {
+    this.#leaveAt(this.interpret());
+  }
+
+  /** Accesses are made in another TLB context from here on. */
+  contextChanged(): void {
+    this.assign(this.context, super.load('i64.load', this.cpu, CONTEXT));
+    this.push({ s: 'forget' });
+    this.epoch++;
   }
 
   #cellReadIn(block: Statement[], slot: number): Node {

@@ -9,6 +9,7 @@ import type { Node } from '../ir/node.ts';
 import { offsetOf } from '../state.ts';
 
 const GPR = offsetOf('gpr');
+const RECORD = offsetOf('regionRecord');
 const SEGMENT_BASES = (['esBase', 'csBase', 'ssBase', 'dsBase', 'fsBase', 'gsBase'] as const).map(offsetOf);
 const MASKS: Record<number, bigint> = { 16: 0xffffn, 32: 0xffffffffn, 64: 0xffffffffffffffffn };
 
@@ -71,7 +72,7 @@ export function earlyBinding(decoded: Decoded, place: Place): (e: IrEmitter) => 
       }),
       nextIp: () => fromBase(place.next),
       relTarget: () => node(e.and(int(fromBase(targetOffset(decoded, place.next))), int(c64(branchMask)))),
-      record: () => ir.const32(0),
+      record: () => ir.numeric('i32.add', cpu, ir.const32(RECORD)),
     };
   };
 }

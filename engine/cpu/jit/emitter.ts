@@ -1,11 +1,27 @@
 /** The emitter of regions: what leaves the region does so without effects, what is known of targets is not checked again. */
 import type { Decoded } from '../../isa/decoded.ts';
-import type { FloatBinary, FloatConvert, FloatUnary, Int, Operand, Segment, Vec, Width } from '../../isa/emitter.ts';
+import type {
+  Bool,
+  ConditionCode,
+  FloatBinary,
+  FloatConvert,
+  FloatUnary,
+  Int,
+  Operand,
+  Segment,
+  StatusFlag,
+  Vec,
+  Width,
+} from '../../isa/emitter.ts';
 import type { SlowName } from '../../isa/fields.ts';
 import { int, node, vec } from '../ir/arithmetic.ts';
 import { IrEmitter } from '../ir/emitter.ts';
 import type { Node } from '../ir/node.ts';
-import type { RegionBuilder } from './builder.ts';
+import { quickCall } from '../ir/quick-calls.ts';
+import { REC } from '../regions.ts';
+import { offsetOf } from '../state.ts';
+import { Refused, type RegionBuilder } from './builder.ts';
+import { DIFFERENCES, type FlagFact, knownCondition, knownFlag, SUMS, sumCarries } from './conditions.ts';
 import { earlyBinding, type Place } from './early-binding.ts';
 import { FastFloats } from './floats.ts';
 import { FastLanes } from './packed-floats.ts';
@@ -15,12 +31,19 @@ const SITE = { none: 0, absolute: 1, stack: 2, source: 3, target: 4, registers: 
 /** Shift of the index from which on a table without a base register is taken to be a small one. */
 const TABLE_SCALE = 2;
 
+const RECORD = offsetOf('regionRecord');
+const CHANGE_CONTEXT = new Set(['stac', 'clac']);
+/** Slow routines whose quick forms neither end a block nor use what regions keep in locals. */
+const CALLED = new Set<SlowName>(['x87', 'rdtsc', 'rdtscp', 'readControl']);
+const constantOf = ({ what }: Node): bigint | undefined => (what.op === 'const64' ? what.value : undefined);
+
 export class RegionEmitter extends IrEmitter {
   readonly #builder: RegionBuilder;
   readonly #decoded: Decoded;
   readonly #long: boolean;
   readonly #floats: Readonly<Record<32 | 64, FastFloats>>;
   readonly #lanes: FastLanes;
+  readonly #place: Place;
   readonly #relative = new Set<Int>();
 
   constructor(builder: RegionBuilder, decoded: Decoded, place: Place) {
@@ -30,11 +53,32 @@ export class RegionEmitter extends IrEmitter {
     this.#lanes = new FastLanes(builder);
     this.#decoded = decoded;
     this.#long = place.long;
+    this.#place = place;
   }
 
-  override slow(_name: SlowName, ..._args: Int[]): [Int, Int] {
-    this.ir.call('slow', 'i32', [], true); // refused: the interpreter does it
-    return [this.const(0), this.const(0)];
+  /** Quick routines are called, with what they read of a record; the others are the interpreter's. */
+  override slow(name: SlowName, ...args: Int[]): [Int, Int] {
+    const constants = args.map((arg) => constantOf(node(arg)));
+    if (!CALLED.has(name) || quickCall(name, constants) === undefined) {
+      this.#builder.interpretHere();
+      return [this.const(0), this.const(0)];
+    }
+    const { next, ripBase } = this.#place;
+    this.setStateField('ripBase', int(ripBase));
+    this.ir.store('i64.store16', this.cpu, node(this.const(next)), RECORD + REC.nextIp);
+    this.ir.store('i64.store8', this.cpu, node(this.const(this.#decoded.length)), RECORD + REC.length);
+    return super.slow(name, ...args);
+  }
+
+  /** STAC and CLAC change what the pages met so far may be used for. */
+  override setSystemFlags(bits: Int): void {
+    super.setSystemFlags(bits);
+    if (CHANGE_CONTEXT.has(this.#decoded.definition.name)) this.#builder.contextChanged();
+  }
+
+  override interruptShadow(kind: 'sti' | 'movss'): void {
+    if (kind === 'movss') throw new Refused('a shadow that also holds traps');
+    super.interruptShadow(kind);
   }
 
   override raise(_vector: number, _errorCode?: Int): void {
@@ -54,6 +98,45 @@ export class RegionEmitter extends IrEmitter {
     const { base, index, ripRelative, scale, displacement } = this.#decoded;
     if (index < 0) return ripRelative || base < 0 ? SITE.absolute : SITE.registers + base;
     return base < 0 && scale >= TABLE_SCALE ? SITE.tables + (displacement >>> 12) : SITE.none;
+  }
+
+  // ---- flags ----
+
+  override flagsAdd(width: Width, a: Int, b: Int, result: Int): void {
+    super.flagsAdd(width, a, b, result);
+    if (SUMS.has(this.#decoded.definition.name)) this.#note({ carry: sumCarries(this.#builder, width, [a, result]) });
+  }
+
+  override flagsSub(width: Width, a: Int, b: Int, result: Int): void {
+    super.flagsSub(width, a, b, result);
+    const { name } = this.#decoded.definition;
+    if (!DIFFERENCES.has(name)) return;
+    this.#note({ carry: this.ltU(a, b), compared: { width, a, b, onlyCompares: name === 'cmp' } });
+  }
+
+  override flags(change: Parameters<IrEmitter['flags']>[0]): void {
+    const before = this.#fact();
+    super.flags(change);
+    const [carry, overflow] = [change.C ?? before?.carry, change.O ?? before?.overflow];
+    this.#note({ ...(carry && { carry }), ...(overflow && { overflow }) });
+  }
+
+  override flag(name: StatusFlag): Bool {
+    return knownFlag(this.#fact(), name) ?? super.flag(name);
+  }
+
+  override cond(cc: ConditionCode): Bool {
+    const known = knownCondition(this.#builder, this.#fact(), cc);
+    if (known === undefined) return super.cond(cc);
+    return (cc & 1) === 0 ? known : this.notB(known);
+  }
+
+  #note(fact: Omit<FlagFact, 'result'>): void {
+    this.#builder.noteFlags(node(this.readFlagAux()), { ...fact, result: node(this.readFlagResult()) });
+  }
+
+  #fact(): FlagFact | undefined {
+    return this.#builder.factOf(node(this.readFlagAux()), node(this.readFlagResult()));
   }
 
   // ---- floating point ----

@@ -19,6 +19,8 @@ export interface RegionBlock {
   /** Blocks of the region by how control reaches them. */
   readonly taken: number | undefined;
   readonly next: number | undefined;
+  /** Where its computed jump may stay inside, likeliest first. */
+  readonly targets: readonly number[];
   /** Offset after the last instruction. */
   readonly end: number;
 }
@@ -31,6 +33,10 @@ export interface RegionPlan {
   readonly instructions: number;
   /** Offsets after calls inside the region: where its returns may go. */
   readonly returns: readonly number[];
+  /** Offsets in the page where direct branches leave to. */
+  readonly exits: readonly number[];
+  /** Offsets after computed jumps. */
+  readonly computed: readonly number[];
 }
 
 export interface RegionSource {
@@ -41,25 +47,32 @@ export interface RegionSource {
   readonly refused: (variant: Variant, offset: number) => boolean;
   /** Has the branch target been reached often? */
   readonly warm: (offset: number) => boolean;
+  /** Offsets that the computed jump ending at an offset has led to. */
+  readonly targets: (end: number) => readonly number[];
   readonly most: { readonly instructions: number; readonly blocks: number };
 }
 
-type Kind = 'plain' | 'conditional' | 'jump' | 'call' | 'ends';
+type Kind = 'plain' | 'conditional' | 'jump' | 'call' | 'computed' | 'ends';
+/** Targets of one computed jump that stay inside. */
+const MOST_TARGETS = 32;
 
 const isRelative = (decoded: Decoded): boolean => decoded.variant.operands.some((o) => o.kind === 'rel');
 
 function kindOf(decoded: Decoded): Kind {
   const { name } = decoded.definition;
   if (isRelative(decoded)) return name === 'jmp' ? 'jump' : name === 'call' ? 'call' : 'conditional';
+  if (name === 'jmp' || name === 'call') return 'computed';
   return NAMES_THAT_END.test(name) ? 'ends' : 'plain';
 }
 
 export function planRegion(source: RegionSource): RegionPlan | undefined {
-  const { entry, decode, refused, warm, most } = source;
+  const { entry, decode, refused, warm, targets, most } = source;
   const code = new Map<number, Decoded>();
   const leaders = new Set<number>([entry]);
   const queue = [entry];
   const returns: number[] = [];
+  /** By the offset after a computed jump: where it led. */
+  const computed = new Map<number, readonly number[]>();
   while (queue.length > 0 && leaders.size <= most.blocks) {
     let at = queue.shift() as number;
     while (!code.has(at) && code.size < most.instructions) {
@@ -69,6 +82,20 @@ export function planRegion(source: RegionSource): RegionPlan | undefined {
       const next = at + decoded.length;
       const kind = kindOf(decoded);
       if (kind === 'ends') break;
+      if (kind === 'computed') {
+        const inside = targets(next).slice(0, MOST_TARGETS);
+        computed.set(next, inside);
+        for (const target of inside) {
+          leaders.add(target);
+          queue.push(target);
+        }
+        if (decoded.definition.name === 'call' && inside.length > 0 && next < PAGE) {
+          leaders.add(next);
+          returns.push(next);
+          queue.push(next);
+        }
+        break;
+      }
       if (kind !== 'plain') {
         const target = targetOffset(decoded, next);
         const inside = target >= 0 && target < PAGE && decoded.facts.width !== 16 && warm(target);
@@ -89,25 +116,30 @@ export function planRegion(source: RegionSource): RegionPlan | undefined {
       at = next;
     }
   }
-  return assemble(source, code, leaders, returns);
+  return assemble({ source, code, leaders, returns, computed });
 }
 
-function assemble(
-  source: RegionSource,
-  code: ReadonlyMap<number, Decoded>,
-  leaders: ReadonlySet<number>,
-  returns: readonly number[],
-): RegionPlan | undefined {
+interface Found {
+  readonly source: RegionSource;
+  readonly code: ReadonlyMap<number, Decoded>;
+  readonly leaders: ReadonlySet<number>;
+  readonly returns: readonly number[];
+  readonly computed: ReadonlyMap<number, readonly number[]>;
+}
+
+function assemble({ source, code, leaders, returns, computed }: Found): RegionPlan | undefined {
   if (!code.has(source.entry)) return undefined;
   const has = (offset: number): number | undefined => (code.has(offset) && leaders.has(offset) ? offset : undefined);
   const blocks = new Map<number, RegionBlock>();
   const ranges: [number, number][] = [];
+  const exits = new Set<number>();
   for (const at of leaders) {
     if (!code.has(at)) continue;
     const instructions: RegionInstruction[] = [];
     let offset = at;
     let kind: Kind = 'plain';
     let taken: number | undefined;
+    let targets: readonly number[] = [];
     for (;;) {
       const decoded = code.get(offset);
       if (decoded === undefined || (offset !== at && leaders.has(offset))) break;
@@ -115,11 +147,17 @@ function assemble(
       offset += decoded.length;
       kind = kindOf(decoded);
       if (kind === 'plain') continue;
-      if (kind !== 'ends' && decoded.facts.width !== 16) taken = has(targetOffset(decoded, offset));
+      if (kind === 'computed') targets = (computed.get(offset) ?? []).filter((target) => has(target) !== undefined);
+      else if (kind !== 'ends' && decoded.facts.width !== 16) {
+        const target = targetOffset(decoded, offset);
+        taken = has(target);
+        if (taken === undefined && target >= 0 && target < PAGE) exits.add(target);
+      }
       break;
     }
     const falls = kind === 'plain' || kind === 'conditional';
-    blocks.set(at, { at, instructions, taken, next: falls ? has(offset) : undefined, end: offset });
+    blocks.set(at, { at, instructions, taken, targets, next: falls ? has(offset) : undefined, end: offset });
+    if (falls && has(offset) === undefined) exits.add(offset);
     ranges.push([at, offset]);
   }
   return {
@@ -127,6 +165,8 @@ function assemble(
     blocks,
     ranges,
     instructions: code.size,
-    returns: returns.filter((offset) => has(offset) !== undefined),
+    returns: [...new Set(returns)].filter((offset) => has(offset) !== undefined),
+    exits: [...exits],
+    computed: [...computed.keys()],
   };
 }

@@ -63,12 +63,13 @@ function textOf(mode: keyof typeof MODES, text: string): string {
       const decoded = decode(page, offset, bytes.length - offset, MODES[mode]);
       return decoded instanceof Decoded ? decoded : undefined;
     },
+    targets: () => [],
     refused: () => false,
     warm: (offset) => offset < bytes.length,
     most: { instructions: 100, blocks: 20 },
   });
   if (plan === undefined) return 'nothing\n';
-  return printModule(encodeRegions([makeRegion(plan, { long: mode === 'long', flat: 0x3d })]));
+  return printModule(encodeRegions([makeRegion(plan, { hostPage: 1, long: mode === 'long', flat: 0x3d })]));
 }
 
 /** Offsets by what stands there, so that a change of layout changes no text. */

@@ -27,12 +27,19 @@ export interface JitOptions {
   readonly entries: (hostPage: number, modeKey: number) => ReadonlyMap<number, number>;
   /** As `CODE_BYTES`, for tests. */
   readonly codeBytes?: number;
+  /** By the offset after a computed jump of a host page: where it has led to in that page. */
+  readonly targets: (hostPage: number, modeKey: number) => ReadonlyMap<number, readonly number[]>;
+  /** Offset after the computed jump of its page that led to the block last. */
+  readonly cameFrom: (block: number) => number | undefined;
   /** The page holds a copy of code that stands on the bus. */
   readonly isCopy: (hostPage: number) => boolean;
 }
 
 /** Instructions of one region. */
 const MOST_INSTRUCTIONS = 250;
+/** A loop is made anew so often at most, to take in where it is left to, and only if there is room for so many instructions. */
+const MOST_ROUNDS = 4;
+const ROOM = 20;
 /**
  * Entries after which a block is hot. What is gained by a region over the interpreter is 2 ns for each instruction, what it costs is 40 us: below
  * this many, boots of Linux take longer with regions than without.
@@ -69,13 +76,30 @@ export interface JitCounters {
 /** A block that a region was ordered for. */
 interface Ordered {
   readonly block: number;
+  readonly modeKey: number;
   readonly order: RegionOrder;
+  /** The region of the block, which is made anew because it is left for `hot`. */
+  readonly again: Formed | undefined;
+  readonly hot: number;
+}
+
+/** A region in the table that loops. */
+interface Formed {
+  readonly block: number;
+  readonly modeKey: number;
+  readonly instructions: number;
+  readonly exits: readonly number[];
+  readonly computed: readonly number[];
+  /** Times it has been made anew. */
+  readonly round: number;
 }
 
 export class Jit implements Customer {
   readonly #o: JitOptions;
   /** Slots in use by host page, with the bytes of each. */
   readonly #pages = new Map<number, Map<number, number>>();
+  /** Loops by host page and by the offset where a direct branch leaves them, or the complement of the one after a computed jump. */
+  readonly #exits = new Map<number, Map<number, Formed>>();
   /** Times regions of a host page were overwritten. */
   readonly #rewritten = new Map<number, number>();
   /** By ticket. */
@@ -108,7 +132,7 @@ export class Jit implements Customer {
     const { machine, s, link, modeOf } = this.#o;
     const heat = (block + BLOCK.heat) >>> 2;
     // Patience is over: others are not waited for.
-    const isWaiting = !link.isElsewhere && [...this.#ordered.values()].some((other) => other.block === block);
+    const isWaiting = !link.isElsewhere && [...this.#ordered.values()].some((other) => other.hot === block);
     if (!isWaiting) {
       if (machine.u32[(block + BLOCK.crossing) >>> 2] !== 0 || machine.u32[(block + BLOCK.region) >>> 2] !== 0) return;
       const page = this.#pageOf(block);
@@ -117,11 +141,16 @@ export class Jit implements Customer {
         machine.u32[heat] = LATER;
         return;
       }
-      const order = this.#order(block, page);
-      this.#ordered.set(order.ticket, { block, order });
+      const again = this.#leftBy(block, page);
+      if (again !== undefined && [...this.#ordered.values()].some((other) => other.again?.block === again.block)) {
+        machine.u32[heat] = LATER;
+        return;
+      }
+      const order = this.#order(block, page, again?.block ?? block);
+      this.#ordered.set(order.ticket, { block: again?.block ?? block, modeKey: s.modeKey, order, again, hot: block });
       if (link.isElsewhere) {
-        // Not asked about again: the count starts at the top.
-        machine.u32[heat] = 0;
+        // Without a loop that takes it in it is not asked about again: the count starts at the top.
+        machine.u32[heat] = again === undefined ? 0 : LATER;
         link.post(order);
         link.poll();
         return;
@@ -138,10 +167,24 @@ export class Jit implements Customer {
     return this.counters.regions < COLD_REGIONS ? 1 : BATCH;
   }
 
-  #order(block: number, page: number): RegionOrder {
+  /** The loop that is left to go to this block, where it can take the block in. */
+  #leftBy(block: number, page: number): Formed | undefined {
+    const exits = this.#exits.get(page);
+    if (exits === undefined) return undefined;
+    const { machine, s } = this.#o;
+    const from = this.#o.cameFrom(block);
+    const offset = machine.u32[(block + BLOCK.first) >>> 2] as number;
+    const loop = (from === undefined ? undefined : exits.get(~from)) ?? exits.get(offset);
+    const fits = loop !== undefined && loop.modeKey === s.modeKey && loop.round < MOST_ROUNDS && this.#isCurrent(loop.block);
+    return fits && loop.instructions < MOST_INSTRUCTIONS - ROOM ? loop : undefined;
+  }
+
+  /** RIP is at the beginning of `here`; the region begins with `block`, which is in the same page. */
+  #order(here: number, page: number, block: number): RegionOrder {
     const { machine, s, setting, modeOf, index } = this.#o;
     const { mode, flat } = modeOf(s.modeKey);
-    const entry = machine.u32[(block + BLOCK.first) >>> 2] as number;
+    const first = (of: number): number => machine.u32[(of + BLOCK.first) >>> 2] as number;
+    const entry = first(block);
     return {
       vcpu: index,
       ticket: this.#ticket++,
@@ -149,7 +192,8 @@ export class Jit implements Customer {
       entry,
       mode,
       flat,
-      withinLimit: mode.code === 64 ? PAGE : s.csLimit + 1 - (Number(BigInt.asUintN(32, s.rip)) - entry),
+      withinLimit: mode.code === 64 ? PAGE : s.csLimit + 1 - (Number(BigInt.asUintN(32, s.rip)) - first(here)),
+      targets: this.#o.targets(page, s.modeKey),
       entries: setting === 'force' ? undefined : this.#o.entries(page, s.modeKey),
       instructions: setting === 'force' ? Math.min(MOST_INSTRUCTIONS, s.budget) : MOST_INSTRUCTIONS,
     };
@@ -166,33 +210,50 @@ export class Jit implements Customer {
 
   // ---- what the compiler answers ----
 
-  install({ ticket, ranges, code, instructions, bytes }: MadeRegion, run: RegionFunction): boolean {
+  install(made: MadeRegion, run: RegionFunction): boolean {
+    const { ticket, ranges, code, instructions, bytes, loops, exits, computed } = made;
     const ordered = this.#ordered.get(ticket);
     if (ordered === undefined) return false;
     this.#ordered.delete(ticket);
-    const { block, order } = ordered;
+    const { block, order, again, modeKey } = ordered;
     const { machine, regions } = this.#o;
     if (!this.#isCurrent(block)) return false;
+    if (again !== undefined && instructions <= again.instructions) {
+      this.#register(order.page, { ...again, round: MOST_ROUNDS });
+      return false;
+    }
     const from = order.page * PAGE;
     for (const [start, end] of ranges) this.#o.mark(from + start, end - start);
     // Seen only from here on: what was compiled has to be what stands there now.
     let at = 0;
     for (const [start, end] of ranges)
       for (let i = start; i < end; i++) if (machine.u8[from + i] !== code[at++]) return this.#again(block);
-    const slot = regions.take();
+    const place = (block + BLOCK.region) >>> 2;
+    const before = machine.u32[place] as number;
+    const slot = before === 0 ? regions.take() : before;
     if (slot === 0) {
       this.#noSlot = true;
       return false;
     }
     regions.table.set(slot, run);
-    machine.u32[(block + BLOCK.region) >>> 2] = slot;
+    machine.u32[place] = slot;
+    const round = again === undefined ? 0 : again.round + 1;
+    if (loops) this.#register(order.page, { block, modeKey, instructions, exits, computed, round });
     const slots = this.#pages.get(order.page) ?? new Map<number, number>();
+    this.counters.live -= slots.get(slot) ?? 0;
     slots.set(slot, bytes);
     this.#pages.set(order.page, slots);
     this.counters.regions++;
     this.counters.live += bytes;
     this.counters.instructions += instructions;
     return true;
+  }
+
+  #register(page: number, formed: Formed): void {
+    const exits = this.#exits.get(page) ?? new Map<number, Formed>();
+    for (const offset of formed.exits) exits.set(offset, formed);
+    for (const end of formed.computed) exits.set(~end, formed);
+    this.#exits.set(page, exits);
   }
 
   /** Code was written where nobody looked: ask once more. */
@@ -205,7 +266,8 @@ export class Jit implements Customer {
     const ordered = this.#ordered.get(ticket);
     this.#ordered.delete(ticket);
     // Without a region the block is never asked about again.
-    if (ordered !== undefined && !this.#o.link.isElsewhere) this.#o.machine.u32[(ordered.block + BLOCK.heat) >>> 2] = 0;
+    if (ordered !== undefined && ordered.again === undefined && !this.#o.link.isElsewhere)
+      this.#o.machine.u32[(ordered.block + BLOCK.heat) >>> 2] = 0;
   }
 
   count({ bytes, module, refused, microseconds }: RegionAnswer): void {
@@ -224,6 +286,7 @@ export class Jit implements Customer {
     if (slots === undefined) return;
     this.#release(slots);
     this.#pages.delete(hostPage);
+    this.#exits.delete(hostPage);
     this.#rewritten.set(hostPage, (this.#rewritten.get(hostPage) ?? 0) + 1);
   }
 
@@ -241,6 +304,7 @@ export class Jit implements Customer {
     this.#ordered.clear();
     for (const slots of this.#pages.values()) this.#release(slots);
     this.#pages.clear();
+    this.#exits.clear();
     this.#rewritten.clear();
   }
 }

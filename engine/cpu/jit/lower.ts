@@ -2,10 +2,9 @@
 import type { Code, ValueType } from '../../wasm/code.ts';
 import { type Frame, Lowering } from '../ir/lower.ts';
 import type { Exit, FlagJoin, FlagPath, GuestPlace, LeavePoint, Node, Statement, VarCell } from '../ir/node.ts';
-import { CPU_TLB, TLB_ENTRIES, TLB_ENTRY, TLB_ENTRY_BYTES } from '../regions.ts';
+import { walk } from '../ir/walk.ts';
+import { CPU_TLB, LEFT, TLB_ENTRIES, TLB_ENTRY, TLB_ENTRY_BYTES } from '../regions.ts';
 import { offsetOf } from '../state.ts';
-import { SKIP } from './builder.ts';
-import { walk } from './placement.ts';
 
 const CPU = 0;
 /** Equal to no page. */
@@ -74,6 +73,14 @@ class RegionFrame implements Frame {
       this.code.i64(NO_PAGE);
       this.code.set(last.page);
       this.#sites.set(site, last);
+    }
+  }
+
+  /** No page that was met counts any more. */
+  forget(): void {
+    for (const { page } of this.#sites.values()) {
+      this.code.i64(NO_PAGE);
+      this.code.set(page);
     }
   }
 
@@ -268,11 +275,26 @@ class RegionLowering extends Lowering {
         code.call(this.#into.functionIndex('findRegion'));
         code.returnCallIndirect(this.#into.regionType, 0);
       } else {
-        code.i32(skips ? SKIP : 0);
+        if (point.how === 'shadow') this.#noteShadow(point.retired);
+        code.i32(skips ? LEFT.skip : point.how === 'shadow' ? LEFT.shadow : 0);
         code.return();
       }
     });
     this.#memo = outer;
+  }
+
+  /** The budget at which interrupts are still held back. */
+  #noteShadow(retired: number): void {
+    const { code } = this.#into;
+    code.get(CPU);
+    code.get(this.permanent(this.#into.budget));
+    code.i32(retired);
+    code.op('i32.sub');
+    code.memory('i32.store', offsetOf('shadowBudget'));
+  }
+
+  protected override forget(): void {
+    this.#region.forget();
   }
 
   protected override flags(join: FlagJoin, path: FlagPath): void {
@@ -282,6 +304,7 @@ class RegionLowering extends Lowering {
       code.set(this.permanent(join.cell));
       return;
     }
+    if (!join.isNeeded) return;
     for (const { node } of path.leaves) this.value(node);
     for (const { cell } of [...path.leaves].reverse()) code.set(this.permanent(cell));
     if (join.paths.length < 2) return;

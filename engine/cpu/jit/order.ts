@@ -15,6 +15,8 @@ export interface RegionOrder {
   readonly withinLimit: number;
   /** Times blocks of the page were entered, by offset; absent: everything counts as entered often. */
   readonly entries: ReadonlyMap<number, number> | undefined;
+  /** By the offset after a computed jump of the page: the offsets it has led to, likeliest first. */
+  readonly targets: ReadonlyMap<number, readonly number[]>;
   /** The most that the region may retire in one pass. */
   readonly instructions: number;
 }
@@ -29,6 +31,11 @@ export interface MadeRegion {
   /** Bytes of the page that were compiled, as pairs of offsets, and the bytes themselves, one range after the other. */
   readonly ranges: readonly (readonly [from: number, to: number])[];
   readonly code: Uint8Array;
+  /** It may stay inside for ever. */
+  readonly loops: boolean;
+  /** Offsets in the page where direct branches leave to, and offsets after its computed jumps. */
+  readonly exits: readonly number[];
+  readonly computed: readonly number[];
 }
 
 export interface RegionAnswer {

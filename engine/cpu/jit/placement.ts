@@ -11,6 +11,7 @@ import {
   type Statement,
   type VarCell,
 } from '../ir/node.ts';
+import { walk } from '../ir/walk.ts';
 
 export function place(body: readonly Statement[]): void {
   forget(body);
@@ -28,20 +29,6 @@ function forget(body: readonly Statement[]): void {
     node.kept = false;
     node.inline = false;
   });
-}
-
-/** Every statement, those inside others included, in order. */
-export function walk(body: readonly Statement[], visit: (statement: Statement) => void): void {
-  for (const statement of body) {
-    visit(statement);
-    if (statement.s === 'if') {
-      walk(statement.then, visit);
-      walk(statement.otherwise, visit);
-    } else if (statement.s === 'while') {
-      walk(statement.before, visit);
-      walk(statement.body, visit);
-    } else if (statement.s === 'block' || statement.s === 'loop') walk(statement.body, visit);
-  }
 }
 
 function need(body: readonly Statement[]): void {
@@ -66,7 +53,10 @@ function hot(node: Node): void {
 
 function cold(point: LeavePoint): void {
   if (typeof point.rip !== 'number') coldNode(point.rip);
-  for (const { value } of point.spills()) if ('what' in value) coldNode(value);
+  for (const { value } of point.spills()) {
+    if ('what' in value) coldNode(value);
+    else if ('paths' in value) value.isNeeded = true;
+  }
 }
 
 function coldNode(node: Node): void {
@@ -103,13 +93,13 @@ function settleFlags(body: readonly Statement[]): void {
     if (changed) continue;
     // What remains unread needs its leaves, and these may read the flags of other joins.
     for (const join of joins) {
-      if (join.isRead || join.paths.every((path) => path.leaves.length > 0)) continue;
+      if (join.isRead || !join.isNeeded || join.paths.every((path) => path.leaves.length > 0)) continue;
       for (const path of join.paths) if (path.leaves.length === 0) path.leaves = leavesOf(path.value);
       for (const path of join.paths) for (const { node } of path.leaves) hot(node);
       changed = true;
     }
   }
-  for (const join of joins) if (!join.isRead) shareCells(join);
+  for (const join of joins) if (!join.isRead && join.isNeeded) shareCells(join);
 }
 
 function leavesOf(value: Node): FlagPath['leaves'] {

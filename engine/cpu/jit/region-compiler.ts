@@ -51,9 +51,11 @@ export class RegionCompiler {
         failed.push(order);
         continue;
       }
-      const { ranges, instructions } = made.plan;
+      const { ranges, instructions, exits, computed } = made.plan;
+      const { loops } = made.region;
       built.push(made.region);
-      regions.push({ vcpu: order.vcpu, ticket: order.ticket, instructions, ranges, code: bytesOf(copy, ranges) });
+      const code = bytesOf(copy, ranges);
+      regions.push({ vcpu: order.vcpu, ticket: order.ticket, instructions, ranges, code, loops, exits, computed });
     }
     const lengths: number[] = [];
     const bytes = built.length > 0 ? encodeRegions(built, lengths) : undefined;
@@ -73,7 +75,7 @@ export class RegionCompiler {
       const plan = this.#plan(order, copy);
       if (plan === undefined) return undefined;
       try {
-        return { plan, region: makeRegion(plan, { long: order.mode.code === 64, flat: order.flat }) };
+        return { plan, region: makeRegion(plan, { hostPage: order.page, long: order.mode.code === 64, flat: order.flat }) };
       } catch (thrown) {
         if (!(thrown instanceof Unbuildable)) throw thrown;
         this.#refuse(plan, thrown.at);
@@ -89,7 +91,7 @@ export class RegionCompiler {
       for (const { at, decoded } of instructions) if (at === offset) this.#refused.add(decoded.variant);
   }
 
-  #plan({ entry, mode, withinLimit, entries, instructions }: RegionOrder, copy: Uint8Array): RegionPlan | undefined {
+  #plan({ entry, mode, withinLimit, entries, targets, instructions }: RegionOrder, copy: Uint8Array): RegionPlan | undefined {
     const { decode } = this.#o;
     return planRegion({
       entry,
@@ -100,6 +102,7 @@ export class RegionCompiler {
         return decoded instanceof Decoded ? decoded : undefined;
       },
       warm: (offset) => entries === undefined || (entries.get(offset) ?? 0) >= WARM,
+      targets: (end) => targets.get(end) ?? [],
       refused: (variant) => this.#refused.has(variant),
       most: { instructions, blocks: BLOCKS },
     });

@@ -45,6 +45,15 @@ function bitsOf(node: Node, depth = DEPTH): number {
   }
 }
 
+const EXTENDED: Record<string, number> = { 'i64.extend8_s': 8, 'i64.extend16_s': 16, 'i64.extend32_s': 32 };
+
+/** A value that is 0 exactly where this one is. */
+export function withoutExtension(node: Node): Node {
+  const from = node.what.op === 'numeric' ? EXTENDED[node.what.name] : undefined;
+  const value = node.args[0];
+  return from !== undefined && value !== undefined && bitsOf(value) <= from ? value : node;
+}
+
 /** What a binary operator leaves of operands that are one value; undefined where it must be computed. */
 export function sameOperands(ir: IrBuilder, name: string, a: Node): Node | undefined {
   switch (name) {

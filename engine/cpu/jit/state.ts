@@ -42,6 +42,7 @@ export const flagJoin = (): FlagJoin => ({
   cell: { type: 'i64', local: -1 },
   number: { type: 'i32', local: -1 },
   isRead: false,
+  isNeeded: false,
 });
 
 /** A set of slots by index, below 64. */

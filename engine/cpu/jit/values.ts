@@ -5,12 +5,16 @@ import { IrBuilder } from '../ir/builder.ts';
 import type { Node, NodeOp, VarCell } from '../ir/node.ts';
 import { offsetOf } from '../state.ts';
 import { keyOf } from './node-key.ts';
-import { mulHigh, sameOperands, simplifyAnd } from './simplify.ts';
+import { mulHigh, sameOperands, simplifyAnd, withoutExtension } from './simplify.ts';
 
 export const CR0 = offsetOf('cr0');
 export const CR4 = offsetOf('cr4');
 export const SSE_OFF = 0xcn;
 export const OSFXSR = 0x200n;
+
+const IDENTITY_LEFT_ZERO = new Set<NumericOp>(['i64.add', 'i64.or', 'i64.xor', 'i32.or', 'i32.xor']);
+const isZero = ({ what }: Node): boolean =>
+  (what.op === 'const64' && what.value === 0n) || (what.op === 'const32' && what.value === 0);
 
 export interface Scope {
   readonly known: Map<string, Node>;
@@ -58,6 +62,9 @@ export class ValueBuilder extends IrBuilder {
       const simpler = simplifyAnd(this, args[0] as Node, args[1].what.value);
       if (simpler) return simpler;
     }
+    if (name === 'i64.eqz') args = [withoutExtension(args[0] as Node)];
+    if (IDENTITY_LEFT_ZERO.has(name) && isZero(args[0] as Node)) return args[1] as Node;
+    if ((name === 'i32.or' || name === 'i32.xor') && isZero(args[1] as Node)) return args[0] as Node;
     const bits = args[0]?.what;
     if (name === 'f64.reinterpret_i64' && bits?.op === 'numeric' && bits.name === 'i64.reinterpret_f64')
       return args[0]?.args[0] as Node;

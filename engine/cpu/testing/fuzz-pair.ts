@@ -1,5 +1,6 @@
 /** Two processors in the same state executing the same random program: one per tier. */
 
+import { assemble } from '../../isa/assemble.ts';
 import { decode } from '../../isa/decode.ts';
 import type { Form } from '../../isa/form.ts';
 import { print } from '../../isa/print.ts';
@@ -10,8 +11,9 @@ import { vcpuState } from '../state.ts';
 import { RAM_BYTES } from './machine.ts';
 import { Random } from './random.ts';
 import { randomInstruction } from './random-code.ts';
+import { randomLoops } from './random-loops.ts';
 import { AT, Stage, type StageMode } from './stage.ts';
-import { type TierCpu, tiers } from './tiers.ts';
+import { type Tier, type TierCpu, tiers } from './tiers.ts';
 
 const everything = { features: -1 };
 export const DECODE_MODES = {
@@ -25,6 +27,8 @@ export const DECODE_MODES = {
 /** Instructions of one program and how many of them (with those of handlers) are executed. */
 const LENGTH = 12;
 const STEPS = 24;
+/** Instructions of a program of loops that are executed at most. */
+const LOOP_STEPS = 4000;
 
 /** Members that differ by nature: lazy flags (compared as RFLAGS), bookkeeping of a tier. */
 const NOT_COMPARED = new Set([
@@ -156,11 +160,11 @@ export class FuzzPair {
   /** State and memory at the start of every program. */
   readonly #start: readonly { saved: ReturnType<typeof vcpuState.save>; memory: Uint8Array }[];
 
-  constructor(mode: StageMode, cpl: 0 | 3) {
+  constructor(mode: StageMode, cpl: 0 | 3, on: readonly Tier[] = tiers) {
     this.#mode = mode;
     this.#cpl = cpl;
     this.#decodeMode = DECODE_MODES[mode];
-    this.#stages = tiers.map((tier) => new Stage(tier, mode, cpl));
+    this.#stages = on.map((tier) => new Stage(tier, mode, cpl));
     this.#start = this.#stages.map(({ cpu }) => ({
       saved: vcpuState.save(cpu.s),
       memory: cpu.machine.dma.read(0, RAM_BYTES).slice(),
@@ -220,6 +224,36 @@ export class FuzzPair {
     if (found.length === 0) return undefined;
     const listing = program.map((bytes) => `${Buffer.from(bytes).toString('hex')} ${this.#print(bytes)}`).join('; ');
     return `${this.#mode} CPL ${this.#cpl} seed ${seed}: ${found.slice(0, 6).join('; ')} after ${listing}`;
+  }
+
+  /** One program of blocks and loops on all tiers; the result is as that of `run`. 64-bit and 32-bit code. */
+  runLoops(seed: number): string | undefined {
+    const random = new Random(seed * 8 + this.#cpl);
+    const code = this.#decodeMode.code as 32 | 64;
+    const { text, registers } = randomLoops(random, { code, cpl: this.#cpl, data: AT.data, stack: AT.stack });
+    const { bytes } = assemble(text, { code, origin: BigInt(AT.code) });
+    const data = Uint8Array.from({ length: 0x800 }, () => random.below(256));
+    // Doubles of ordinary size, and the pointer that walks off the end.
+    for (let i = 0; i < 32; i++) data.set([0x3f, random.below(256)], 0x200 + i * 8 + 6);
+    const change = conditions(random, this.#mode, this.#cpl);
+    const start = BigInt(RAM_BYTES - 0x300 * random.below(20));
+    for (const [i, stage] of this.#stages.entries()) {
+      this.#prepare(stage, i, { program: [bytes], registers: [...registers], data, change });
+      stage.write(AT.data + 0x800, start);
+    }
+    const cut = random.chance(40) ? random.below(1 << 30) : undefined;
+    const exits = this.#stages.map(({ cpu }) => {
+      try {
+        cpu.host.interrupts.length = 0;
+        return runInPieces(cpu, LOOP_STEPS, cut === undefined ? undefined : new Random(cut));
+      } catch (error) {
+        return `threw ${error instanceof Error ? error.stack : String(error)}`;
+      }
+    });
+    const found = this.#compare(exits);
+    return found.length === 0
+      ? undefined
+      : `${this.#mode} CPL ${this.#cpl} seed ${seed}: ${found.slice(0, 6).join('; ')} after\n${text}`;
   }
 
   /** A known difference: outside 64-bit code the interpreter meets the limit of SS before the alignment to 16 bytes (differences.ts). */

@@ -14,6 +14,7 @@ import { resetVcpu } from '../system/reset.ts';
 import { systemRoutines } from '../system/routines.ts';
 import { vmxRoutines } from '../vmx/routines.ts';
 import { TestHost, testMachine } from './machine.ts';
+import type { Random } from './random.ts';
 
 export interface TierCpu {
   readonly machine: MachineMemory;
@@ -32,7 +33,7 @@ export interface TierCpu {
 }
 
 export interface Tier {
-  readonly name: 'oracle' | 'interpreter' | 'jit';
+  readonly name: 'oracle' | 'interpreter' | 'jit' | 'shuffled';
   /** A processor after power-up. */
   create(): TierCpu;
 }
@@ -69,7 +70,10 @@ export function interpreterImage(): InterpreterImage {
   return image;
 }
 
-const generated = (name: 'interpreter' | 'jit', options: Pick<ProcessorOptions, 'jit' | 'compiler' | 'codeBytes'>): Tier => ({
+const generated = (
+  name: Exclude<Tier['name'], 'oracle'>,
+  options: Pick<ProcessorOptions, 'jit' | 'compiler' | 'codeBytes' | 'heat'>,
+): Tier => ({
   name,
   create() {
     const { machine, model } = testMachine();
@@ -107,3 +111,6 @@ export const tiers: readonly Tier[] = [oracle, generated('interpreter', { jit: '
 /** Regions of what is hot, made by a compiler that answers when it likes. */
 export const tierBesideCompiler = (compiler: CompilerPort, codeBytes: number): Tier =>
   generated('jit', { jit: 'on', compiler, codeBytes });
+
+/** Blocks become regions after a random number of entries, so that each run goes through the tiers in an order of its own. */
+export const shuffled = (random: Random): Tier => generated('shuffled', { jit: 'force', heat: () => 1 + random.below(12) });
