@@ -19,6 +19,8 @@ export const RECENT_SPACE = { pcid: 0xfff, shift: 12, known: 0x80000000 } as con
 
 /** One TLB entry: tag for reads, tag for writes, addend (hva - gva, modulo 2^32 in memory32), page of the guest-physical address. */
 export const TLB_ENTRY = { readTag: 0, writeTag: 8, addend: 16, pa: 24 } as const;
+/** Of a host page's information: what its write entries are, as far as one word says it (engine/memory/map.ts). */
+export const WRITER = { at: 12, known: 0x80000000, several: 0xffffffff } as const;
 /** One jump-cache entry: linear address, key, block. */
 export const JUMP_ENTRY = { linear: 0, key: 8, block: 12 } as const;
 

@@ -1,5 +1,5 @@
 /** TLB contexts of one vCPU: numbers that tag entries, handed out per address space, and what flushing means for them. */
-import type { MachineMemory } from '../memory/index.ts';
+import { FIXED, type MachineMemory } from '../memory/index.ts';
 import type { TlbFlush, VcpuState } from './context.ts';
 import { FLAG } from './flags.ts';
 import {
@@ -17,6 +17,7 @@ import {
   TLB_ENTRIES,
   TLB_ENTRY_BYTES,
   TLB2_ENTRIES,
+  WRITER,
 } from './regions.ts';
 import { cr4 } from './system/registers.ts';
 
@@ -216,13 +217,19 @@ export class Tlb {
     return key;
   }
 
-  /** No write entry leads to this host page any more. */
+  /** No write entry leads to this host page any more. Mostly one linear page did, and its entries have their places. */
   dropWrites(hostPage: number): void {
-    this.#eachWriteEntry((word, page) => {
+    const { u32 } = this.#machine;
+    const note = (FIXED.pageInfo + hostPage * 16 + WRITER.at) >>> 2;
+    const writer = u32[note] as number;
+    u32[note] = 0;
+    const drop = (word: number, page: number): void => {
       if (page !== hostPage) return;
-      this.#machine.u32[word + 2] = 0;
-      this.#machine.u32[word + 3] = 0;
-    });
+      u32[word + 2] = 0;
+      u32[word + 3] = 0;
+    };
+    if (writer === WRITER.several) this.#eachWriteEntry(drop);
+    else if (writer !== 0) this.#eachWriteEntry(drop, writer);
   }
 
   /** No write entry is left (dirty log, code pages found by another vCPU). */
@@ -233,14 +240,17 @@ export class Tlb {
     });
   }
 
-  #eachWriteEntry(visit: (word: number, hostPage: number) => void): void {
+  /** All write entries, or those that a linear page may have. */
+  #eachWriteEntry(visit: (word: number, hostPage: number) => void, linearPage?: number): void {
     const { u32 } = this.#machine;
     const { base } = this.#s;
     for (const [start, entries] of [
       [base + CPU_TLB, TLB_ENTRIES],
       [base + CPU_TLB2, TLB2_ENTRIES],
     ] as const) {
-      for (let i = 0, word = start >>> 2; i < entries; i++, word += ENTRY_WORDS) {
+      const from = linearPage === undefined ? 0 : linearPage & (entries - 1);
+      const to = linearPage === undefined ? entries : from + 1;
+      for (let i = from, word = (start >>> 2) + from * ENTRY_WORDS; i < to; i++, word += ENTRY_WORDS) {
         const low = u32[word + 2] as number;
         if (low !== 0) visit(word, (((low & 0xfffff000) + (u32[word + 4] as number)) >>> 0) >>> 12);
       }

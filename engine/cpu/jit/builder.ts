@@ -519,10 +519,15 @@ export class RegionBuilder extends ValueBuilder {
       return type === 'i32' ? this.const32(0) : type === 'i64' ? this.const64(0n) : this.constV(0n, 0n);
     }
     const registers = REGISTERS[callee];
-    if (registers === undefined) return super.call(callee, type, args, changesState);
+    if (registers === undefined) {
+      const made = super.call(callee, type, args, changesState);
+      if (callee === 'probeWrite') this.push({ s: 'forget' });
+      return made;
+    }
     const at = (slot: number): number => (SLOTS[slot] as (typeof SLOTS)[number]).offset;
     for (const slot of registers.reads) super.store('i64.store', this.cpu, this.#slotValue(slot), at(slot));
     const result = super.call(callee, type, args, true);
+    this.push({ s: 'forget' });
     for (const slot of registers.writes) this.slots.set(slot, super.load('i64.load', this.cpu, at(slot)));
     return result;
   }

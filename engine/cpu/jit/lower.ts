@@ -119,7 +119,7 @@ class RegionFrame implements Frame {
 
   /**
    * Leaves the host address on the stack. First the page that accesses of this kind met last, where that is worth it, then the TLB, then
-   * the page walk. Nothing that makes a known page useless happens before the region is left.
+   * the page walk. What makes a known page useless forgets it: another TLB context, and every walk.
    */
   #reach(access: { bits: Bits; linear: number; write: boolean }, { point, site }: GuestPlace): void {
     const { code } = this;
@@ -197,6 +197,8 @@ class RegionFrame implements Frame {
     code.if(undefined, false);
     this.leave(point);
     code.end();
+    // The walk may have evicted the entries of pages met before: the interpreter would walk for these again.
+    this.forget();
     code.get(slot);
     code.end();
   }

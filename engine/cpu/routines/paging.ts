@@ -2,7 +2,7 @@
 import type { Bool, Int } from '../../isa/emitter.ts';
 import { FIXED, PHYS } from '../../memory/index.ts';
 import type { Node } from '../ir/node.ts';
-import { CPU_TLB, CPU_TLB2, TLB_ENTRIES, TLB_ENTRY, TLB2_ENTRIES } from '../regions.ts';
+import { CPU_TLB, CPU_TLB2, TLB_ENTRIES, TLB_ENTRY, TLB2_ENTRIES, WRITER } from '../regions.ts';
 import { offsetOf } from '../state.ts';
 import { EPT_RIGHTS } from './ept.ts';
 import { ACCESS, logTableWrite, markDirty, physicalEntry, TRANSLATED } from './physical.ts';
@@ -354,6 +354,12 @@ const fillEntry: RoutineDefinition = {
     const isCode = r.ne(r.hostLoad(64, info, FIXED.pageInfo), r.const(0));
     const direct = r.andB(r.any(page, PHYS.RAM), r.none(page, PHYS.LOG));
     const writeTag = r.select(r.andB(r.ne(mayWrite, r.const(0)), r.andB(direct, r.notB(isCode))), tag, r.const(0));
+    r.if(r.ne(writeTag, r.const(0)), () => {
+      const mine = r.or(r.trunc(32, r.shr(64, linear, r.const(12))), r.const(WRITER.known));
+      const before = r.hostLoad(32, info, FIXED.pageInfo + WRITER.at);
+      const both = r.select(r.eq(before, r.const(0)), mine, r.const(WRITER.several));
+      r.if(r.ne(before, mine), () => r.hostStore(32, info, both, FIXED.pageInfo + WRITER.at));
+    });
     const addend = r.trunc(32, r.sub(64, hostPage, r.and(linear, r.const(~0xfffn))));
     const fill = (start: number, entries: number, tags: { read: Int; write: Int }): void => {
       const at = tlbSlot(r, linear, entries);
