@@ -11,7 +11,7 @@ export interface WatchVerbs {
 }
 
 /** Names of the verbs, for sentences about them. */
-export const watchVerbs = ['stat', 'vmcs', 'trace', 'walk'] as const;
+export const watchVerbs = ['stat', 'vmcs', 'trace', 'walk', 'debug'] as const;
 
 export function describeWatching(program: Command, verbs: WatchVerbs): void {
   const watch = async (work: (output: WatchOutput) => Promise<void>): Promise<void> => {
@@ -55,6 +55,17 @@ export function describeWatching(program: Command, verbs: WatchVerbs): void {
         const { vmcs } = await import('./servers/watch/vmcs.ts');
         const { watch: goOn = false, json = false } = options;
         await vmcs({ name, vcpu: vcpuNumber(options.vcpu), watch: goOn, json }, output);
+      }),
+    );
+
+  program
+    .command('debug')
+    .description('hold, step, inspect and change a running machine by commands typed here; `help` shows them')
+    .argument('[name]', 'name of the machine; not needed when only one runs')
+    .action((name: string | undefined) =>
+      watch(async (output) => {
+        const { debug } = await import('./servers/watch/debug.ts');
+        await debug(name, process.stdin, output);
       }),
     );
 

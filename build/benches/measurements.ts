@@ -14,6 +14,7 @@ import { type GuestProcess, startGuest } from './guest-process.ts';
 import { instructionsPerRound, loopGuest } from './loop-guest.ts';
 import { memoryOf, processorSeconds } from './process-group.ts';
 import { redraw, scroll } from './screen.ts';
+import { keyToPicture, largeLibrary, motion } from './window.ts';
 
 type Measurement = () => Promise<number | string>;
 
@@ -103,6 +104,9 @@ const onLinux =
 export const measurements: Readonly<Record<string, Measurement>> = {
   'interpreter-loop': interpreterLoop,
   'command-start': commandStart,
+  'window-key': keyToPicture,
+  'window-motion': motion,
+  'window-library': largeLibrary,
   boot,
   idle,
   memory,

@@ -221,4 +221,25 @@ describe.skipIf(notBuilt !== undefined)(`debugging${notBuilt === undefined ? '' 
       expect(bios.bytes).toMatch(/^[0-9a-f]{32}$/);
     }, 60_000);
   });
+
+  it('is to be had on a terminal as well', async () => {
+    await start([]);
+    const debugging = bench.start(['debug', 'dbg']);
+    await debugging.see('(rootmode) ');
+    for (const [line, answer] of [
+      ['pause', /\(rootmode\) /],
+      ['stop-add on=exit reason=HLT', /stop: 1/],
+      ['stop-add on=port from=0x3f8 to=0x3ff', /stop: 2/],
+      ['cont', /\(rootmode\) /],
+      ['disassemble count=2', /=> 0x10[0-9a-f]{4} .*\n {3}0x10[0-9a-f]{4} /],
+      ['memory address=0x100000 bytes=16', /0x0000000000100000 {2}02 b0 ad 1b/],
+      ['stop-add on=nothing', /The arguments of stop-add are wrong/],
+    ] as const) {
+      debugging.type(`${line}\n`);
+      await debugging.see(answer);
+    }
+    await debugging.seeError(/Stopped on vCPU 0: (exit: reason HLT|port 0x3f)/);
+    debugging.type('continue\n');
+    expect((await debugging.ended).status).toBe(0);
+  }, 60_000);
 });

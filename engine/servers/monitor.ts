@@ -1,8 +1,10 @@
 /** The monitor: commands of the contract typed by a person. `machine-` may be left out, arguments follow as `name=value`. */
 import type { Command, ResultOf } from '../contract/command.ts';
 import { engineCommands, machineRegisters } from '../contract/commands.ts';
+import { machineDisassemble, machineMemory, stopAdd } from '../contract/debug-commands.ts';
 import { EngineError } from '../contract/errors.ts';
 import { type Dispatcher, printable } from '../contract/serve.ts';
+import { codeText, memoryText } from './debug-text.ts';
 import { registerText } from './register-text.ts';
 
 const monitorPrompt = '(rootmode) ';
@@ -11,7 +13,7 @@ const monitorPrompt = '(rootmode) ';
 export const maximumMonitorLine = 1024;
 
 export interface MonitorOptions {
-  readonly dispatcher: Dispatcher;
+  readonly dispatcher: Pick<Dispatcher, 'call'>;
   print(text: string): void;
   /** Give the terminal back to the guest. */
   leave(): void;
@@ -40,8 +42,8 @@ export function createMonitor({ dispatcher, print, leave }: MonitorOptions): Mon
     }
     const command = verbs.get(word) ?? engineCommands.find(({ name }) => name === word);
     if (command === undefined) throw new EngineError('command-unknown', { command: printable(word) });
-    const result: unknown = await dispatcher.call(command as Command, argumentsOf(command, rest) as never);
-    print(command === machineRegisters ? registerText(result as ResultOf<typeof machineRegisters>) : resultText(result));
+    const result: unknown = await dispatcher.call(command as Command, wordsOf(command, argumentsOf(command, rest)) as never);
+    print(textOf(command, result));
     return 'prompt';
   }
 
@@ -56,6 +58,25 @@ export function createMonitor({ dispatcher, print, leave }: MonitorOptions): Mon
       print(monitorPrompt);
     },
   };
+}
+
+function textOf(command: Command, result: unknown): string {
+  if (command === machineRegisters) return registerText(result as ResultOf<typeof machineRegisters>);
+  if (command === machineDisassemble) return codeText(result as ResultOf<typeof machineDisassemble>);
+  if (command === machineMemory) return memoryText(result as ResultOf<typeof machineMemory>);
+  return resultText(result);
+}
+
+/** `stop-add on=port from=0x3f8` says what it means without braces. */
+function wordsOf(command: Command, words: Record<string, unknown>): Record<string, unknown> {
+  if (command !== stopAdd || 'condition' in words) return words;
+  const { vcpu, enabled, ...condition } = words;
+  const plain = ['port', 'msr', 'cr', 'exception'].includes(String(condition.on));
+  for (const [name, value] of Object.entries(condition)) {
+    if (plain && typeof value === 'string' && /^0x[0-9a-f]+$/i.test(value)) condition[name] = Number(value);
+    if (!plain && typeof value === 'number' && ['gva', 'from', 'to'].includes(name)) condition[name] = String(value);
+  }
+  return { condition, ...(vcpu !== undefined && { vcpu }), ...(enabled !== undefined && { enabled }) };
 }
 
 function verbOf(command: Command): string {

@@ -2,6 +2,9 @@
 import { ScreenRecordCutter } from '../../engine/contract/screen-stream.ts';
 import type { ScreenSource } from './screens.ts';
 
+/** Bytes taken at once: a good part of a large picture. */
+const ROOM = 2 << 20;
+
 export function fetchedScreens(token: string): ScreenSource {
   return {
     open: (machine, onRecord, onEnd) => {
@@ -11,8 +14,14 @@ export function fetchedScreens(token: string): ScreenSource {
         const response = await fetch(`/machine/${encodeURIComponent(machine)}/screen`, { headers, signal: abort.signal });
         if (!response.ok || response.body === null) return;
         const cutter = new ScreenRecordCutter(onRecord);
-        const reader = response.body.getReader();
-        for (let part = await reader.read(); !part.done; part = await reader.read()) cutter.push(part.value);
+        const reader = response.body.getReader({ mode: 'byob' });
+        let room = new ArrayBuffer(ROOM);
+        for (;;) {
+          const { done, value } = await reader.read(new Uint8Array(room));
+          if (done) return;
+          cutter.push(value);
+          room = value.buffer;
+        }
       };
       void run()
         .catch(() => undefined)

@@ -113,6 +113,9 @@ function serveScreen(name: string, admission: Admission, request: IncomingMessag
     stream?.close();
   });
   const listener = { onBytes: (bytes: Uint8Array) => void response.write(bytes), onClose: () => void response.end() };
+  // Ends with the connection: chunks of their own would cost as much again as the bytes.
+  response.useChunkedEncodingByDefault = false;
+  response.shouldKeepAlive = false;
   response.writeHead(200, { ...HEADERS, 'Content-Type': 'application/octet-stream' });
   response.flushHeaders();
   openScreenStream(name, listener).then(
