@@ -45,10 +45,11 @@ afterEach(async () => {
 });
 
 async function create(name: string, kernel: string): Promise<void> {
-  await page.getByRole('button', { name: 'New machine' }).first().click();
+  await page.getByRole('link', { name: 'New machine' }).first().click();
+  await page.getByText('Kernel file').first().click();
+  await page.getByLabel('Kernel file', { exact: true }).fill(kernel);
+  await page.getByRole('spinbutton', { name: 'Memory in MiB' }).fill('16');
   await page.getByLabel('Name', { exact: true }).fill(name);
-  await page.getByLabel('Kernel file').fill(kernel);
-  await page.getByLabel('Memory in MiB').fill('16');
 }
 
 /** What the terminal shows, by its own accessible rows. */
@@ -90,7 +91,7 @@ describe('the window', () => {
     );
     await expect.poll(() => page.getByText('running').count()).toBe(2);
     process.kill(one as number, 'SIGKILL');
-    await expect.poll(() => page.getByText('stopped').count(), { timeout: 5000 }).toBe(1);
+    await expect.poll(() => page.getByText('gone', { exact: true }).count(), { timeout: 5000 }).toBe(1);
     await page.getByRole('link', { name: 'two' }).click();
     await page.locator('.xterm').click();
     await page.keyboard.type('still here');
@@ -108,7 +109,7 @@ describe('the window', () => {
     await create('../up', echo);
     await expect.poll(() => page.getByText(/must be 1 to 48 letters/).isVisible()).toBe(true);
     await page.getByRole('button', { name: 'Create', exact: true }).click();
-    expect(await page.getByLabel('Kernel file').inputValue()).toBe(echo);
+    expect(await page.getByLabel('Kernel file', { exact: true }).inputValue()).toBe(echo);
   });
 
   it('shows what a guest or a file says as text, never as markup', async () => {
@@ -140,10 +141,10 @@ describe('the window', () => {
         .map(({ id, nodes }) => id + ': ' + nodes.map(({ html }) => html).join(' | ')))`);
     };
     expect(await faults('library')).toEqual([]);
-    await page.getByRole('button', { name: 'New machine' }).click();
-    await expect.poll(() => page.getByRole('dialog').isVisible()).toBe(true);
+    await page.getByRole('link', { name: 'New machine' }).click();
+    await expect.poll(() => page.getByText('The same as a command').isVisible()).toBe(true);
     expect(await faults('new-machine')).toEqual([]);
-    await page.keyboard.press('Escape');
+    await page.getByRole('link', { name: 'Machines' }).first().click();
     await page.getByRole('link', { name: 'one' }).click();
     await expect.poll(() => terminal().textContent()).toContain('sent back');
     expect(await faults('console')).toEqual([]);

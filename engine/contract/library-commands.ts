@@ -20,6 +20,8 @@ export const MachineSummary = z.strictObject({
   folder: z.string(),
   /** Process that runs it; absent while nobody does. */
   pid: z.int().positive().optional(),
+  /** The process that ran it last ended without a word: it was killed, or it crashed. */
+  crashed: z.boolean().optional(),
   /** Why its machine.json cannot be used; then there are no settings. */
   problem: z.string().optional(),
   id: z.uuid().optional(),

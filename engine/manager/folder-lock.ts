@@ -23,6 +23,12 @@ export function lockHolder(folder: string): number | undefined {
   return holder !== undefined && isAlive(holder) ? holder.pid : undefined;
 }
 
+/** Whether a process that held the lock ended without giving it back: it was killed, or it crashed. */
+export function lockLeft(folder: string): boolean {
+  const holder = readHolder(join(folder, FILE));
+  return holder !== undefined && !isAlive(holder);
+}
+
 /**
  * Take the lock for this process. Fails with `machine-locked` while a live process holds it. Returns what gives it back, told where the
  * folder is by then: the lock moves with it.

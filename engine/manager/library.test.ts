@@ -177,7 +177,9 @@ describe('the lock of a machine folder', () => {
     child.kill('SIGKILL');
     await ended;
     expect(existsSync(join(folder(), 'lock'))).toBe(true);
-    expect(library.entry('one')).toMatchObject({ pid: undefined });
+    expect(library.entry('one')).toMatchObject({ pid: undefined, crashed: true });
+    lockFolder(folder(), 'one')(folder());
+    expect(library.entry('one').crashed).toBe(false);
     expect(library.remove('one')).toMatchObject({ name: 'one' });
   });
 

@@ -22,17 +22,19 @@ import type { MachineFile, MachineNotes, StoredSettings } from '../contract/mach
 import { firstProblem, printable } from '../contract/serve.ts';
 import { MachineName } from '../contract/settings.ts';
 import { codeOf, reasonOf } from '../host/files.ts';
-import { lockFolder, lockHolder } from './folder-lock.ts';
+import { lockFolder, lockHolder, lockLeft } from './folder-lock.ts';
 import { FOLDER_SUFFIX, nameOfFolder, readMachineFile, synchronizeFolder, writeMachineFile } from './machine-folder.ts';
 
 /** Removed machines wait here for a change of mind. */
 const TRASH = '.removed';
 
 /** A machine of the library; `problem` instead of `file` when its machine.json cannot be used. */
-export type LibraryEntry = { readonly name: string; readonly folder: string; readonly pid: number | undefined } & (
-  | { readonly file: MachineFile }
-  | { readonly problem: EngineError }
-);
+export type LibraryEntry = {
+  readonly name: string;
+  readonly folder: string;
+  readonly pid: number | undefined;
+  readonly crashed: boolean;
+} & ({ readonly file: MachineFile } | { readonly problem: EngineError });
 
 export interface RemovedMachine {
   /** Names it for `restore` and `forget`. */
@@ -177,7 +179,7 @@ export class Library {
 
   #entry(name: string): LibraryEntry {
     const folder = this.#folder(name);
-    const common = { name, folder, pid: lockHolder(folder) };
+    const common = { name, folder, pid: lockHolder(folder), crashed: lockLeft(folder) };
     try {
       return { ...common, file: readMachineFile(folder) };
     } catch (problem) {

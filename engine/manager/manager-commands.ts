@@ -81,8 +81,8 @@ function present<T extends object>(values: T): { [K in keyof T]: Exclude<T[K], u
 }
 
 function summaryOf(entry: LibraryEntry): MachineSummary {
-  const { name, folder, pid } = entry;
-  const common = { name, folder, ...(pid !== undefined && { pid }) };
+  const { name, folder, pid, crashed } = entry;
+  const common = { name, folder, ...(pid !== undefined && { pid }), ...(crashed && { crashed }) };
   if ('problem' in entry) return { ...common, problem: entry.problem.message };
   const { format: _format, version: _version, ...rest } = entry.file;
   return { ...common, ...rest };

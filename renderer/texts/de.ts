@@ -36,7 +36,7 @@ export const de: Texts = {
     copyOf: '{name} kopieren',
     loading: 'Wird geladen…',
   },
-  state: { running: 'läuft', stopped: 'aus', damaged: 'beschädigt' },
+  state: { running: 'läuft', stopped: 'aus', crashed: 'fort', damaged: 'beschädigt' },
   size: '{cpus} vCPU · {memory} MiB',
   machine: {
     back: 'Alle Maschinen',
@@ -53,6 +53,7 @@ export const de: Texts = {
     console: 'Serielle Konsole',
     inspector: 'Inspektor',
     statistics: 'Statistik',
+    settings: 'Einstellungen',
     log: 'Protokoll',
     logEmpty: 'Der letzte Lauf hat nichts gemeldet.',
     off: 'Die Maschine ist aus',

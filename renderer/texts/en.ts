@@ -34,7 +34,7 @@ export const en = {
     copyOf: 'Copy {name}',
     loading: 'Loading…',
   },
-  state: { running: 'running', stopped: 'stopped', damaged: 'damaged' },
+  state: { running: 'running', stopped: 'stopped', crashed: 'gone', damaged: 'damaged' },
   size: '{cpus} vCPU · {memory} MiB',
   machine: {
     back: 'All machines',
@@ -51,6 +51,7 @@ export const en = {
     console: 'Serial console',
     inspector: 'Inspector',
     statistics: 'Statistics',
+    settings: 'Settings',
     log: 'Log',
     logEmpty: 'The last run said nothing.',
     off: 'The machine is off',

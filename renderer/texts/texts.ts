@@ -6,11 +6,28 @@ import { displayTexts } from './display.ts';
 import { en } from './en.ts';
 import { frameTexts } from './frame.ts';
 import { inspectorTexts } from './inspector.ts';
+import { settingsTexts } from './settings.ts';
 import { statisticsTexts } from './statistics.ts';
 
 export const languages = {
-  en: { ...en, ...displayTexts.en, ...frameTexts.en, ...inspectorTexts.en, ...statisticsTexts.en, ...createTexts.en },
-  de: { ...de, ...displayTexts.de, ...frameTexts.de, ...inspectorTexts.de, ...statisticsTexts.de, ...createTexts.de },
+  en: {
+    ...en,
+    ...displayTexts.en,
+    ...frameTexts.en,
+    ...inspectorTexts.en,
+    ...statisticsTexts.en,
+    ...createTexts.en,
+    ...settingsTexts.en,
+  },
+  de: {
+    ...de,
+    ...displayTexts.de,
+    ...frameTexts.de,
+    ...inspectorTexts.de,
+    ...statisticsTexts.de,
+    ...createTexts.de,
+    ...settingsTexts.de,
+  },
 } as const;
 export const languageNames = { en: 'English', de: 'Deutsch' } as const;
 export type Language = keyof typeof languages;

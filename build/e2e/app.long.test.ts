@@ -1,0 +1,249 @@
+/**
+ * The window as people use it, in a real browser over the built command: a machine from the wizard, Debian's kernel to its shell, pause,
+ * steps, a stop at an exit, an edited register, a killed engine, delete and undo. Every screen is judged by axe and kept as a picture in both
+ * themes, in `.out/pictures`.
+ */
+import { mkdirSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import axe from 'axe-core';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { cachedGuests, guestsMissing } from '../tasks/guest-cache.ts';
+import { root } from '../tasks/run.ts';
+import { noBrowser, openBrowser } from './browser.ts';
+import { type Bench, createBench, notBuilt } from './session.ts';
+
+const pictures = join(root, '.out/pictures');
+const echo = join(root, 'assets/guests/echo.bin');
+const guests = cachedGuests();
+const missing = notBuilt ?? noBrowser() ?? (guests === undefined ? guestsMissing : undefined);
+
+let browser: Browser;
+let bench: Bench;
+let page: Page;
+let before: string | undefined;
+let pid = 0;
+
+describe.skipIf(missing !== undefined)(`the app${missing === undefined ? '' : ` (skipped: ${missing})`}`, () => {
+  beforeAll(async () => {
+    mkdirSync(pictures, { recursive: true });
+    browser = await openBrowser();
+    bench = createBench();
+    before = process.env.XDG_DATA_HOME;
+    process.env.XDG_DATA_HOME = join(bench.runtime, 'data');
+    const [url] = await bench.start(['serve']).see(/http:\S+/, 30_000);
+    page = await browser.newPage({ viewport: { width: 1360, height: 860 } });
+    page.on('pageerror', (error) => {
+      throw error;
+    });
+    await page.goto(url);
+  }, 120_000);
+  afterAll(async () => {
+    for (const [, running] of (await bench.run('list')).out.matchAll(/running \((\d+)\)/g))
+      process.kill(Number(running), 'SIGKILL');
+    await browser.close();
+    await bench.close();
+    if (before === undefined) delete process.env.XDG_DATA_HOME;
+    else process.env.XDG_DATA_HOME = before;
+  }, 60_000);
+
+  /** Keep a screen in both themes; no serious fault of accessibility may be in either. */
+  async function keep(name: string): Promise<void> {
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme });
+      await page.screenshot({ path: join(pictures, `${name}-${colorScheme}.png`) });
+      const faults = await page.evaluate(`${axe.source}\naxe.run({ exclude: ['.xterm'] }).then((found) => found.violations
+        .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+        .map(({ id, nodes }) => id + ': ' + nodes.map(({ html }) => html.slice(0, 300)).join(' | ')))`);
+      expect([name, colorScheme, faults]).toEqual([name, colorScheme, []]);
+    }
+  }
+  const open = (link: string): Promise<unknown> => page.evaluate(`location.hash = ${JSON.stringify(link)}`);
+  const terminal = () => page.locator('.xterm-rows');
+  const tab = (name: string) => page.locator('.dv-tab', { hasText: name });
+
+  it('is empty at first, and says what to do', async () => {
+    await expect.poll(() => page.getByText('No machines yet').isVisible()).toBe(true);
+    await keep('empty');
+  });
+
+  it('makes a machine step by step and boots Debian’s kernel to its shell', async () => {
+    const { kernel, initrd } = guests as NonNullable<typeof guests>;
+    await page.getByRole('link', { name: 'New machine' }).first().click();
+    await page.getByLabel('Step by step').check();
+    await page.getByText('Kernel file').first().click();
+    await page.getByRole('button', { name: 'Next' }).click();
+    await page.getByRole('button', { name: 'Next' }).click();
+    await expect.poll(() => page.getByText('Needed').first().isVisible()).toBe(true);
+    await page.getByLabel('Kernel file', { exact: true }).fill(kernel);
+    await page.getByLabel('Initial ramdisk').fill(initrd);
+    await expect.poll(() => page.getByText(/^A kernel, /).isVisible()).toBe(true);
+    await keep('wizard');
+    await page.getByRole('button', { name: 'Next' }).click();
+    await page.getByRole('spinbutton', { name: 'Memory in MiB' }).fill('256');
+    await page.getByRole('button', { name: 'Next' }).click();
+    await page.getByLabel('Name', { exact: true }).fill('debian');
+    await page.getByLabel('Tags').fill('linux');
+    await page.getByRole('button', { name: 'Next' }).click();
+    await page.getByRole('button', { name: 'Create and start' }).click();
+    await page.getByRole('tab', { name: 'Serial console' }).click({ timeout: 60_000 });
+    await expect.poll(() => terminal().textContent(), { timeout: 240_000 }).toContain('guest#');
+    await page.locator('.xterm').click();
+    await page.keyboard.type('echo $((6*7)) typed\n');
+    await expect.poll(() => terminal().textContent(), { timeout: 60_000 }).toContain('42 typed');
+    await keep('console');
+  });
+
+  it('shows its VMCS, its rules and the way of an address', async () => {
+    await page.getByRole('tab', { name: 'Inspector' }).click();
+    await expect.poll(() => page.getByText('guestRip', { exact: true }).isVisible(), { timeout: 30_000 }).toBe(true);
+    await page.getByPlaceholder('Field, encoding, value, bit…').fill('procControls');
+    await page.getByRole('gridcell', { name: 'procControls', exact: true }).click();
+    await expect.poll(() => page.getByText('HLT exits.').isVisible()).toBe(true);
+    await tab('VM-entry checklist').click();
+    await expect.poll(() => page.getByText(/^All \d+ rules hold/).isVisible()).toBe(true);
+    await keep('checklist');
+    await tab('Address walk').click();
+    await expect.poll(() => page.getByText('4-level paging, EPT below').isVisible()).toBe(true);
+    await keep('walk');
+  });
+
+  it('records exits', async () => {
+    await tab('Exits').click();
+    await page.getByRole('button', { name: 'Record' }).click();
+    await expect
+      .poll(async () =>
+        Number(/^([\d,]+) exits/.exec((await page.getByText(/^[\d,]+ exits/).textContent()) ?? '')?.[1]?.replace(',', '')),
+      )
+      .toBeGreaterThan(20);
+    await page.locator('.exits .tall .row').nth(2).click();
+    await tab('VMCS').click();
+    await page.getByPlaceholder('Field, encoding, value, bit…').fill('');
+    await keep('inspector');
+    await page.getByRole('button', { name: 'Stop recording' }).click();
+  });
+
+  it('stops at an exit, sees the VMCS change, and edits a register while it stands', async () => {
+    await tab('Stops').click();
+    await page.getByLabel('Reason, such as CPUID; empty: any').fill('MSR_WRITE');
+    await page.getByRole('button', { name: 'Add stop' }).click();
+    await expect.poll(() => page.getByText(/^Stopped: exit: reason MSR_WRITE/).isVisible(), { timeout: 30_000 }).toBe(true);
+    await expect.poll(() => page.locator('tr', { hasText: 'exitReason' }).first().textContent()).toContain('MSR_WRITE');
+    await keep('stopped');
+    await page.getByRole('button', { name: 'Remove MSR_WRITE' }).click();
+    await page.keyboard.press('Control+2');
+    await expect.poll(() => page.locator('.line.ip').isVisible()).toBe(true);
+    const rip = await page.locator('.line.ip').textContent();
+    await page.keyboard.press('F11');
+    await expect.poll(() => page.locator('.line.ip').textContent()).not.toBe(rip);
+    await keep('debugger');
+    const r15 = page.locator('.registers-panel dl div', { hasText: 'r15' });
+    const old = (await r15.locator('button').textContent()) as string;
+    await r15.locator('button').click();
+    await page.locator('.registers-panel .editor').fill('0x1234');
+    await page.keyboard.press('Enter');
+    await expect.poll(() => r15.textContent()).toContain('0x0000000000001234');
+    await r15.locator('button').click();
+    await page.locator('.registers-panel .editor').fill(old);
+    await page.keyboard.press('Enter');
+    await expect.poll(() => r15.textContent()).toContain(old);
+    await page.keyboard.press('F5');
+    await expect.poll(() => page.getByRole('button', { name: 'Pause', exact: true }).isVisible()).toBe(true);
+    await page.getByRole('tab', { name: 'Serial console' }).click();
+    await page.locator('.xterm').click();
+    await page.keyboard.type('echo still $((1+1))\n');
+    await expect.poll(() => terminal().textContent(), { timeout: 60_000 }).toContain('still 2');
+  });
+
+  it('counts what it does', async () => {
+    await page.getByRole('tab', { name: 'Statistics' }).click();
+    await expect.poll(() => page.getByRole('rowheader', { name: 'halt-exits' }).isVisible()).toBe(true);
+    await new Promise((resolve) => setTimeout(resolve, 5000));
+    await keep('machine-statistics');
+    await open('#/statistics');
+    await expect.poll(() => page.getByRole('rowheader', { name: 'debian' }).isVisible()).toBe(true);
+    await keep('statistics');
+  });
+
+  it('says why a killed engine is gone, and starts it again', async () => {
+    await open('#/machine/debian/console');
+    pid = Number(/running \((\d+)\)/.exec((await bench.run('list')).out)?.[1]);
+    process.kill(pid, 'SIGKILL');
+    await expect.poll(() => page.getByText('The machine’s process is gone').isVisible(), { timeout: 15_000 }).toBe(true);
+    await keep('error');
+    await page.getByRole('button', { name: 'Start again' }).click();
+    await expect.poll(() => terminal().textContent(), { timeout: 240_000 }).toContain('guest#');
+    await page.getByRole('button', { name: 'Turn off' }).click();
+    await expect.poll(() => page.getByText('The machine is off').isVisible(), { timeout: 15_000 }).toBe(true);
+  });
+
+  it('changes settings one by one, and as text', async () => {
+    await page.getByRole('tab', { name: 'Settings' }).click();
+    await page.getByLabel('Virtual processors').fill('2');
+    await page.keyboard.press('Tab');
+    await expect.poll(() => page.getByLabel('machine.json').inputValue()).toContain('"cpus": 2');
+    const json = await page.getByLabel('machine.json').inputValue();
+    await page.getByLabel('machine.json').fill(json.replace('"cpus": 2', '"cpus": 99'));
+    await expect.poll(() => page.getByRole('alert').textContent()).toContain('cpus');
+    await page.getByLabel('machine.json').fill(json.replace('"cpus": 2', '"cpus": 1'));
+    await page.getByRole('button', { name: 'Apply' }).click();
+    await expect.poll(() => page.getByLabel('Virtual processors').inputValue()).toBe('1');
+    await keep('settings');
+  });
+
+  it('deletes several machines at once and brings them back', async () => {
+    await bench.run('create', 'one', '--kernel', echo, '--memory', '16');
+    await bench.run('create', 'two', '--kernel', echo, '--memory', '16');
+    await open('#/');
+    await expect.poll(() => page.getByRole('link', { name: 'two' }).isVisible()).toBe(true);
+    await keep('library');
+    await page.getByLabel('As a list').click();
+    await page.getByLabel('Choose one').check();
+    await page.getByLabel('Choose two').check();
+    await page.getByRole('toolbar').getByRole('button', { name: 'Group and tags…' }).click();
+    await page.getByRole('toolbar').getByPlaceholder('Group').fill('Small');
+    await page.getByRole('button', { name: 'Apply' }).click();
+    await expect.poll(() => page.getByRole('heading', { name: /^Small/ }).isVisible()).toBe(true);
+    await keep('library-list');
+    await page.getByRole('toolbar').getByRole('button', { name: 'Delete' }).click();
+    await expect.poll(() => page.getByRole('link', { name: 'two' }).count()).toBe(0);
+    await page.getByRole('button', { name: 'Undo' }).click();
+    await expect.poll(() => page.getByRole('link', { name: 'two' }).isVisible()).toBe(true);
+  });
+
+  it('downloads an image and makes a machine from it', async () => {
+    const sector = Buffer.alloc(512, 0x90);
+    sector.writeUInt16LE(0xaa55, 510);
+    const server: Server = createServer((_request, response) => response.end(sector));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()));
+    await open('#/images');
+    await page.getByLabel('Address').fill(`http://127.0.0.1:${(server.address() as AddressInfo).port}/sector.bin`);
+    await page.getByRole('button', { name: 'Download' }).click();
+    await expect.poll(() => page.getByText('A boot sector, 512 B').isVisible()).toBe(true);
+    server.close();
+    await keep('images');
+    await page.getByRole('button', { name: 'Make a machine' }).first().click();
+    await expect.poll(() => page.getByLabel('Name', { exact: true }).inputValue()).toBe('sector');
+    await page.getByLabel('Step by step').uncheck();
+    await expect.poll(() => page.getByLabel('Medium').inputValue()).toBe('bootSector');
+    await keep('new-machine');
+  });
+
+  it('speaks German everywhere', async () => {
+    await open('#/preferences');
+    await page.getByLabel('Language').selectOption('de');
+    await expect.poll(() => page.getByRole('heading', { name: 'Einstellungen' }).isVisible()).toBe(true);
+    await keep('preferences');
+    await open('#/host');
+    await expect.poll(() => page.getByText('Logische Prozessoren').isVisible()).toBe(true);
+    await keep('host');
+    await page.keyboard.press('Control+k');
+    await expect.poll(() => page.getByRole('listbox').isVisible()).toBe(true);
+    await keep('commands');
+    await page.keyboard.press('Escape');
+    await page.getByRole('button', { name: 'Über Rootmode' }).click();
+    await keep('about');
+  });
+});
