@@ -17,6 +17,9 @@ export const LAST_CONTEXT = 4095;
 export const RECENT_SPACES = 16;
 export const RECENT_SPACE = { pcid: 0xfff, shift: 12, known: 0x80000000 } as const;
 
+/** Hash of a GiB of linear addresses into `largePages`: its number folded at this bit, modulo the bits there. */
+export const LARGE_PAGES = { shift: 30, fold: 10, mask: 1023 } as const;
+
 /** One TLB entry: tag for reads, tag for writes, addend (hva - gva, modulo 2^32 in memory32), page of the guest-physical address. */
 export const TLB_ENTRY = { readTag: 0, writeTag: 8, addend: 16, pa: 24 } as const;
 /** Of a host page's information: what its write entries are, as far as one word says it (engine/memory/map.ts). */

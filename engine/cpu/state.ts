@@ -262,13 +262,6 @@ export const vcpuState = defineState('vcpu', {
   alignCheck: u32({ id: 231, doc: '1: misaligned user accesses raise #AC (CR0.AM, EFLAGS.AC, CPL 3)', ...derived }),
   fetchBase: u64({ id: 235, doc: 'Added to RIP to form the linear address of code: CS base, 0 in 64-bit code', ...derived }),
   longMode: u32({ id: 232, doc: '1 in 64-bit code', ...derived }),
-  largeLow: array('u64', 2, {
-    id: 233,
-    reset: 0xffffffffffffffffn,
-    doc: 'Lowest linear address seen in a large page, lower and upper half',
-    ...derived,
-  }),
-  largeHigh: array('u64', 2, { id: 234, doc: 'Highest such address', ...derived }),
   faultRecord: u32({ id: 236, doc: 'Record of the instruction that raised the queued exception', ...derived }),
   shared: u32({ id: 237, range: [0, 1], doc: '1: the machine has other vCPUs', ...derived }),
   exclusive: u32({ id: 238, range: [0, 1], doc: '1: this vCPU runs alone until its locked access is done', ...derived }),
@@ -307,6 +300,11 @@ export const vcpuState = defineState('vcpu', {
   recentSpaces: array('u32', 16, {
     id: 295,
     doc: 'Contexts of known address spaces, by the low bits of the PCID: PCID, first context from bit 12, bit 31 set',
+    ...derived,
+  }),
+  largePages: array('u32', 32, {
+    id: 299,
+    doc: 'A bit for each GiB of linear addresses, by a hash of its number: a large page was met there',
     ...derived,
   }),
   pageFaultMask: u32({ id: 296, doc: 'Page-fault error-code mask of the running guest', ...derived }),

@@ -11,6 +11,7 @@ import {
   CPU_REGION_BYTES,
   CPU_TLB,
   CPU_TLB2,
+  LARGE_PAGES,
   LAST_CONTEXT,
   RECENT_SPACE,
   RECENT_SPACES,
@@ -168,6 +169,7 @@ export class Tlb {
     this.#spaces.clear();
     this.#globals.clear();
     this.#s.recentSpaces.fill(0);
+    this.#s.largePages.fill(0);
     this.#s.nextContext = 1;
   }
 
@@ -257,10 +259,16 @@ export class Tlb {
     }
   }
 
+  /** Was a large page met in the GiB of this address? */
+  #mayBeLarge(address: bigint): boolean {
+    const region = Number(BigInt.asUintN(34, address >> BigInt(LARGE_PAGES.shift)));
+    const hash = ((region & LARGE_PAGES.mask) ^ (Math.floor(region / 2 ** LARGE_PAGES.fold) & LARGE_PAGES.mask)) >>> 0;
+    return (((this.#s.largePages[hash >>> 5] as number) >>> (hash & 31)) & 1) !== 0;
+  }
+
   #flushPage(address: bigint): void {
     const s = this.#s;
-    const half = Number(address >> 63n);
-    if (address >= (s.largeLow[half] as bigint) && address <= (s.largeHigh[half] as bigint)) {
+    if (this.#mayBeLarge(address)) {
       const present = this.#world();
       this.#forget((world) => world === present);
       return;

@@ -2,7 +2,7 @@
 import type { Bool, Int } from '../../isa/emitter.ts';
 import { FIXED, PHYS } from '../../memory/index.ts';
 import type { Node } from '../ir/node.ts';
-import { CPU_TLB, CPU_TLB2, TLB_ENTRIES, TLB_ENTRY, TLB2_ENTRIES, WRITER } from '../regions.ts';
+import { CPU_TLB, CPU_TLB2, LARGE_PAGES, TLB_ENTRIES, TLB_ENTRY, TLB2_ENTRIES, WRITER } from '../regions.ts';
 import { offsetOf } from '../state.ts';
 import { EPT_RIGHTS } from './ept.ts';
 import { ACCESS, logTableWrite, markDirty, physicalEntry, TRANSLATED } from './physical.ts';
@@ -299,20 +299,17 @@ const walkPages: RoutineDefinition = {
   },
 };
 
-/** Remember which linear ranges hold large pages: INVLPG inside one has to drop more than one entry. */
+/** Remember where large pages are met: INVLPG there has to drop more than one entry. */
 const noteLargePage: RoutineDefinition = {
   name: 'noteLargePage',
   parameters: ['i32', 'i64'],
   result: 'i32',
   build(r) {
-    const linear = r.parameterInt(1);
-    const index = r.wrap(r.shr(64, linear, r.const(63)));
-    const at = r.plus(r.cpu, r.ir.numeric('i32.shl', index, r.i32(3)));
-    const inside = r.const(0x3fffffff);
-    const low = r.and(linear, r.const(~0x3fffffffn));
-    const high = r.or(linear, inside);
-    r.if(r.ltU(low, r.hostLoad(64, at, offsetOf('largeLow'))), () => r.hostStore(64, at, low, offsetOf('largeLow')));
-    r.if(r.ltU(r.hostLoad(64, at, offsetOf('largeHigh')), high), () => r.hostStore(64, at, high, offsetOf('largeHigh')));
+    const region = r.shr(64, r.parameterInt(1), r.const(LARGE_PAGES.shift));
+    const hash = r.and(r.xor(region, r.shr(64, region, r.const(LARGE_PAGES.fold))), r.const(LARGE_PAGES.mask));
+    const at = r.plus(r.cpu, r.wrap(r.shl(64, r.shr(64, hash, r.const(5)), r.const(2))));
+    const word = r.hostLoad(32, at, offsetOf('largePages'));
+    r.hostStore(32, at, r.or(word, r.shl(64, r.const(1), r.and(hash, r.const(31)))), offsetOf('largePages'));
     r.returns(r.i32(0));
   },
 };
