@@ -29,7 +29,18 @@ async function interpreterLoop(): Promise<number> {
     const seconds = async (rounds: number) => {
       const image = join(folder, `${rounds}.bin`);
       writeFileSync(image, loopGuest(rounds));
-      const guest = startGuest(['--kernel', image, '--memory', '16', '--serial', 'none', '--debug-exit', '--no-reboot']);
+      const guest = startGuest([
+        '--kernel',
+        image,
+        '--memory',
+        '16',
+        '--serial',
+        'none',
+        '--debug-exit',
+        '--no-reboot',
+        '--jit',
+        'off',
+      ]);
       const { status, at } = await guest.ended();
       if (status !== 1) throw new Error(`the loop guest ended with ${status}`);
       return (at - guest.started) / 1000;

@@ -13,7 +13,7 @@ export interface ProgramTime {
 /** Times by program. Rejects when the guest does not come to its end within so many seconds. */
 export function runPeer(command: readonly string[], seconds: number): Promise<Map<string, ProgramTime>> {
   const [program = '', ...words] = command;
-  const child = spawn(program, words, { detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(program, words, { detached: true, stdio: 'pipe' });
   const group = child.pid ?? 0;
   const times = new Map<string, ProgramTime>();
   let rest = '';

@@ -1,6 +1,6 @@
 /** Other emulators that can boot a disk with its serial port on standard output, and how each is started with the same disk. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { guestFolder } from '../tasks/guest-cache.ts';
 import { root } from '../tasks/run.ts';
@@ -26,9 +26,10 @@ function installed(program: string): boolean {
   return (process.env['PATH'] ?? '').split(':').some((folder) => folder !== '' && existsSync(join(folder, program)));
 }
 
-/** SeaBIOS and its screen as Debian installs them: for v86, whose package has no BIOS, and for Bochs. */
+/** SeaBIOS and its screen as Debian installs them: for v86, whose package has no BIOS. */
 const BIOS = '/usr/share/seabios/bios.bin';
 const VGA_BIOS = '/usr/share/seabios/vgabios-stdvga.bin';
+const BOCHS_BIOS = '/usr/share/bochs/BIOS-bochs-latest';
 const BOCHS_VGA_BIOS = '/usr/share/bochs/VGABIOS-lgpl-latest';
 const noBios = { missing: `there is no ${BIOS}; Debian's package seabios has it` };
 
@@ -100,9 +101,16 @@ const bochs: Peer = {
   name: 'Bochs',
   command({ disk, folder }) {
     if (!installed('bochs')) return { missing: "there is no bochs; Debian's package of that name has it" };
-    if (!existsSync(BIOS)) return noBios;
-    if (!existsSync(BOCHS_VGA_BIOS)) return { missing: `there is no ${BOCHS_VGA_BIOS}; Debian's package vgabios has it` };
+    for (const [file, debian] of [
+      [BOCHS_BIOS, 'bochsbios'],
+      [BOCHS_VGA_BIOS, 'vgabios'],
+    ] as const)
+      if (!existsSync(file)) return { missing: `there is no ${file}; Debian's package ${debian} has it` };
+    // It locks its disk by a file beside it, which stays when it is killed.
+    const own = join(folder, 'bochs.img');
     const settings = join(folder, 'bochsrc');
+    copyFileSync(disk, own);
+    rmSync(`${own}.lock`, { force: true });
     const go = join(folder, 'go');
     // Debian's Bochs has the debugger compiled in, which waits for a word.
     writeFileSync(go, 'c\n');
@@ -110,10 +118,10 @@ const bochs: Peer = {
       settings,
       [
         `megs: ${MEMORY}`,
-        `romimage: file=${BIOS}`,
+        `romimage: file=${BOCHS_BIOS}`,
         `vgaromimage: file=${BOCHS_VGA_BIOS}`,
         'ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14',
-        `ata0-master: type=disk, path=${disk}, mode=flat, cylinders=4, heads=16, spt=63`,
+        `ata0-master: type=disk, path=${own}, mode=flat, cylinders=4, heads=16, spt=63`,
         'boot: disk',
         'cpu: model=corei7_sandy_bridge_2600k, count=1, ips=50000000, reset_on_triple_fault=1',
         'clock: sync=none',

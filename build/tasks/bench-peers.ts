@@ -91,7 +91,9 @@ for (const [program, times] of mine) {
       return 'other result';
     }
     const ratio = time / seconds(name, program);
-    if (Number.isFinite(ratio) && ratio > 0) ratios.get(name)?.push(ratio);
+    // Processor time is counted in hundredths of a second.
+    if (!Number.isFinite(ratio) || ratio <= 0) return 'too short';
+    ratios.get(name)?.push(ratio);
     return ratio.toFixed(2);
   });
   rows.push([program, `${(time * 1000).toFixed(0)} ms`, ...cells]);
