@@ -18,8 +18,13 @@ export interface GuestProcess {
 
 /** Start `rootmode run` with these options. */
 export function startGuest(options: readonly string[]): GuestProcess {
+  return startProgram(join(root, 'build/cli/rootmode'), ['run', ...options]);
+}
+
+/** Another program with its guest's serial port on standard output. */
+export function startProgram(program: string, words: readonly string[]): GuestProcess {
   const started = performance.now();
-  const child: ChildProcess = spawn(join(root, 'build/cli/rootmode'), ['run', ...options], { detached: true, stdio: 'pipe' });
+  const child: ChildProcess = spawn(program, words, { detached: true, stdio: 'pipe' });
   let heard = '';
   let errors = '';
   const listeners = new Set<() => void>();

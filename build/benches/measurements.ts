@@ -11,6 +11,7 @@ import { bootRatio } from './boot-ratio.ts';
 import { bootSectorTimes } from './boot-sector.ts';
 import { clockExits, exitCost, violationCost, wakeCost } from './exits.ts';
 import { type GuestProcess, startGuest } from './guest-process.ts';
+import { ideTimes } from './ide.ts';
 import { instructionsPerRound, loopGuest } from './loop-guest.ts';
 import { memoryOf, processorSeconds } from './process-group.ts';
 import { redraw, scroll } from './screen.ts';
@@ -131,6 +132,14 @@ export const measurements: Readonly<Record<string, Measurement>> = {
   'exit-hlt-wake': onLinux(wakeCost),
   'clock-exits': clockExits,
   'boot-ratio': onLinux(bootRatio),
+  'ide-read': async () => {
+    const times = await ideTimes();
+    return typeof times === 'string' ? times : times.read;
+  },
+  'ide-write': async () => {
+    const times = await ideTimes();
+    return typeof times === 'string' ? times : times.write;
+  },
   'screen-redraw': async () => redraw(),
   'screen-scroll': async () => scroll(),
 };
