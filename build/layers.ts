@@ -68,7 +68,7 @@ export const layers: readonly Layer[] = [
     folder: 'electron/main',
     platform: 'node',
     imports: ['engine/contract', 'engine/manager', 'engine/servers'],
-    packages: ['electron'],
+    packages: ['electron', 'electron-updater'],
   },
   { folder: 'electron/preload', platform: 'page', imports: ['engine/contract'], packages: ['electron'] },
   {

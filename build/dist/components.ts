@@ -3,6 +3,19 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from '../tasks/run.ts';
 
+const mit = `
+Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated documentation files (the
+"Software"), to deal in the Software without restriction, including without limitation the rights to use, copy, modify, merge, publish,
+distribute, sublicense, and/or sell copies of the Software, and to permit persons to whom the Software is furnished to do so, subject to
+the following conditions: The above copyright notice and this permission notice shall be included in all copies or substantial portions
+of the Software.
+
+THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF
+MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR
+ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE
+SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
+`;
+
 export interface Component {
   readonly name: string;
   readonly version: string;
@@ -52,17 +65,18 @@ interface Manifest {
   readonly name: string;
   readonly version: string;
   readonly license?: unknown;
+  readonly author?: string | { readonly name: string };
 }
 
 /** What is known of the package in `folder`, from the root. Throws Error when it has no licence text, or one that may not be bundled. */
 export function componentOf(folder: string): Component {
-  const { name, version, license } = JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8')) as Manifest;
+  const { name, version, license, author } = JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8')) as Manifest;
   const title = `${name} ${version}`;
   if (typeof license !== 'string') throw new Error(`${title}: its package.json names no licence`);
   if (!isCompatible(license))
     throw new Error(`${title}: licence ${license} is not known to be compatible; see build/dist/components.ts`);
   const file = readdirSync(join(root, folder)).find((entry) => /^(licen[cs]e|copying)(\.(md|txt))?$/i.test(entry));
-  const text = file === undefined ? licenceWithoutFile(title) : readFileSync(join(root, folder, file), 'utf8');
+  const text = file === undefined ? writtenOut(title, license, author) : readFileSync(join(root, folder, file), 'utf8');
   return { name, version, licence: license, text: text.trim(), integrity: lockedPackages()[folder]?.integrity };
 }
 
@@ -70,8 +84,13 @@ function lockedPackages(): Readonly<Record<string, { readonly integrity?: string
   return JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')).packages;
 }
 
-function licenceWithoutFile(title: string): never {
-  throw new Error(`${title}: brings no licence text, so its notice cannot be given; use another package or another version`);
+/** The MIT licence of a package that names it and its author and brings no file: https://spdx.org/licenses/MIT.html. */
+function writtenOut(title: string, licence: string, author: Manifest['author']): string {
+  const holder = typeof author === 'object' ? author.name : author;
+  if (licence !== 'MIT' || !holder) {
+    throw new Error(`${title}: brings no licence text, so its notice cannot be given; use another package or another version`);
+  }
+  return `Copyright (c) ${holder}\n\n${mit.trim()}`;
 }
 
 /** All notices as one text. */

@@ -28,6 +28,7 @@ import { createEngines, outsideArchive } from './engines.ts';
 import { menuTemplate } from './menu.ts';
 import { registerScheme, servePages } from './pages.ts';
 import { confine, denyPermissions } from './security.ts';
+import { lookForUpdates } from './updates.ts';
 import { Windows } from './windows.ts';
 
 const here = (url: URL): string => fileURLToPath(url);
@@ -79,6 +80,7 @@ function main(): void {
   const template = menuTemplate({ newWindow, openLibraryFolder: () => void shell.openPath(library.root) }, process.platform);
   Menu.setApplicationMenu(Menu.buildFromTemplate(template));
   windows.show(process.argv.map(machineOfLink).find((name) => name !== undefined));
+  if (app.isPackaged) void lookForUpdates(process.resourcesPath, (reason) => console.error(`No news of updates: ${reason}`));
 }
 
 /** While machines run, the computer does not fall asleep. Returns what looks again. */
