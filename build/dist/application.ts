@@ -28,7 +28,8 @@ export async function stageApplication(folder: string, time: Date): Promise<read
   await buildAll();
   const out = join(folder, 'out');
   const inputs = await bundlePrograms({ to: out, sourceMaps: false });
-  for (const file of ['interpreter.wasm', 'interpreter.json']) cpSync(join(root, '.out', file), join(out, file));
+  for (const file of ['interpreter.wasm', 'interpreter.json', 'interpreter.code'])
+    cpSync(join(root, '.out', file), join(out, file));
   const windowPackages = await stageWindow(join(out, 'renderer'));
   for (const asset of assetsNamedIn(out)) cpSync(join(root, asset), join(folder, asset), { recursive: true, filter: shipped });
   const components = [...new Set([...packagesOf(inputs), ...windowPackages])].sort().map(componentOf);
