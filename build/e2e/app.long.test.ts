@@ -32,7 +32,7 @@ describe.skipIf(missing !== undefined)(`the app${missing === undefined ? '' : ` 
     browser = await openBrowser();
     bench = createBench();
     before = process.env.XDG_DATA_HOME;
-    process.env.XDG_DATA_HOME = join(bench.runtime, 'data');
+    process.env.XDG_DATA_HOME = bench.data;
     const [url] = await bench.start(['serve']).see(/http:\S+/, 30_000);
     page = await browser.newPage({ viewport: { width: 1360, height: 860 } });
     page.on('pageerror', (error) => {

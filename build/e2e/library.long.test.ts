@@ -14,7 +14,7 @@ beforeEach(({ skip }) => {
   if (notBuilt !== undefined) skip(notBuilt);
   bench = createBench();
   before = process.env.XDG_DATA_HOME;
-  process.env.XDG_DATA_HOME = join(bench.runtime, 'data');
+  process.env.XDG_DATA_HOME = bench.data;
 });
 afterEach(async () => {
   await bench.close();
@@ -22,7 +22,7 @@ afterEach(async () => {
   else process.env.XDG_DATA_HOME = before;
 });
 
-const folder = (name: string): string => join(bench.runtime, 'data/rootmode/machines', `${name}.rmvm`);
+const folder = (name: string): string => join(bench.data, 'rootmode/machines', `${name}.rmvm`);
 
 it('a machine is made, started in the background, refused twice, removed and brought back', async () => {
   expect(await bench.run('create', 'echo', '--kernel', join(root, 'assets/guests/echo.bin'), '--memory', '16')).toMatchObject({

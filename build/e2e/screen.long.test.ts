@@ -26,8 +26,8 @@ beforeEach(async ({ skip }) => {
   if (missing !== undefined || browser === undefined) return skip(missing ?? 'there is no browser');
   bench = createBench();
   before = process.env.XDG_DATA_HOME;
-  process.env.XDG_DATA_HOME = join(bench.runtime, 'data');
-  rmSync(join(bench.runtime, 'data/rootmode/machines', WELCOMED));
+  process.env.XDG_DATA_HOME = bench.data;
+  rmSync(join(bench.data, 'rootmode/machines', WELCOMED));
   const url = (await bench.start(['serve']).see(/http:\S+/, 30_000))[0];
   page = await browser.newPage({ viewport: { width: 1100, height: 800 } });
   await installProbe(page);

@@ -37,7 +37,10 @@ export interface Session {
 
 /** A place for the sockets of one test, and the end of every process started there. */
 export interface Bench {
+  /** XDG_RUNTIME_DIR of what is started: empty when all of it has ended. */
   readonly runtime: string;
+  /** A folder for XDG_DATA_HOME, with a library that no longer needs its Welcome machine. */
+  readonly data: string;
   start(words: readonly string[], options?: StartOptions): Session;
   /** Run to the end. */
   run(...words: string[]): Promise<Ended>;
@@ -50,9 +53,11 @@ export interface StartOptions {
 }
 
 export function createBench(): Bench {
-  const runtime = mkdtempSync(join(tmpdir(), 'rootmode-e2e-'));
+  const place = mkdtempSync(join(tmpdir(), 'rootmode-e2e-'));
+  const [runtime, data] = [join(place, 'run'), join(place, 'data')];
+  mkdirSync(runtime, { mode: 0o700 });
   // Libraries of tests are empty: the Welcome machine has a test of its own.
-  const library = join(runtime, 'data/rootmode/machines');
+  const library = join(data, 'rootmode/machines');
   mkdirSync(library, { recursive: true });
   writeFileSync(join(library, WELCOMED), '');
   const sessions: Session[] = [];
@@ -65,6 +70,7 @@ export function createBench(): Bench {
   };
   return {
     runtime,
+    data,
     start,
     run: (...words) => {
       const session = start(words);
@@ -74,7 +80,7 @@ export function createBench(): Bench {
     close: async () => {
       for (const session of sessions) session.kill('SIGKILL');
       await Promise.all(sessions.map(({ ended }) => ended));
-      rmSync(runtime, { recursive: true, force: true });
+      rmSync(place, { recursive: true, force: true });
     },
   };
 }

@@ -23,7 +23,7 @@ beforeEach(async ({ skip }) => {
   app = await electron.launch({
     executablePath: real ?? join(root, 'build/e2e/stand-in/electron'),
     args: [root],
-    env: { ...process.env, XDG_RUNTIME_DIR: bench.runtime, XDG_DATA_HOME: join(bench.runtime, 'data') } as Record<string, string>,
+    env: { ...process.env, XDG_RUNTIME_DIR: bench.runtime, XDG_DATA_HOME: bench.data } as Record<string, string>,
   });
   page = await app.firstWindow();
 });

@@ -47,7 +47,7 @@ afterEach(async () => {
 
 /** Start the shell with its debugging port open; the port it was given. */
 async function startShell(): Promise<string> {
-  const env = { ...process.env, XDG_RUNTIME_DIR: bench.runtime, XDG_DATA_HOME: join(bench.runtime, 'data') };
+  const env = { ...process.env, XDG_RUNTIME_DIR: bench.runtime, XDG_DATA_HOME: bench.data };
   const program = real ?? join(root, 'build/e2e/stand-in/electron');
   child = spawn(program, ['--remote-debugging-port=0', root], { env, stdio: ['ignore', 'ignore', 'pipe'] });
   const address = await new Promise<string>((resolve, reject) => {

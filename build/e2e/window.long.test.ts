@@ -28,7 +28,7 @@ beforeEach(async ({ skip }) => {
   if (missing !== undefined || browser === undefined) return skip(missing ?? 'there is no browser');
   bench = createBench();
   before = process.env.XDG_DATA_HOME;
-  process.env.XDG_DATA_HOME = join(bench.runtime, 'data');
+  process.env.XDG_DATA_HOME = bench.data;
   url = (await bench.start(['serve']).see(/http:\S+/, 15_000))[0];
   page = await browser.newPage({ viewport: { width: 1100, height: 720 } });
   page.on('pageerror', (error) => {
@@ -114,7 +114,7 @@ describe('the window', () => {
 
   it('shows what a guest or a file says as text, never as markup', async () => {
     await bench.run('create', 'evil', '--kernel', echo, '--memory', '16');
-    const file = join(bench.runtime, 'data/rootmode/machines/evil.rmvm/machine.json');
+    const file = join(bench.data, 'rootmode/machines/evil.rmvm/machine.json');
     const content = JSON.parse(readFileSync(file, 'utf8'));
     writeFileSync(file, JSON.stringify({ ...content, title: '<img src=x onerror="document.title=\'owned\'">' }));
     await page.reload();
