@@ -93,6 +93,7 @@ describe('the window', () => {
     process.kill(one as number, 'SIGKILL');
     await expect.poll(() => page.getByText('gone', { exact: true }).count(), { timeout: 5000 }).toBe(1);
     await page.getByRole('link', { name: 'two' }).click();
+    await page.getByRole('tab', { name: 'Serial console' }).click();
     await page.locator('.xterm').click();
     await page.keyboard.type('still here');
     await expect.poll(() => terminal().textContent()).toContain('still here');
@@ -146,6 +147,7 @@ describe('the window', () => {
     expect(await faults('new-machine')).toEqual([]);
     await page.getByRole('link', { name: 'Machines' }).first().click();
     await page.getByRole('link', { name: 'one' }).click();
+    await page.getByRole('tab', { name: 'Serial console' }).click();
     await expect.poll(() => terminal().textContent()).toContain('sent back');
     expect(await faults('console')).toEqual([]);
     await page.getByRole('tab', { name: 'Inspector' }).click();
