@@ -7,6 +7,7 @@ import { type ElectronApplication, _electron as electron, type Page } from 'play
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { root } from '../tasks/run.ts';
 import { noBrowser } from './browser.ts';
+import { fillNewMachine } from './new-machine.ts';
 import { type Bench, createBench, notBuilt } from './session.ts';
 
 const real = process.env.ELECTRON_BIN;
@@ -37,10 +38,7 @@ afterEach(async () => {
 });
 
 async function boot(name: string): Promise<void> {
-  await page.getByRole('button', { name: 'New machine' }).first().click();
-  await page.getByLabel('Name', { exact: true }).fill(name);
-  await page.getByLabel('Kernel file').fill(echo);
-  await page.getByLabel('Memory in MiB').fill('16');
+  await fillNewMachine(page, name, echo);
   await page.getByRole('button', { name: 'Create and start' }).click();
   await expect.poll(() => page.locator('.xterm-rows').textContent(), { timeout: 20_000 }).toContain('sent back');
 }
@@ -94,6 +92,6 @@ describe(`the shell on ${real ?? 'the stand-in'}`, () => {
     await expect.poll(() => page.locator('footer').textContent()).toContain('Process');
     const pid = Number(/Process ([\d,]+)/.exec((await page.locator('footer').textContent()) ?? '')?.[1]?.replace(',', ''));
     process.kill(pid, 'SIGKILL');
-    await expect.poll(() => page.getByText('The machine is off').isVisible(), { timeout: 5000 }).toBe(true);
+    await expect.poll(() => page.getByText('The machine’s process is gone').isVisible(), { timeout: 5000 }).toBe(true);
   });
 });

@@ -6,6 +6,7 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { root } from '../tasks/run.ts';
 import { noBrowser, openBrowser } from './browser.ts';
+import { fillNewMachine } from './new-machine.ts';
 import { type Bench, createBench, notBuilt } from './session.ts';
 
 const echo = join(root, 'assets/guests/echo.bin');
@@ -44,13 +45,7 @@ afterEach(async () => {
   else process.env.XDG_DATA_HOME = before;
 });
 
-async function create(name: string, kernel: string): Promise<void> {
-  await page.getByRole('link', { name: 'New machine' }).first().click();
-  await page.getByText('Kernel file').first().click();
-  await page.getByLabel('Kernel file', { exact: true }).fill(kernel);
-  await page.getByRole('spinbutton', { name: 'Memory in MiB' }).fill('16');
-  await page.getByLabel('Name', { exact: true }).fill(name);
-}
+const create = (name: string, kernel: string): Promise<void> => fillNewMachine(page, name, kernel);
 
 /** What the terminal shows, by its own accessible rows. */
 const terminal = () => page.locator('.xterm-rows');
