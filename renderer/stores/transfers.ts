@@ -45,13 +45,17 @@ export const useTransfers = defineStore('transfers', () => {
   const uploads = ref<Transfer[]>([]);
   const rates = new Map<number, { done: number; at: number; rate: number }>();
   let looking = false;
+  let again = false;
 
   /** Follow the manager's jobs until none runs. */
   async function look(): Promise<void> {
+    // Somebody who knows of a new job while the list is old: it is read once more.
+    again = true;
     if (looking) return;
     looking = true;
     try {
       do {
+        again = false;
         jobs.value = (await manager.jobList({})).jobs;
         const at = performance.now();
         for (const { job, done } of jobs.value) {
@@ -61,7 +65,7 @@ export const useTransfers = defineStore('transfers', () => {
           rates.set(job, { done, at, rate });
         }
         await new Promise((resolve) => setTimeout(resolve, LOOK_MILLISECONDS));
-      } while (jobs.value.some(({ state }) => state === 'running'));
+      } while (again || jobs.value.some(({ state }) => state === 'running'));
     } catch {
       // The connection is lost; whoever comes back looks again.
     } finally {
