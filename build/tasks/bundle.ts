@@ -138,7 +138,7 @@ async function generate(): Promise<void> {
 
 /** The window, by vite.config.ts. */
 async function buildWindow(): Promise<void> {
-  const { code } = await tool('vite/bin/vite.js', ['build'], { show: true });
+  const { code } = await tool('vite/bin/vite.js', ['build'], { show: true, env: { NODE_ENV: 'production' } });
   if (code !== 0) throw new Error(`the window was not built: vite failed with status ${code}`);
 }
 
