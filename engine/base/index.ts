@@ -4,6 +4,8 @@ export { DEADLINES_BYTES, Deadlines, type Timer } from './deadlines.ts';
 export { Disposables } from './disposables.ts';
 export { EngineError, type ErrorCode, maximumRamBytes } from './errors.ts';
 export { allOnes, high32, join64, low32 } from './integers.ts';
+export { KVMSTAT } from './kvmstat.ts';
 export { Lock } from './lock.ts';
 export { REQUEST, Requests, requestsBytes } from './requests.ts';
 export { ByteRing, ringBytes } from './ring.ts';
+export type { WatchedEvent, WatchedFrame, Watcher } from './watcher.ts';

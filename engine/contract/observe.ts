@@ -3,6 +3,8 @@ import { z } from 'zod';
 import { command } from './command.ts';
 import { Address, Hexadecimal, nothing, Vcpu } from './values.ts';
 
+export { KVMSTAT } from '../base/kvmstat.ts';
+
 export const machineCounters = command({
   name: 'machine-counters',
   since: '0.1',

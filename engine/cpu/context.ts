@@ -2,10 +2,11 @@
  * What slow routines see of the processor that runs them, and how they report faults. The interpreter, the JIT and the oracle each
  * implement `SlowContext`; `engine/cpu/system` and `engine/cpu/fpu` are written against it and nothing else.
  */
+
+import type { WatchedEvent } from '../base/watcher.ts';
 import type { CpuModel } from './model/model.ts';
 import type { vcpuState } from './state.ts';
 import type { CurrentVmcs } from './vmx/current-vmcs.ts';
-import type { WatchedEvent } from './watcher.ts';
 
 /** The accessor of one vCPU's state block. */
 export type VcpuState = ReturnType<(typeof vcpuState)['bind']>;

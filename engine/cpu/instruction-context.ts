@@ -2,6 +2,8 @@
  * One vCPU as the routines it calls see it (`SlowContext`): the instruction under way, what a routine did to RIP, how it leaves, and
  * the faults and exits it raises.
  */
+
+import type { WatchedEvent, Watcher } from '../base/watcher.ts';
 import { SLOW, type SlowName } from '../isa/fields.ts';
 import type { MachineMemory } from '../memory/index.ts';
 import {
@@ -28,7 +30,6 @@ import { CurrentVmcs } from './vmx/current-vmcs.ts';
 import { softwareEvent } from './vmx/event-exits.ts';
 import { INTERCEPTS } from './vmx/intercepts.ts';
 import { RULE_INDEX } from './vmx/rule-index.ts';
-import type { WatchedEvent, Watcher } from './watcher.ts';
 
 /** Fraction bits of the TSC multiplier. */
 const TSC_FRACTION = 48n;

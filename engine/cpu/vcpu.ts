@@ -1,5 +1,6 @@
 /** One logical processor: runs generated code and does between instructions what the manual does there. */
 
+import type { WatchedFrame, Watcher } from '../base/watcher.ts';
 import type { Decode } from '../isa/decoder.ts';
 import type { Variant } from '../isa/variants.ts';
 import { FIXED } from '../memory/index.ts';
@@ -21,7 +22,6 @@ import { deliverEvent } from './system/events.ts';
 import { ACTIVITY } from './system/idle.ts';
 import { exitsByTime, windowOpen } from './vmx/between.ts';
 import { cacheControls } from './vmx/entry.ts';
-import type { WatchedFrame, Watcher } from './watcher.ts';
 
 /** `exit`: a VM exit to the monitor. */
 export type RunReason = 'limit' | 'request' | 'halt' | 'mwait' | 'shutdown' | 'init' | 'pause' | 'exit';

@@ -1,4 +1,3 @@
-export type { GuestEvent, GuestFrame, GuestWatcher } from './debug.ts';
 export type {
   Capabilities,
   ExitReason,
@@ -21,7 +20,6 @@ export {
   describeField,
   type EntryCheck,
   type Histogram,
-  KVMSTAT,
   MAXIMUM_LISTENERS,
   type Observation,
   PROBE,

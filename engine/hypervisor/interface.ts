@@ -2,10 +2,9 @@
  * The hypervisor interface, with KVM's nouns. Three back ends implement it; whoever uses it asks capabilities first. Every thread of a
  * machine makes its own objects over the same shared memory, in the same order; a vCPU is run by one thread only.
  */
-import type { Requests } from '../base/index.ts';
+import type { Requests, Watcher } from '../base/index.ts';
 import type { MachineMemory, MemorySlot } from '../memory/index.ts';
 import type { InspectedMember, SavedState } from '../state/index.ts';
-import type { GuestWatcher } from './debug.ts';
 import type { IoEvents } from './io-events.ts';
 import type { Irqchip, SavedIrqchip } from './irqchip/index.ts';
 import type { CounterName, EntryCheck, Observation, ProbeName, Translation, VmcsImage } from './observe/index.ts';
@@ -87,7 +86,7 @@ export interface Vcpu {
   /** What lies below the page tables of the guest that runs now, as for `get`. */
   translation(): Translation;
   /** Let a debugger watch from now on, or none. Between runs, on its own thread. Absent where the back end cannot. */
-  watch?(watcher: GuestWatcher | undefined): void;
+  watch?(watcher: Watcher | undefined): void;
 }
 
 /** The processors, memory slots and interrupt controllers of one machine. */

@@ -1,6 +1,8 @@
 /** Stops as threads hand them to each other, and what each means: the probe that tells of it, the events it is about, and words for it. */
+
+import type { WatchedEvent } from '../base/index.ts';
 import type { StopCondition } from '../contract/stops.ts';
-import { argumentTexts, type GuestEvent, type ProbeEvent } from '../hypervisor/index.ts';
+import { argumentTexts, type ProbeEvent } from '../hypervisor/index.ts';
 
 /** Where a function was called from: frames above `rsp` of the same address space and privilege. */
 interface Frame {
@@ -56,7 +58,7 @@ export function whereOf(condition: Condition): string {
 }
 
 /** Does what the processor noticed meet it? */
-export function matchesEvent(condition: Condition, event: GuestEvent): boolean {
+export function matchesEvent(condition: Condition, event: WatchedEvent): boolean {
   if (condition.on !== event.kind) return false;
   if (condition.on === 'exception' && event.kind === 'exception') {
     return condition.vector === undefined || condition.vector === event.vector;
@@ -70,7 +72,7 @@ export function matchesEvent(condition: Condition, event: GuestEvent): boolean {
 const hex = (value: bigint | number): string => `0x${value.toString(16)}`;
 
 /** What was met, for people. */
-export function wordsOf(condition: Condition, happened?: Happening, event?: GuestEvent): string {
+export function wordsOf(condition: Condition, happened?: Happening, event?: WatchedEvent): string {
   if (event !== undefined) return eventWords(event);
   if (happened !== undefined) {
     const texts = argumentTexts(happened);
@@ -88,7 +90,7 @@ function accessWords(what: string, { write, value, size }: Record<string, string
   return `${what} ${write === '0x1' ? 'written' : 'read'}, value ${value}, ${bytes} byte${bytes === 1 ? '' : 's'}`;
 }
 
-function eventWords(event: GuestEvent): string {
+function eventWords(event: WatchedEvent): string {
   switch (event.kind) {
     case 'exception': {
       const error = event.error === undefined ? '' : `, error code ${hex(event.error)}`;

@@ -8,7 +8,6 @@ export {
   describeField,
   type EntryCheck,
   type Histogram,
-  KVMSTAT as kvmstatColumns,
   type WalkEntry as WalkedEntry,
 } from '../hypervisor/index.ts';
 

@@ -2,8 +2,8 @@
  * Stops on a thread that runs vCPUs: what is armed, in the words of the back end and of its probes, and what happens when one is met. The
  * main thread writes the list; every vCPU thread reads it between two runs.
  */
-import { REQUEST, type Requests } from '../base/index.ts';
-import { compileWhere, type GuestEvent, type GuestFrame, type GuestWatcher, type Observation } from '../hypervisor/index.ts';
+import { REQUEST, type Requests, type WatchedEvent, type WatchedFrame, type Watcher } from '../base/index.ts';
+import { compileWhere, type Observation } from '../hypervisor/index.ts';
 import type { MachineMemory } from '../memory/index.ts';
 import { type ArmedStop, matchesEvent, probeOf, STEP, whereOf, wordsOf } from './armed-stops.ts';
 import type { Gate } from './gate.ts';
@@ -32,7 +32,7 @@ export interface StopKeeperParts {
 
 interface WatchedVcpu {
   readonly id: number;
-  watch(watcher: GuestWatcher | undefined): void;
+  watch(watcher: Watcher | undefined): void;
 }
 
 type ProbeTest = { readonly stop: ArmedStop; readonly probe: string; readonly wanted: (event: ProbeHappening) => boolean };
@@ -132,7 +132,7 @@ const RETURNS = [0xc3, 0xc2, 0xcb, 0xca, 0xcf];
 const isPrefix = (byte: number): boolean => byte === 0x66 || byte === 0xf3 || byte === 0xf2 || (byte & 0xf0) === 0x40;
 
 /** The stops of one vCPU that its back end watches. */
-class StopWatcher implements GuestWatcher {
+class StopWatcher implements Watcher {
   readonly pages: ReadonlySet<bigint>;
   readonly each: boolean;
   readonly data: boolean;
@@ -177,7 +177,7 @@ class StopWatcher implements GuestWatcher {
     this.#returning = undefined;
   }
 
-  before(linear: bigint, frame: GuestFrame): boolean {
+  before(linear: bigint, frame: WatchedFrame): boolean {
     const passed = this.#passed?.linear === linear && this.#passed.rsp === frame.rsp && this.#passed.cr3 === frame.cr3;
     if (passed) this.#passed = undefined;
     if (this.#returning !== undefined && this.#hit(this.#returning, STEP)) return true;
@@ -188,7 +188,7 @@ class StopWatcher implements GuestWatcher {
     return false;
   }
 
-  #stopsAt(linear: bigint, frame: GuestFrame): boolean {
+  #stopsAt(linear: bigint, frame: WatchedFrame): boolean {
     for (const stop of this.#code.get(linear) ?? []) {
       if (stop.frame !== undefined && !sameFrame(stop.frame, frame)) continue;
       if (this.#hit(stop, stop.stop === 0 ? STEP : wordsOf(stop.condition))) return true;
@@ -206,7 +206,7 @@ class StopWatcher implements GuestWatcher {
     return false;
   }
 
-  event(event: GuestEvent): boolean {
+  event(event: WatchedEvent): boolean {
     for (const stop of this.#events) {
       if (matchesEvent(stop.condition, event) && this.#hit(stop, wordsOf(stop.condition, undefined, event))) return true;
     }
@@ -215,11 +215,11 @@ class StopWatcher implements GuestWatcher {
 }
 
 /** The same function called by the same one, or what it returned to: not one that it calls, not an interrupt, not another program. */
-function sameFrame(wanted: NonNullable<ArmedStop['frame']>, { rsp, cr3, cpl }: GuestFrame): boolean {
+function sameFrame(wanted: NonNullable<ArmedStop['frame']>, { rsp, cr3, cpl }: WatchedFrame): boolean {
   return rsp >= BigInt(wanted.rsp) && cr3 === BigInt(wanted.cr3) && cpl === wanted.cpl;
 }
 
-function returns(frame: GuestFrame): boolean {
+function returns(frame: WatchedFrame): boolean {
   for (let at = 0; at < 4; at++) {
     const byte = frame.byte(at);
     if (byte === undefined || !isPrefix(byte)) return byte !== undefined && RETURNS.includes(byte);

@@ -2,8 +2,7 @@
  * The loop of a thread that runs vCPUs: one, or several in turn. Between two runs it looks at the gate, publishes what was asked for,
  * waits for a slow reader of the serial port, and serves deadlines. While nothing is to be done it sleeps on a word of shared memory.
  */
-import { type Deadlines, type Lock, type MachineClock, REQUEST, type Requests } from '../base/index.ts';
-import type { GuestWatcher } from '../hypervisor/index.ts';
+import { type Deadlines, type Lock, type MachineClock, REQUEST, type Requests, type Watcher } from '../base/index.ts';
 import type { DeadlineKeeper } from './deadline-keeper.ts';
 import type { Gate } from './gate.ts';
 import type { Answer, FromVcpus, MachineEvent, NextInstruction, Question, VcpuReport } from './messages.ts';
@@ -38,7 +37,7 @@ export interface RunnableVcpu {
   report(): VcpuReport;
   answer(question: Question): Answer;
   next(): NextInstruction;
-  watch(watcher: GuestWatcher | undefined): void;
+  watch(watcher: Watcher | undefined): void;
 }
 
 export interface VcpuThreadOptions {

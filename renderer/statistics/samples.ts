@@ -31,19 +31,6 @@ export interface Rates {
   readonly residentBytes: number;
 }
 
-/** What `kvmstat` shows, by its column names. */
-export const kvmstat: Readonly<Record<string, string>> = {
-  exits: 'exits',
-  haltx: 'halt-exits',
-  irqx: 'irq-exits',
-  irqwx: 'irq-window-exits',
-  iox: 'io-exits',
-  mmiox: 'mmio-exits',
-  irqs: 'irq-injections',
-  emul: 'insn-emulation',
-  eptv: 'ept-violations',
-};
-
 interface CounterSets {
   readonly groups: readonly {
     readonly group: string;

@@ -79,19 +79,6 @@ const names = COUNTER_GROUPS.flatMap(({ counters }) => Object.keys(counters)) as
 /** Every counter's cell. */
 export const COUNTER = Object.fromEntries(names.map((name, cell) => [name, cell])) as Readonly<Record<CounterName, number>>;
 
-/** kvmstat's columns and what each of them counts. */
-export const KVMSTAT = {
-  exits: 'exits',
-  haltx: 'halt-exits',
-  irqx: 'irq-exits',
-  irqwx: 'irq-window-exits',
-  iox: 'io-exits',
-  mmiox: 'mmio-exits',
-  irqs: 'irq-injections',
-  emul: 'insn-emulation',
-  eptv: 'ept-violations',
-} as const satisfies Readonly<Record<string, VcpuCounterName>>;
-
 /** Cells of one vCPU, a multiple of a cache line of eight. */
 const CELLS = Math.ceil(names.length / 8) * 8;
 

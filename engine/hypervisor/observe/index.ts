@@ -1,4 +1,4 @@
-export { COUNTER, COUNTER_GROUPS, type CounterName, KVMSTAT } from './counters.ts';
+export { COUNTER, COUNTER_GROUPS, type CounterName } from './counters.ts';
 export { argumentTexts, compileWhere } from './event-names.ts';
 export { MAXIMUM_LISTENERS } from './listeners.ts';
 export { createObservation, type Observation } from './observation.ts';

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { KVMSTAT } from '../../base/index.ts';
 import { createMachineMemory } from '../../memory/index.ts';
-import { COUNTER, COUNTER_GROUPS, createObservation, KVMSTAT, PROBE, PROBES, type ProbeEvent } from './index.ts';
+import { COUNTER, COUNTER_GROUPS, createObservation, PROBE, PROBES, type ProbeEvent } from './index.ts';
 
 function machine(vcpus = 2) {
   const time = { ns: 0 };
@@ -26,6 +27,7 @@ const texts = (events: readonly ProbeEvent[]) =>
 describe('counters', () => {
   it('have the names of kvmstat and kstat', () => {
     expect(Object.keys(KVMSTAT).join(' ')).toBe('exits haltx irqx irqwx iox mmiox irqs emul eptv');
+    for (const counter of Object.values(KVMSTAT)) expect(COUNTER[counter]).toBeTypeOf('number');
     expect(COUNTER_GROUPS.map(({ name, counters }) => [name, Object.keys(counters).length])).toEqual([
       ['vcpu', 21],
       ['vm', 9],

@@ -1,12 +1,11 @@
 /** A vCPU on our processor as the interface shows it: register groups, waiting, save and restore. How it runs, each back end says. */
-import { EngineError, REQUEST, type Requests } from '../../base/index.ts';
+import { EngineError, REQUEST, type Requests, type Watcher } from '../../base/index.ts';
 import { entryChecks, FLAG, initBlocked, initVcpu, inspectVmcs, startVcpu, type VcpuCore, vcpuState } from '../../cpu/index.ts';
 import { type MachineMemory, PHYS, PHYSICAL_END } from '../../memory/index.ts';
 import type { InspectedMember, SavedState } from '../../state/index.ts';
 import {
   COUNTER,
   type EntryCheck,
-  type GuestWatcher,
   type Irqchip,
   type Observation,
   type RegisterGroup,
@@ -246,7 +245,7 @@ export abstract class ProcessorVcpu implements Vcpu {
     };
   }
 
-  watch(watcher: GuestWatcher | undefined): void {
+  watch(watcher: Watcher | undefined): void {
     this.core.watch(watcher);
   }
 

@@ -1,10 +1,11 @@
 /** `rootmode stat`: kvmstat's table over all running machines, or all counters of one. */
+
+import { KVMSTAT } from '../../base/kvmstat.ts';
 import { createClient } from '../../contract/client.ts';
 import type { ResultOf } from '../../contract/command.ts';
 import { engineCommands } from '../../contract/commands.ts';
 import { EngineError } from '../../contract/errors.ts';
 import type { machineCounters } from '../../contract/observe.ts';
-import { kvmstatColumns } from '../../machine/observed.ts';
 import { connectEngine, type EngineConnection, runningMachines } from '../engine-connection.ts';
 import { hasEnded, machineName, type WatchOutput } from './session.ts';
 
@@ -87,7 +88,7 @@ export function rowsOf(before: readonly Sample[], after: readonly Sample[]): Row
     const seconds = past === undefined ? 1 : (counted.guestNanoseconds - past.guestNanoseconds) / 1e9;
     return vcpuSets(counted, 'vcpu').map(({ vcpu, counters }): Row => {
       const then = past && vcpuSets(past, 'vcpu').find((set) => set.vcpu === vcpu)?.counters;
-      const values = Object.entries(kvmstatColumns).map(([column, counter]): [string, number | null] => {
+      const values = Object.entries(KVMSTAT).map(([column, counter]): [string, number | null] => {
         const now = counters[counter] ?? null;
         if (now === null) return [column, null];
         // A machine that stands still has no time to divide by, and nothing to divide.

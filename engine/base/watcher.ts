@@ -1,4 +1,4 @@
-/** Somebody who looks over a processor's shoulder: a debugger. Nothing of it is visible to the guest. */
+/** Somebody who looks over a processor's shoulder: a debugger, as the processor and the back ends above it know it. Nothing of it is visible to the guest. */
 
 /** What happened, besides instructions and data accesses. */
 export type WatchedEvent =
