@@ -7,15 +7,14 @@ import { mkdirSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import axe from 'axe-core';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { cachedGuests, guestsMissing } from '../tasks/guest-cache.ts';
 import { root } from '../tasks/run.ts';
 import { noBrowser, openBrowser } from './browser.ts';
-import { type Bench, createBench, notBuilt } from './session.ts';
+import { type Bench, notBuilt } from './session.ts';
+import { accessibilityFaults, openWindow, pictures, type WindowSession } from './window-session.ts';
 
-const pictures = join(root, '.out/pictures');
 const echo = join(root, 'assets/guests/echo.bin');
 const guests = cachedGuests();
 const missing = notBuilt ?? noBrowser() ?? (guests === undefined ? guestsMissing : undefined);
@@ -23,30 +22,19 @@ const missing = notBuilt ?? noBrowser() ?? (guests === undefined ? guestsMissing
 let browser: Browser;
 let bench: Bench;
 let page: Page;
-let before: string | undefined;
+let session: WindowSession;
 let pid = 0;
 
 describe.skipIf(missing !== undefined)(`the app${missing === undefined ? '' : ` (skipped: ${missing})`}`, () => {
   beforeAll(async () => {
     mkdirSync(pictures, { recursive: true });
     browser = await openBrowser();
-    bench = createBench();
-    before = process.env.XDG_DATA_HOME;
-    process.env.XDG_DATA_HOME = bench.data;
-    const [url] = await bench.start(['serve']).see(/http:\S+/, 30_000);
-    page = await browser.newPage({ viewport: { width: 1360, height: 860 } });
-    page.on('pageerror', (error) => {
-      throw error;
-    });
-    await page.goto(url);
+    session = await openWindow(browser, { viewport: { width: 1360, height: 860 } });
+    ({ bench, page } = session);
   }, 120_000);
   afterAll(async () => {
-    for (const [, running] of (await bench.run('list')).out.matchAll(/running \((\d+)\)/g))
-      process.kill(Number(running), 'SIGKILL');
+    await session.close();
     await browser.close();
-    await bench.close();
-    if (before === undefined) delete process.env.XDG_DATA_HOME;
-    else process.env.XDG_DATA_HOME = before;
   }, 60_000);
 
   /** Keep a screen in both themes; no serious fault of accessibility may be in either. */
@@ -54,9 +42,7 @@ describe.skipIf(missing !== undefined)(`the app${missing === undefined ? '' : ` 
     for (const colorScheme of ['light', 'dark'] as const) {
       await page.emulateMedia({ colorScheme });
       await page.screenshot({ path: join(pictures, `${name}-${colorScheme}.png`) });
-      const faults = await page.evaluate(`${axe.source}\naxe.run({ exclude: ['.xterm'] }).then((found) => found.violations
-        .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-        .map(({ id, nodes }) => id + ': ' + nodes.map(({ html }) => html.slice(0, 300)).join(' | ')))`);
+      const faults = await accessibilityFaults(page);
       expect([name, colorScheme, faults]).toEqual([name, colorScheme, []]);
     }
   }

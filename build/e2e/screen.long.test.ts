@@ -7,15 +7,15 @@ import { WELCOMED } from '../../engine/manager/welcome.ts';
 import { root } from '../tasks/run.ts';
 import { noBrowser, openBrowser } from './browser.ts';
 import { frames, framesPerSecond, installProbe, keyToPixel, pixel } from './screen-probe.ts';
-import { type Bench, createBench, notBuilt } from './session.ts';
+import { type Bench, notBuilt } from './session.ts';
+import { openWindow, pictures, type WindowSession } from './window-session.ts';
 
 const missing = notBuilt ?? noBrowser();
-const pictures = join(root, '.out/pictures');
 
 let browser: Browser | undefined;
+let session: WindowSession | undefined;
 let bench: Bench;
 let page: Page;
-let before: string | undefined;
 
 beforeAll(async () => {
   if (missing === undefined) browser = await openBrowser();
@@ -24,22 +24,14 @@ afterAll(() => browser?.close());
 
 beforeEach(async ({ skip }) => {
   if (missing !== undefined || browser === undefined) return skip(missing ?? 'there is no browser');
-  bench = createBench();
-  before = process.env.XDG_DATA_HOME;
-  process.env.XDG_DATA_HOME = bench.data;
-  rmSync(join(bench.data, 'rootmode/machines', WELCOMED));
-  const url = (await bench.start(['serve']).see(/http:\S+/, 30_000))[0];
-  page = await browser.newPage({ viewport: { width: 1100, height: 800 } });
-  await installProbe(page);
-  await page.goto(url);
+  session = await openWindow(browser, {
+    viewport: { width: 1100, height: 800 },
+    prepare: ({ data }) => rmSync(join(data, 'rootmode/machines', WELCOMED)),
+    instrument: installProbe,
+  });
+  ({ bench, page } = session);
 });
-afterEach(async () => {
-  await page?.close();
-  for (const pid of (await bench.run('list')).out.matchAll(/running \((\d+)\)/g)) process.kill(Number(pid[1]), 'SIGKILL');
-  await bench.close();
-  if (before === undefined) delete process.env.XDG_DATA_HOME;
-  else process.env.XDG_DATA_HOME = before;
-});
+afterEach(() => session?.close());
 
 const canvas = () => page.locator('canvas');
 /** Left edge of a row of the Welcome machine's table. */

@@ -1,23 +1,22 @@
 /** The window in a real browser, served by the built command, over a library of its own and real guests. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import axe from 'axe-core';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { root } from '../tasks/run.ts';
 import { noBrowser, openBrowser } from './browser.ts';
 import { fillNewMachine } from './new-machine.ts';
-import { type Bench, createBench, notBuilt } from './session.ts';
+import { type Bench, notBuilt } from './session.ts';
+import { accessibilityFaults, openWindow, pictures, type WindowSession } from './window-session.ts';
 
 const echo = join(root, 'assets/guests/echo.bin');
-const pictures = join(root, '.out/pictures');
 const missing = notBuilt ?? noBrowser();
 
 let browser: Browser | undefined;
+let session: WindowSession | undefined;
 let bench: Bench;
 let page: Page;
 let url: string;
-let before: string | undefined;
 
 beforeAll(async () => {
   if (missing === undefined) browser = await openBrowser();
@@ -27,23 +26,10 @@ afterAll(() => browser?.close());
 
 beforeEach(async ({ skip }) => {
   if (missing !== undefined || browser === undefined) return skip(missing ?? 'there is no browser');
-  bench = createBench();
-  before = process.env.XDG_DATA_HOME;
-  process.env.XDG_DATA_HOME = bench.data;
-  url = (await bench.start(['serve']).see(/http:\S+/, 15_000))[0];
-  page = await browser.newPage({ viewport: { width: 1100, height: 720 } });
-  page.on('pageerror', (error) => {
-    throw error;
-  });
-  await page.goto(url);
+  session = await openWindow(browser, { viewport: { width: 1100, height: 720 } });
+  ({ bench, page, url } = session);
 });
-afterEach(async () => {
-  await page?.close();
-  for (const pid of (await bench.run('list')).out.matchAll(/running \((\d+)\)/g)) process.kill(Number(pid[1]), 'SIGKILL');
-  await bench.close();
-  if (before === undefined) delete process.env.XDG_DATA_HOME;
-  else process.env.XDG_DATA_HOME = before;
-});
+afterEach(() => session?.close());
 
 const create = (name: string, kernel: string): Promise<void> => fillNewMachine(page, name, kernel);
 
@@ -132,9 +118,7 @@ describe('the window', () => {
     await expect.poll(() => page.getByText('running').count()).toBe(1);
     const faults = async (what: string): Promise<unknown> => {
       await page.screenshot({ path: join(pictures, `${what}-${colorScheme}.png`) });
-      return page.evaluate(`${axe.source}\naxe.run({ exclude: ['.xterm'] }).then((found) => found.violations
-        .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-        .map(({ id, nodes }) => id + ': ' + nodes.map(({ html }) => html).join(' | ')))`);
+      return accessibilityFaults(page);
     };
     expect(await faults('library')).toEqual([]);
     await page.getByRole('link', { name: 'New machine' }).click();

@@ -145,8 +145,9 @@ describe('ACPI tables', () => {
   });
 });
 
-describe.skipIf(!existsSync('/usr/bin/iasl'))('DSDT by the ACPI component architecture (needs iasl from acpica-tools)', () => {
-  it('disassembles and compiles again without an error', () => {
+describe('DSDT by the ACPI component architecture', () => {
+  it('disassembles and compiles again without an error', (context) => {
+    if (!existsSync('/usr/bin/iasl')) context.skip("iasl is not installed; 'apt-get install acpica-tools' brings it");
     const folder = mkdtempSync(join(tmpdir(), 'rootmode-acpi-'));
     try {
       const dsdt = placeAcpiTables(platform(2), 0xf0000).pieces.find(

@@ -1,0 +1,55 @@
+/** A window for a test: the built command serves it over a library of its own, a page of a real browser shows it. */
+import { join } from 'node:path';
+import axe from 'axe-core';
+import type { Browser, Page } from 'playwright-core';
+import { root } from '../tasks/run.ts';
+import { type Bench, createBench } from './session.ts';
+
+/** Where tests keep what they saw. */
+export const pictures = join(root, '.out/pictures');
+
+export interface WindowSession {
+  readonly bench: Bench;
+  readonly page: Page;
+  /** With the key that opens it. */
+  readonly url: string;
+  /** Ends every machine that still runs, then the server. */
+  close(): Promise<void>;
+}
+
+export interface WindowOptions {
+  readonly viewport: { readonly width: number; readonly height: number };
+  /** Called before the server starts. */
+  prepare?(bench: Bench): void;
+  /** Called before the page is opened. */
+  instrument?(page: Page): Promise<void>;
+}
+
+export async function openWindow(browser: Browser, { viewport, prepare, instrument }: WindowOptions): Promise<WindowSession> {
+  const bench = createBench();
+  const before = process.env['XDG_DATA_HOME'];
+  process.env['XDG_DATA_HOME'] = bench.data;
+  prepare?.(bench);
+  const [url] = await bench.start(['serve']).see(/http:\S+/, 30_000);
+  const page = await browser.newPage({ viewport });
+  page.on('pageerror', (error) => {
+    throw error;
+  });
+  await instrument?.(page);
+  await page.goto(url);
+  const close = async (): Promise<void> => {
+    await page.close();
+    for (const pid of (await bench.run('list')).out.matchAll(/running \((\d+)\)/g)) process.kill(Number(pid[1]), 'SIGKILL');
+    await bench.close();
+    if (before === undefined) delete process.env['XDG_DATA_HOME'];
+    else process.env['XDG_DATA_HOME'] = before;
+  };
+  return { bench, page, url, close };
+}
+
+/** Serious faults of accessibility that axe finds, a line each. The terminal's canvas is a library's. */
+export function accessibilityFaults(page: Page): Promise<readonly string[]> {
+  return page.evaluate(`${axe.source}\naxe.run({ exclude: ['.xterm'] }).then((found) => found.violations
+    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+    .map(({ id, nodes }) => id + ': ' + nodes.map(({ html }) => html.slice(0, 300)).join(' | ')))`);
+}
