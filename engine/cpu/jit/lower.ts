@@ -119,16 +119,17 @@ class RegionFrame implements Frame {
 
   /**
    * Leaves the host address on the stack. First the page that accesses of this kind met last, where that is worth it, then the TLB, then
-   * the page walk. What makes a known page useless forgets it: another TLB context, and every walk.
+   * the page walk. What makes a known page useless forgets it: another TLB context, and every walk. Only a naturally aligned access is
+   * sure to lie in one page; others ask the TLB.
    */
   #reach(access: { bits: Bits; linear: number; write: boolean }, { point, site }: GuestPlace): void {
     const { code } = this;
     const { linear } = access;
     const last = this.#sites.get(access.write ? -site : site);
     if (last === undefined) return this.#probe(access, point, undefined);
-    const page = this.local('i64');
-    this.#pageOf(access);
-    code.tee(page);
+    code.get(linear);
+    code.i64(-4096n | BigInt(access.bits / 8 - 1));
+    code.op('i64.and');
     code.get(last.page);
     code.op('i64.eq');
     code.if('i32');
@@ -137,7 +138,7 @@ class RegionFrame implements Frame {
     code.get(last.addend);
     code.op('i32.add');
     code.else();
-    this.#probe(access, point, { ...last, found: page });
+    this.#probe(access, point, last);
     code.end();
   }
 
@@ -153,14 +154,11 @@ class RegionFrame implements Frame {
     code.op('i64.and');
   }
 
-  #probe(
-    access: { bits: Bits; linear: number; write: boolean },
-    point: LeavePoint,
-    note: (Last & { readonly found: number }) | undefined,
-  ): void {
+  #probe(access: { bits: Bits; linear: number; write: boolean }, point: LeavePoint, note: Last | undefined): void {
     const { code } = this;
     const { linear, write, bits } = access;
     const slot = this.local('i32');
+    const page = note && this.local('i64');
     code.get(CPU);
     code.get(linear);
     code.i64(7n);
@@ -171,8 +169,8 @@ class RegionFrame implements Frame {
     code.op('i32.add');
     code.tee(slot);
     code.memory('i64.load', CPU_TLB + (write ? TLB_ENTRY.writeTag : TLB_ENTRY.readTag));
-    if (note === undefined) this.#pageOf(access);
-    else code.get(note.found);
+    this.#pageOf(access);
+    if (page !== undefined) code.tee(page);
     code.get(this.cellOf(this.#context));
     code.op('i64.or');
     code.op('i64.eq');
@@ -181,9 +179,9 @@ class RegionFrame implements Frame {
     code.op('i32.wrap_i64');
     code.get(slot);
     code.memory('i32.load', CPU_TLB + TLB_ENTRY.addend);
-    if (note !== undefined) {
+    if (note !== undefined && page !== undefined) {
       code.tee(note.addend);
-      code.get(note.found);
+      code.get(page);
       code.set(note.page);
     }
     code.op('i32.add');
