@@ -7,7 +7,7 @@ interface Point {
 }
 
 /** Runs in the page: counts pictures as they are drawn, and tells when the pixel that is watched becomes another one. */
-const PROBE = `
+export const PROBE = `
   const probe = { frames: 0, changed: 0, watch: undefined, last: 0 };
   globalThis.probe = probe;
   probe.read = (context, { x, y }) => {

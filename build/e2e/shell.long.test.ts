@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { root } from '../tasks/run.ts';
 import { noBrowser } from './browser.ts';
 import { fillNewMachine } from './new-machine.ts';
+import { PROBE, pixel } from './screen-probe.ts';
 import { type Bench, createBench, notBuilt } from './session.ts';
 
 const real = process.env.ELECTRON_BIN;
@@ -54,6 +55,20 @@ describe(`the shell on ${real ?? 'the stand-in'}`, () => {
     expect(pid).not.toBe(app.process().pid);
   });
 
+  it('shows the screen of a guest and hands it keys', async () => {
+    const welcome = join(root, 'assets/guests/welcome.bin');
+    await fillNewMachine(page, 'shown', welcome);
+    await page.getByRole('button', { name: 'Create and start' }).click();
+    await page.evaluate(PROBE);
+    await page.getByRole('tab', { name: 'Screen' }).click();
+    await page.locator('canvas').waitFor();
+    const lit = (): Promise<number> => pixel(page, { x: 34, y: 172 });
+    await expect.poll(lit, { timeout: 30_000 }).toBe(0x101828);
+    await page.locator('canvas').focus();
+    await page.keyboard.press('Digit1');
+    await expect.poll(lit, { interval: 15 }).toBe(0x23395f);
+  }, 60_000);
+
   it('keeps pages from Node, from other pages and from code made at run time', async () => {
     await expect.poll(() => page.getByText('No machines yet').isVisible()).toBe(true);
     expect(await page.evaluate('typeof require + typeof process + typeof rootmodeShell')).toBe('undefinedundefinedobject');
@@ -85,6 +100,22 @@ describe(`the shell on ${real ?? 'the stand-in'}`, () => {
     });
     expect(asked).toEqual(['echo still runs']);
     expect(await page.title()).toBe('echo – Rootmode');
+  });
+
+  it.skipIf(real !== undefined)('leads from the icon beside the clock to each machine that runs', async () => {
+    await boot('echo');
+    // Electron tells nobody what an icon's menu has; the stand-in does.
+    const labels = (): Promise<readonly (string | undefined)[]> =>
+      app.evaluate(({ Tray }) =>
+        (Tray as unknown as { menu: { items: readonly { label?: string }[] } }).menu.items.map(({ label }) => label),
+      );
+    await expect.poll(labels).toEqual(['Show Rootmode', undefined, 'echo', undefined, 'Quit']);
+    const opened = app.waitForEvent('window');
+    await app.evaluate(({ Tray }) =>
+      (Tray as unknown as { menu: { items: readonly { click?(): void }[] } }).menu.items[2]?.click?.(),
+    );
+    const second = await opened;
+    await expect.poll(() => second.title()).toBe('echo – Rootmode');
   });
 
   it('shows a machine whose process was killed, and says so', async () => {

@@ -14,6 +14,7 @@ import {
   protocol,
   session,
   shell,
+  Tray,
   utilityProcess,
 } from 'electron';
 import { Library, libraryFolder } from '../../engine/manager/library.ts';
@@ -28,6 +29,7 @@ import { createEngines, outsideArchive } from './engines.ts';
 import { menuTemplate } from './menu.ts';
 import { registerScheme, servePages } from './pages.ts';
 import { confine, denyPermissions } from './security.ts';
+import { trayTemplate } from './tray.ts';
 import { lookForUpdates } from './updates.ts';
 import { Windows } from './windows.ts';
 
@@ -56,10 +58,20 @@ function main(): void {
     preload: here(new URL('../preload/preload.ts', import.meta.url)),
     manager,
   });
+  const tray = new Tray(here(new URL('../../assets/icons/32x32.png', import.meta.url)));
+  const trayActs = { show: (machine?: string) => windows.show(machine), quit: () => app.quit() };
+  const lookAtTray = (): void => {
+    const names = engines.running().map((folder) => nameOfFolder(folder) ?? basename(folder));
+    tray.setContextMenu(Menu.buildFromTemplate(trayTemplate(names, trayActs)));
+  };
+  tray.setToolTip('Rootmode');
+  tray.on('click', () => windows.show());
+  lookAtTray();
   const lookAtRunning = keepAwake(engines.running);
   watchLibrary(library, () => {
     windows.announce('library-changed', {});
     lookAtRunning();
+    lookAtTray();
   });
 
   servePages(protocol, readPages(here(new URL('../../.out/renderer', import.meta.url))));

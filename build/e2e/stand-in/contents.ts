@@ -47,6 +47,11 @@ export class MessageChannelMain {
   }
 }
 
+/** Messages cross as JSON here, where Electron clones them: bytes become text, which the page's half makes bytes again. */
+function bytesAsText(_key: string, value: unknown): unknown {
+  return value instanceof Uint8Array ? { standInBytes: Buffer.from(value).toString('base64') } : value;
+}
+
 let nextId = 1;
 const all = new Map<number, WebContents>();
 
@@ -133,7 +138,7 @@ export class WebContents extends EventEmitter {
   }
 
   #evaluate(name: string, args: readonly unknown[]): void {
-    const expression = `standIn.${name}(...${JSON.stringify(args)})`;
+    const expression = `standIn.${name}(...${JSON.stringify(args, bytesAsText)})`;
     const contextId = this.#world;
     if (contextId !== undefined) this.#session?.send('Runtime.evaluate', { expression, contextId }).catch(() => undefined);
   }

@@ -150,6 +150,17 @@ export class Notification {
   }
 }
 
+/** Seen by nobody: a test asks for its menu. */
+export class Tray extends EventEmitter {
+  static menu: { readonly items: readonly Item[] } | undefined;
+
+  setToolTip(): void {}
+
+  setContextMenu(next: { readonly items: readonly Item[] }): void {
+    Tray.menu = next;
+  }
+}
+
 const children = new Set<ReturnType<typeof fork>>();
 export const utilityProcess = {
   fork: (file: string, args: readonly string[], { cwd }: { cwd?: string }) => {

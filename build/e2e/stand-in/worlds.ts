@@ -16,6 +16,11 @@ export function isolatedWorld(preload: string): string {
 const listeners = new Map();
 const ports = new Map();
 const send = (message) => standInSend(JSON.stringify(message));
+const withBytes = (value) => {
+  if (typeof value !== 'object' || value === null) return value;
+  if ('standInBytes' in value) return Uint8Array.from(atob(value.standInBytes), (letter) => letter.charCodeAt(0));
+  return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, withBytes(part)]));
+};
 globalThis.standIn = {
   receive(channel, args, portIds) {
     const handed = portIds.map((id) => {
@@ -26,7 +31,7 @@ globalThis.standIn = {
     });
     for (const listener of listeners.get(channel) ?? []) listener({ ports: handed }, ...args);
   },
-  port: (id, data) => ports.get(id)?.postMessage(data),
+  port: (id, data) => ports.get(id)?.postMessage(withBytes(data)),
   closePort: (id) => ports.get(id)?.close(),
 };
 const electron = {
