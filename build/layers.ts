@@ -53,7 +53,7 @@ const engineFolders: readonly Layer[] = [
     packages: ['zod', 'commander', 'ws'],
     platform: 'node',
   }),
-  engineLayer('manager', { imports: ['base', 'contract', 'host'], packages: ['zod'], platform: 'node' }),
+  engineLayer('manager', { imports: ['base', 'contract', 'host'], packages: ['zod', 'tar'], platform: 'node' }),
 ];
 
 export const layers: readonly Layer[] = [

@@ -257,6 +257,18 @@ function describeLibrary(program: Command, finish: (status: number) => void): vo
   named('remove', 'put a machine of the library away');
   named('restore', 'bring a removed machine back');
   program
+    .command('export')
+    .description('pack a machine that does not run, with all files it names, into one file')
+    .argument('<name>', 'name of the machine')
+    .argument('[file]', 'the archive; NAME.rmvm here unless given')
+    .action(async (name: string, file?: string) => say(await (await verbs()).exportMachine(name, file)));
+  program
+    .command('import')
+    .description('take a machine into the library, from an archive or a machine folder')
+    .argument('<path>', 'the archive or folder')
+    .argument('[name]', 'its name here; that of the file unless given')
+    .action(async (path: string, name?: string) => say(await (await verbs()).importMachine(path, name)));
+  program
     .command('serve')
     .description('serve the window to a browser on this computer')
     .option('--port <number>', 'port on 127.0.0.1; 0 for any', '0')

@@ -4,12 +4,15 @@
  */
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { basename, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { EngineError } from './contract/errors.ts';
 import type { MachineSummary } from './contract/library-commands.ts';
 import {
   libraryCreate,
+  libraryExport,
+  libraryImport,
   libraryList,
   libraryRemove,
   libraryRemoved,
@@ -22,7 +25,7 @@ import { openInBrowser } from './host/browser.ts';
 import { lockFolder } from './manager/folder-lock.ts';
 import { Library, libraryFolder } from './manager/library.ts';
 import { watchLibrary } from './manager/library-watch.ts';
-import { readMachineFile, runnableSettings } from './manager/machine-folder.ts';
+import { FOLDER_SUFFIX, readMachineFile, runnableSettings } from './manager/machine-folder.ts';
 import { createManagerDispatcher } from './manager/manager-commands.ts';
 import { detachedEngine, type EngineProgram } from './manager/supervisor.ts';
 import { welcome } from './manager/welcome.ts';
@@ -77,6 +80,16 @@ export async function restore(name: string): Promise<string> {
   if (found === undefined) throw new EngineError('machine-unknown', { name });
   await manager.call(libraryRestore, { token: found.token });
   return `${name} is back.\n`;
+}
+
+export async function exportMachine(name: string, file = name + FOLDER_SUFFIX): Promise<string> {
+  await openLibrary().manager.call(libraryExport, { name, path: resolve(file) });
+  return `Packed ${name} into ${file}. \`rootmode import ${file}\` takes it into a library.\n`;
+}
+
+export async function importMachine(path: string, name = basename(path, FOLDER_SUFFIX)): Promise<string> {
+  const made = await openLibrary().manager.call(libraryImport, { path: resolve(path), to: name });
+  return `Took ${made.name} into ${made.folder}. \`rootmode start ${made.name}\` starts it.\n`;
 }
 
 export interface ServeOptions {

@@ -122,17 +122,22 @@ function checkDebianDesktop(path: string): Verdict[] {
 }
 
 function checkRpm(path: string): Verdict {
-  const sentence = 'the rpm names itself, its licence and its files';
+  const sentence = 'the rpm names itself, its licence, firmware to use and its files';
   const { status, output } = said(
     'rpm',
     '--query',
     '--package',
     '--queryformat',
-    '%{NAME} %{ARCH} %{LICENSE}\\n[%{FILENAMES}\\n]',
+    '%{NAME} %{ARCH} %{LICENSE}\\n[%{RECOMMENDS}\\n][%{FILENAMES}\\n]',
     path,
   );
   if (status === 127) return { sentence, objections: [], skipped: 'rpm is not installed' };
-  const wanted = ['rootmode x86_64 Apache-2.0', '/opt/Rootmode/rootmode', '/usr/share/applications/rootmode.desktop'];
+  const wanted = [
+    'rootmode x86_64 Apache-2.0',
+    'edk2-ovmf',
+    '/opt/Rootmode/rootmode',
+    '/usr/share/applications/rootmode.desktop',
+  ];
   return verdict(
     sentence,
     wanted.filter((line) => !output.split('\n').includes(line)),

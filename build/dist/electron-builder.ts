@@ -75,7 +75,11 @@ export function configuration({ application, output, electron }: Places): Config
         `${join(files, 'rootmode.lintian-overrides')}=/usr/share/lintian/overrides/rootmode`,
       ],
     },
-    rpm: { packageName: 'rootmode', fpm: [machineIcon] },
+    rpm: {
+      packageName: 'rootmode',
+      // Names of Fedora's packages.
+      fpm: [...['--rpm-tag', 'Recommends: edk2-ovmf', '--rpm-tag', 'Recommends: seabios-bin'], machineIcon],
+    },
     toolsets: { appimage: '1.0.3' },
     win: { target: ['nsis', 'zip'], icon: join(icons, '1024x1024.png') },
     nsis: { oneClick: false, perMachine: false, allowToChangeInstallationDirectory: true },

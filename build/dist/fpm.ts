@@ -21,7 +21,7 @@ import { basename, dirname, join, relative } from 'node:path';
 
 const flags = new Set(['--force', '--debug']);
 const single: Record<string, string> = {};
-const lists: Record<string, string[]> = { '-d': [], '--deb-recommends': [] };
+const lists: Record<string, string[]> = { '-d': [], '--deb-recommends': [], '--rpm-tag': [] };
 const files: { readonly from: string; readonly to: string }[] = [];
 
 const words = process.argv.slice(2);
@@ -119,6 +119,7 @@ function rpm(): void {
     `License: ${single['--license'] ?? 'unknown'}`,
     `Vendor: ${single['--vendor'] ?? ''}`,
     ...(lists['-d'] ?? []).map((name) => `Requires: ${name}`),
+    ...(lists['--rpm-tag'] ?? []),
     'AutoReqProv: no',
     '%description',
     option('--description'),

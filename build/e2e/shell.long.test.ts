@@ -2,6 +2,7 @@
  * The desktop shell through Playwright's driver for Electron: on the program that ELECTRON_BIN names, otherwise on the stand-in over
  * Chromium (`stand-in/`, which is not Electron and says so).
  */
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ElectronApplication, _electron as electron, type Page } from 'playwright-core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -85,6 +86,26 @@ describe(`the shell on ${real ?? 'the stand-in'}`, () => {
     })`);
     expect(made).toBe('script-src-elem');
     expect(await page.title()).toBe('Rootmode');
+  });
+
+  it('takes in a machine that somebody opens, and says why it cannot', async () => {
+    const archive = join(bench.data, 'sent.rmvm');
+    await bench.run('create', 'here', '--kernel', echo, '--memory', '16');
+    await bench.run('export', 'here', archive);
+    const opened = app.waitForEvent('window');
+    await app.evaluate(({ app }, word) => app.emit('second-instance', {}, ['rootmode', word], '/'), archive);
+    await expect.poll(async () => (await opened).url()).toContain('#/machine/sent');
+    await expect.poll(async () => (await opened).getByRole('heading', { name: 'sent' }).isVisible()).toBe(true);
+    writeFileSync(archive, 'damaged');
+    const said = await app.evaluate(
+      ({ app, dialog }, word) =>
+        new Promise((resolve) => {
+          dialog.showErrorBox = (_title, message) => resolve(message);
+          app.emit('second-instance', {}, ['rootmode', word], '/');
+        }),
+      archive,
+    );
+    expect(said).toContain('damaged or no archive');
   });
 
   it('does not quit over a running machine unless told to', async () => {

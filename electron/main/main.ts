@@ -27,6 +27,7 @@ import { readPages } from '../../engine/servers/web/pages.ts';
 import { LINK_SCHEME, machineOfLink } from './deep-link.ts';
 import { createEngines, outsideArchive } from './engines.ts';
 import { menuTemplate } from './menu.ts';
+import { machineFileOf, takeIn } from './opened.ts';
 import { registerScheme, servePages } from './pages.ts';
 import { confine, denyPermissions } from './security.ts';
 import { trayTemplate } from './tray.ts';
@@ -77,7 +78,24 @@ function main(): void {
   servePages(protocol, readPages(here(new URL('../../.out/renderer', import.meta.url))));
   denyPermissions(session.defaultSession);
   app.on('web-contents-created', (_event, contents) => confine(contents));
-  app.on('second-instance', (_event, words) => windows.show(words.map(machineOfLink).find((name) => name !== undefined)));
+  const take = (path: string): Promise<void> =>
+    takeIn(library, path).then(
+      (name) => windows.show(name),
+      (problem: Error) => {
+        windows.show();
+        dialog.showErrorBox('The machine was not taken in', problem.message);
+      },
+    );
+  const showWhatIsNamed = (words: readonly string[], folder: string): void => {
+    const path = words.map((word) => machineFileOf(word, folder)).find((found) => found !== undefined);
+    if (path === undefined) windows.show(words.map(machineOfLink).find((name) => name !== undefined));
+    else void take(path);
+  };
+  app.on('second-instance', (_event, words, folder) => showWhatIsNamed(words, folder));
+  app.on('open-file', (event, path) => {
+    event.preventDefault();
+    void take(path);
+  });
   app.on('open-url', (event, link) => {
     event.preventDefault();
     windows.show(machineOfLink(link));
@@ -91,7 +109,7 @@ function main(): void {
   const newWindow = (): void => void windows.open();
   const template = menuTemplate({ newWindow, openLibraryFolder: () => void shell.openPath(library.root) }, process.platform);
   Menu.setApplicationMenu(Menu.buildFromTemplate(template));
-  windows.show(process.argv.map(machineOfLink).find((name) => name !== undefined));
+  showWhatIsNamed(process.argv, process.cwd());
   if (app.isPackaged) void lookForUpdates(process.resourcesPath, (reason) => console.error(`No news of updates: ${reason}`));
 }
 

@@ -107,6 +107,9 @@ const sentences = {
   'machine-locked': (d: { name: string; pid: number }) => `The machine ${d.name} is running (process ${d.pid}); stop it first.`,
   'machine-folder': (d: { path: string; reason: string }) =>
     `The machine file ${d.path} cannot be used: ${d.reason}; mend or remove it.`,
+  'machine-archive': (d: { path: string; reason: string }) =>
+    `The machine archive ${d.path} cannot be used: ${d.reason}; ask for another one.`,
+  'machine-unportable': (d: { path: string; reason: string }) => `${d.path} cannot be packed into an archive: ${d.reason}.`,
   'library-folder': (d: { path: string; reason: string }) =>
     `The library folder ${d.path} ${d.reason}; set XDG_DATA_HOME to a folder where you may write.`,
   'image-exists': (d: { name: string }) => `There is an image named ${d.name} already; choose another name or delete it.`,

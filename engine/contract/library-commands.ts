@@ -90,10 +90,30 @@ export const libraryChange = command({
 export const libraryImport = command({
   name: 'library-import',
   since: '0.1',
-  doc: 'Copy a machine folder from elsewhere into the library, with the files in it.',
+  doc: 'Copy a machine folder from elsewhere into the library, with the files in it, or unpack the archive of a machine.',
   params: z.strictObject({ path: z.string().min(1).max(4096), to: MachineName }),
   result: MachineSummary,
-  errors: ['machine-exists', 'machine-folder', 'machine-locked', 'file-unwritable'],
+  errors: [
+    'machine-exists',
+    'machine-folder',
+    'machine-locked',
+    'machine-archive',
+    'file-missing',
+    'file-unreadable',
+    'file-unwritable',
+  ],
+});
+
+export const libraryExport = command({
+  name: 'library-export',
+  since: '0.1',
+  doc: 'Pack a machine that does not run into one file, with every file that its settings name.',
+  params: z.strictObject({ name: MachineName, path: z.string().min(1).max(4096) }),
+  result: nothing,
+  errors: [
+    ...(['machine-unknown', 'machine-locked', 'machine-folder', 'machine-unportable'] as const),
+    ...(['file-missing', 'file-unreadable', 'file-unwritable'] as const),
+  ],
 });
 
 export const libraryRename = command({
@@ -194,6 +214,7 @@ export const managerCommands = [
   libraryCreate,
   libraryChange,
   libraryImport,
+  libraryExport,
   libraryRename,
   libraryCopy,
   libraryRemove,

@@ -11,6 +11,9 @@ import { processStart } from '../host/process.ts';
 
 const FILE = 'lock';
 
+/** Whether a path is that of a lock: it belongs to a process, not to the machine. */
+export const isLock = (path: string): boolean => /[/\\]lock(\..*)?$/.test(path);
+
 interface Holder {
   readonly pid: number;
   /** When that process started, as the host tells it; a pid alone may be another process by now. */

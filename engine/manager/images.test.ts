@@ -137,7 +137,7 @@ describe('downloads', () => {
 
   const over = async (id: number) => {
     const find = () => downloads.list().find(({ job }) => job === id);
-    await expect.poll(() => find()?.state).not.toBe('running');
+    await expect.poll(() => find()?.state, { timeout: 10_000 }).not.toBe('running');
     return find();
   };
   const fetchIt = (more: { path?: string; sha256?: string } = {}) =>
@@ -187,7 +187,7 @@ describe('downloads', () => {
   it('can be cancelled, and keep what came', async () => {
     cut = 100_000;
     const id = downloads.start({ url: `${url}/a.iso`, name: 'a.iso' });
-    await expect.poll(() => downloads.list()[0]?.done).toBe(100_000);
+    await expect.poll(() => downloads.list()[0]?.done, { timeout: 10_000 }).toBe(100_000);
     downloads.cancel(id);
     expect(await over(id)).toMatchObject({ state: 'cancelled' });
     cut = Number.POSITIVE_INFINITY;

@@ -83,12 +83,12 @@ describe('library', () => {
     expect([size, blocks]).toEqual([1 << 30, 0]);
     const elsewhere = mkdtempSync(join(tmpdir(), 'rootmode-elsewhere-'));
     renameSync(join(root, 'one.rmvm'), join(elsewhere, 'any name'));
-    expect(await library.importFolder(join(elsewhere, 'any name'), 'two')).toMatchObject({
+    expect(await library.import(join(elsewhere, 'any name'), 'two')).toMatchObject({
       name: 'two',
       file: { settings: { kernel: 'vmlinuz' } },
     });
     expect(existsSync(join(root, 'two.rmvm', 'disk.img'))).toBe(true);
-    await expect(library.importFolder(elsewhere, 'three')).rejects.toMatchObject({ code: 'machine-folder' });
+    await expect(library.import(elsewhere, 'three')).rejects.toMatchObject({ code: 'machine-folder' });
     expect(library.list().map(({ name }) => name)).toEqual(['two']);
     rmSync(elsewhere, { recursive: true });
   });

@@ -21,8 +21,9 @@ import { EngineError } from '../contract/errors.ts';
 import type { MachineFile, MachineNotes, StoredSettings } from '../contract/machine-file.ts';
 import { firstProblem, printable } from '../contract/serve.ts';
 import { MachineName } from '../contract/settings.ts';
-import { codeOf, reasonOf } from '../host/files.ts';
-import { lockFolder, lockHolder, lockLeft } from './folder-lock.ts';
+import { codeOf, isRegularFile, reasonOf } from '../host/files.ts';
+import { isLock, lockFolder, lockHolder, lockLeft } from './folder-lock.ts';
+import { packMachine, unpackMachine } from './machine-archive.ts';
 import { FOLDER_SUFFIX, nameOfFolder, readMachineFile, synchronizeFolder, writeMachineFile } from './machine-folder.ts';
 
 /** Removed machines wait here for a change of mind. */
@@ -125,26 +126,49 @@ export class Library {
     return this.#copyFolder(this.#existing(name), to);
   }
 
-  /** Copy a machine folder that lies elsewhere. Fails with `machine-folder` when it is none. */
-  async importFolder(path: string, to: string): Promise<LibraryEntry> {
+  /**
+   * Copy a machine folder that lies elsewhere, or unpack an archive. Fails with `machine-folder` or `machine-archive` when it is none; of an
+   * archive also when it names files outside of itself.
+   */
+  async import(path: string, to: string): Promise<LibraryEntry> {
+    if (isRegularFile(path)) return this.#bring(to, (temporary) => unpackMachine(path, temporary));
     readMachineFile(path);
     return this.#copyFolder(path, to);
   }
 
+  /** Pack a machine that does not run into the file `to`, with everything its settings name. Fails with `machine-archive`. */
+  async export(name: string, to: string): Promise<void> {
+    const folder = this.#existing(name);
+    const release = lockFolder(folder, name);
+    try {
+      await packMachine(folder, to);
+    } finally {
+      release(folder);
+    }
+  }
+
   async #copyFolder(folder: string, to: string): Promise<LibraryEntry> {
-    this.#free(to);
     const release = lockFolder(folder, basename(folder, FOLDER_SUFFIX));
+    try {
+      return await this.#bring(to, (temporary) =>
+        cp(folder, temporary, { recursive: true, errorOnExist: true, force: false, filter: (path) => !isLock(path) }),
+      );
+    } finally {
+      release(folder);
+    }
+  }
+
+  /** A machine of another folder becomes one of its own here. */
+  async #bring(to: string, fill: (temporary: string) => Promise<void>): Promise<LibraryEntry> {
+    this.#free(to);
     const temporary = join(this.root, `.new-${randomUUID()}`);
     try {
-      const file = readMachineFile(folder);
-      await cp(folder, temporary, { recursive: true, errorOnExist: true, force: false, filter: (path) => !isLock(path) });
-      writeMachineFile(temporary, { ...file, id: randomUUID(), created: this.#now().toISOString() });
+      await fill(temporary);
+      writeMachineFile(temporary, { ...readMachineFile(temporary), id: randomUUID(), created: this.#now().toISOString() });
       this.#move(temporary, this.#free(to), to);
     } catch (cause) {
       rmSync(temporary, { recursive: true, force: true });
       throw refusal(cause, to);
-    } finally {
-      release(folder);
     }
     return this.#entry(to);
   }
@@ -277,8 +301,6 @@ function makeSparseFile(path: string, bytes: number): void {
     closeSync(file);
   }
 }
-
-const isLock = (path: string): boolean => /[/\\]lock(\..*)?$/.test(path);
 
 function refusal(cause: unknown, name: string): unknown {
   if (cause instanceof EngineError) return cause;

@@ -10,7 +10,7 @@ import { MachineName, type MachineSettings } from '../contract/settings.ts';
 import { codeOf, reasonOf } from '../host/files.ts';
 
 export const FOLDER_SUFFIX = '.rmvm';
-const FILE = 'machine.json';
+export const MACHINE_FILE = 'machine.json';
 
 /** Name of the machine in a folder of this path, or `undefined` when it is no machine folder's. */
 export function nameOfFolder(path: string): string | undefined {
@@ -22,7 +22,7 @@ export function nameOfFolder(path: string): string | undefined {
 
 /** Read `machine.json`. Fails with `machine-folder`, naming the first thing that is wrong; the file is left as it is. */
 export function readMachineFile(folder: string): MachineFile {
-  const path = join(folder, FILE);
+  const path = join(folder, MACHINE_FILE);
   const refuse = (reason: string, cause?: unknown): never => {
     throw new EngineError('machine-folder', { path, reason }, { cause });
   };
@@ -49,7 +49,7 @@ export function readMachineFile(folder: string): MachineFile {
 
 /** Replace `machine.json` whole: after a crash or with a full disk there is the old one or the new one, never a part. */
 export function writeMachineFile(folder: string, content: MachineFile): void {
-  const path = join(folder, FILE);
+  const path = join(folder, MACHINE_FILE);
   const own = `${path}.${randomUUID()}`;
   try {
     const file = openSync(own, 'wx', 0o644);

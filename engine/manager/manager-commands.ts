@@ -5,6 +5,7 @@ import {
   libraryChange,
   libraryCopy,
   libraryCreate,
+  libraryExport,
   libraryForget,
   libraryImport,
   libraryList,
@@ -36,7 +37,11 @@ export function createManagerDispatcher(library: Library, program: EngineProgram
         const change = settings === undefined ? {} : { settings: changedSettings(library.entry(name), settings) };
         return summaryOf(library.change(name, { ...present(notes), ...change }));
       }),
-      serve(libraryImport, async ({ path, to }) => summaryOf(await library.importFolder(path, to))),
+      serve(libraryImport, async ({ path, to }) => summaryOf(await library.import(path, to))),
+      serve(libraryExport, async ({ name, path }) => {
+        await library.export(name, path);
+        return {};
+      }),
       serve(libraryRename, ({ name, to }) => summaryOf(library.rename(name, to))),
       serve(libraryCopy, async ({ name, to }) => summaryOf(await library.copy(name, to))),
       serve(libraryRemove, ({ name }) => library.remove(name)),
