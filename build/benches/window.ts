@@ -68,7 +68,7 @@ export function keyToPicture(): Promise<number | string> {
 export function motion(): Promise<number | string> {
   return inWindow(async (page, bench, url) => {
     await show(page, bench, { url, guest: 'motion' });
-    return 1000 / (await framesPerSecond(page, SECONDS * 1000));
+    return 1000 / (await framesPerSecond(page, SECONDS));
   });
 }
 

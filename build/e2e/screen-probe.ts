@@ -34,12 +34,25 @@ export function frames(page: Page): Promise<number> {
   return page.evaluate('globalThis.probe.frames');
 }
 
-/** Pictures drawn a second, over so many milliseconds. */
-export async function framesPerSecond(page: Page, milliseconds: number): Promise<number> {
-  const from = await frames(page);
-  const start = performance.now();
-  await page.waitForTimeout(milliseconds);
-  return ((await frames(page)) - from) / ((performance.now() - start) / 1000);
+/** Of so many seconds, the median of how many frames of the window showed a new picture of the guest. */
+export async function framesPerSecond(page: Page, seconds: number): Promise<number> {
+  const counts = (await page.evaluate(`(async () => {
+    const counts = [];
+    let drawn = probe.frames;
+    let count = 0;
+    let second = performance.now() + 1000;
+    while (counts.length < ${seconds}) {
+      const now = await new Promise(requestAnimationFrame);
+      if (probe.frames !== drawn) count++;
+      drawn = probe.frames;
+      if (now < second) continue;
+      counts.push((count * 1000) / (now - second + 1000));
+      count = 0;
+      second = now + 1000;
+    }
+    return counts;
+  })()`)) as number[];
+  return counts.sort((a, b) => a - b)[seconds >> 1] as number;
 }
 
 /** Colour of a pixel of the guest, as 0xRRGGBB. */

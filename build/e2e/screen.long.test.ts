@@ -130,7 +130,7 @@ describe('the screen of a machine', () => {
     // One for one: what smoothing costs without a graphics processor is not what is measured.
     await page.getByRole('button', { name: 'Fit' }).click();
     await page.getByRole('menuitemradio', { name: '1:1' }).click();
-    const rate = await framesPerSecond(page, 4000);
+    const rate = await framesPerSecond(page, 4);
     process.stderr.write(`motion at 1024x768: ${rate.toFixed(1)} pictures a second\n`);
     expect(rate).toBeGreaterThan(2);
   }, 90_000);

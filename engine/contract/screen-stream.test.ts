@@ -1,18 +1,22 @@
 import { describe, expect, it } from 'vitest';
-import { packScreenRecord, ScreenRecordCutter, unpackScreenRecord } from './screen-stream.ts';
+import { unpackPixels } from './screen-pixels.ts';
+import { ScreenPacker, ScreenRecordCutter, unpackScreenRecord } from './screen-stream.ts';
 
 const picture = { width: 4, pixels: Uint32Array.from({ length: 12 }, (_, i) => 0xff00_0000 + i) };
 const rectangles = [
   { x: 1, y: 0, width: 2, height: 2 },
   { x: 3, y: 2, width: 1, height: 1 },
 ];
-const packed = packScreenRecord({ stream: 7, serial: 9, width: 4, height: 3, rectangles }, picture);
+const packed = new ScreenPacker().pack({ stream: 7, serial: 9, width: 4, height: 3, rectangles }, picture);
 
 describe('a record of the screen', () => {
   it('holds the pixels of its rectangles, line by line', () => {
     const { pixels, ...about } = unpackScreenRecord(packed);
     expect(about).toEqual({ stream: 7, serial: 9, width: 4, height: 3, rectangles });
-    expect([...new Uint32Array(pixels.slice().buffer)].map((word) => word - 0xff00_0000)).toEqual([1, 2, 5, 6, 11]);
+    const [first, second] = [new Uint32Array(4), new Uint32Array(1)];
+    const at = unpackPixels({ words: pixels, at: 0 }, { width: 2, height: 2 }, first);
+    expect(unpackPixels({ words: pixels, at }, { width: 1, height: 1 }, second)).toBe(pixels.length);
+    expect([...first, ...second].map((word) => word - 0xff00_0000)).toEqual([1, 2, 5, 6, 11]);
   });
 
   it.each([1, 2, 3, 5, 7, 1000])('comes whole out of pieces of %i bytes', (size) => {
@@ -28,7 +32,7 @@ describe('a record of the screen', () => {
     ['more rectangles than bytes', (bytes: Uint8Array<ArrayBuffer>) => patch(bytes, 16, 0xffff_ffff)],
     ['a rectangle beyond the picture', (bytes: Uint8Array<ArrayBuffer>) => patch(bytes, 20, 0xffff_ffff)],
     ['a rectangle of nothing', (bytes: Uint8Array<ArrayBuffer>) => patch(bytes, 24, 0)],
-    ['pixels that are not there', (bytes: Uint8Array<ArrayBuffer>) => bytes.subarray(0, bytes.length - 4)],
+    ['half a word', (bytes: Uint8Array<ArrayBuffer>) => bytes.subarray(0, bytes.length - 2)],
   ])('is refused with %s', (_what, damage) => {
     expect(() => unpackScreenRecord(damage(packed.slice()))).toThrow(RangeError);
   });

@@ -4,13 +4,14 @@
  *     u32 bytes of the record, these included · u32 number of the stream · u32 serial of the record, from 1
  *     u16 width · u16 height · u32 rectangles
  *     for each rectangle: u16 x, y, width, height
- *     for each rectangle: its pixels, line by line, four bytes each: red, green, blue, 255
+ *     for each rectangle: its pixels, packed (screen-pixels.ts)
  *
  * A new size comes with one rectangle of everything. A record follows when fewer than `screenCredit` wait to be confirmed with
  * `screen-shown`: who looks slowly misses pictures, not changes.
  */
 import { z } from 'zod';
 import { command } from './command.ts';
+import { packPixels, type ScreenRectangle } from './screen-pixels.ts';
 import { nothing } from './values.ts';
 
 /** Records on their way that nobody has confirmed. */
@@ -21,21 +22,14 @@ const RECTANGLE = 8;
 /** No screen is larger, in pixels a side. */
 const LONGEST_SIDE = 8192;
 
-export interface ScreenRectangle {
-  readonly x: number;
-  readonly y: number;
-  readonly width: number;
-  readonly height: number;
-}
-
 export interface ScreenRecord {
   readonly stream: number;
   readonly serial: number;
   readonly width: number;
   readonly height: number;
   readonly rectangles: readonly ScreenRectangle[];
-  /** Of all rectangles, one after the other. */
-  readonly pixels: Uint8Array<ArrayBuffer>;
+  /** Of all rectangles, one after the other, packed: `unpackPixels` makes pixels of them and refuses what cannot be. */
+  readonly pixels: Uint32Array<ArrayBuffer>;
 }
 
 export const screenStream = command({
@@ -58,33 +52,35 @@ export const screenShown = command({
   errors: [],
 });
 
-/** Put a record together out of a picture of `width` words a line. */
-export function packScreenRecord(
-  about: Omit<ScreenRecord, 'pixels'>,
-  picture: { readonly width: number; readonly pixels: Uint32Array },
-): Uint8Array<ArrayBuffer> {
-  const { rectangles } = about;
-  const from = HEAD + RECTANGLE * rectangles.length;
-  const area = rectangles.reduce((sum, { width, height }) => sum + width * height, 0);
-  const record = new Uint8Array(from + 4 * area);
-  const view = new DataView(record.buffer);
-  view.setUint32(0, record.length, true);
-  view.setUint32(4, about.stream, true);
-  view.setUint32(8, about.serial, true);
-  view.setUint16(12, about.width, true);
-  view.setUint16(14, about.height, true);
-  view.setUint32(16, rectangles.length, true);
-  // Words begin at a multiple of four: head and rectangles are such.
-  const words = new Uint32Array(record.buffer, from);
-  let at = 0;
-  for (const [i, { x, y, width, height }] of rectangles.entries()) {
-    for (const [j, value] of [x, y, width, height].entries()) view.setUint16(HEAD + RECTANGLE * i + 2 * j, value, true);
-    for (let line = y; line < y + height; line++, at += width) {
-      const start = line * picture.width + x;
-      words.set(picture.pixels.subarray(start, start + width), at);
+/** Puts records together out of pictures. Belongs to one thread: keeps room for the largest picture so far. */
+export class ScreenPacker {
+  #room = new Uint32Array(0);
+
+  pack(
+    about: Omit<ScreenRecord, 'pixels'>,
+    picture: { readonly width: number; readonly pixels: Uint32Array },
+  ): Uint8Array<ArrayBuffer> {
+    const { rectangles } = about;
+    const area = rectangles.reduce((sum, { width, height }) => sum + width * height, 0);
+    if (this.#room.length < area) this.#room = new Uint32Array(area);
+    let words = 0;
+    for (const rectangle of rectangles) words = packPixels(picture, rectangle, { words: this.#room, at: words });
+    // Words begin at a multiple of four: head and rectangles are such.
+    const from = HEAD + RECTANGLE * rectangles.length;
+    const record = new Uint8Array(from + 4 * words);
+    new Uint32Array(record.buffer, from).set(this.#room.subarray(0, words));
+    const view = new DataView(record.buffer);
+    view.setUint32(0, record.length, true);
+    view.setUint32(4, about.stream, true);
+    view.setUint32(8, about.serial, true);
+    view.setUint16(12, about.width, true);
+    view.setUint16(14, about.height, true);
+    view.setUint32(16, rectangles.length, true);
+    for (const [i, { x, y, width, height }] of rectangles.entries()) {
+      for (const [j, value] of [x, y, width, height].entries()) view.setUint16(HEAD + RECTANGLE * i + 2 * j, value, true);
     }
+    return record;
   }
-  return record;
 }
 
 /** Cuts bytes into whole records, however they arrive. Throws `RangeError` for what cannot be one. */
@@ -134,22 +130,20 @@ export function unpackScreenRecord(record: Uint8Array<ArrayBuffer>): ScreenRecor
   const count = view.getUint32(16, true);
   const from = HEAD + RECTANGLE * count;
   if (from > record.length) throw new RangeError(`a record with ${count} rectangles`);
-  let area = 0;
   const rectangles = Array.from({ length: count }, (_, i) => {
     const word = (j: number): number => view.getUint16(HEAD + RECTANGLE * i + 2 * j, true);
     const rectangle = { x: word(0), y: word(1), width: word(2), height: word(3) };
     const inside = rectangle.x + rectangle.width <= width && rectangle.y + rectangle.height <= height;
     if (!inside || rectangle.width === 0 || rectangle.height === 0) throw new RangeError('a rectangle outside the picture');
-    area += rectangle.width * rectangle.height;
     return rectangle;
   });
-  if (from + 4 * area !== record.length) throw new RangeError('a record with other pixels than it says');
+  if ((record.byteOffset | record.length) % 4 !== 0) throw new RangeError('a record that does not consist of words');
   return {
     stream: view.getUint32(4, true),
     serial: view.getUint32(8, true),
     width,
     height,
     rectangles,
-    pixels: record.subarray(from),
+    pixels: new Uint32Array(record.buffer, record.byteOffset + from, (record.length - from) / 4),
   };
 }

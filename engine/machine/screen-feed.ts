@@ -1,6 +1,6 @@
 /** The machine's screen for several who look at it, on the I/O thread: each gets what has changed since it was served last. */
 import type { Rectangle, Screen, ScreenText } from '../board/display.ts';
-import { packScreenRecord, screenCredit } from '../contract/screen-stream.ts';
+import { ScreenPacker, screenCredit } from '../contract/screen-stream.ts';
 
 /** Between two looks at the screen while it changes or somebody types, and while nothing happens, in milliseconds. */
 const LIVELY = 1000 / 60;
@@ -31,6 +31,7 @@ interface Viewer {
 export class ScreenFeed {
   readonly #p: ScreenFeedParts;
   readonly #viewers = new Map<number, Viewer>();
+  readonly #packer = new ScreenPacker();
   #running = false;
   #livelyUntil = 0;
   #closed = false;
@@ -103,7 +104,7 @@ export class ScreenFeed {
       if (viewer.pending.length === 0) continue;
       const rectangles = viewer.pending;
       Object.assign(viewer, { pending: [], width, height, sent: viewer.sent + 1 });
-      this.#p.post(stream, packScreenRecord({ stream, serial: viewer.sent, width, height, rectangles }, picture));
+      this.#p.post(stream, this.#packer.pack({ stream, serial: viewer.sent, width, height, rectangles }, picture));
     }
   }
 }
