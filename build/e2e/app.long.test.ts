@@ -176,6 +176,16 @@ describe.skipIf(missing !== undefined)(`the app${missing === undefined ? '' : ` 
     await page.getByLabel('machine.json').fill(json.replace('"cpus": 2', '"cpus": 1'));
     await page.getByRole('button', { name: 'Apply' }).click();
     await expect.poll(() => page.getByLabel('Virtual processors').inputValue()).toBe('1');
+    // What can be absent can be taken away again.
+    const text = () => page.getByLabel('machine.json').inputValue();
+    await page.getByLabel('Firmware image').fill('/tmp/firmware');
+    await page.keyboard.press('Tab');
+    await expect.poll(text).toContain('"firmware"');
+    await page.getByLabel('Firmware image').fill('');
+    await page.keyboard.press('Tab');
+    await expect.poll(text).not.toContain('"firmware"');
+    await page.getByRole('button', { name: 'Try CD drives earlier' }).click();
+    await expect.poll(text).toMatch(/"order": \[\s+"disk",\s+"cdrom",\s+"floppy"/);
     await keep('settings');
   });
 

@@ -71,6 +71,11 @@ describe('the screen of a machine', () => {
     const still = await frames(page);
     await page.waitForTimeout(300);
     expect(await frames(page)).toBe(still);
+    // In its head and in the library.
+    await page.locator('header').getByText('paused', { exact: true }).waitFor();
+    await page.getByRole('link', { name: 'All machines' }).click();
+    await page.getByRole('listitem').getByText('paused', { exact: true }).waitFor();
+    await page.goBack();
     await page.getByRole('button', { name: 'Go on' }).click();
     await expect.poll(() => frames(page)).toBeGreaterThan(still);
     await canvas().focus();

@@ -73,14 +73,14 @@ export const libraryCreate = command({
 export const libraryChange = command({
   name: 'library-change',
   since: '0.1',
-  doc: 'Change notes and settings of a machine that does not run. What is not named stays.',
+  doc: 'Change notes and settings of a machine that does not run. What is not named stays; null takes away what was said.',
   params: z.strictObject({
     name: MachineName,
-    title: MachineNotes.shape.title,
+    title: MachineNotes.shape.title.nullable(),
     notes: z.string().max(20_000).optional(),
     tags: MachineNotes.shape.tags.unwrap().optional(),
-    group: MachineNotes.shape.group,
-    /** Checked together with what stays. */
+    group: MachineNotes.shape.group.nullable(),
+    /** Checked together with what stays; null is the setting of a new machine. */
     settings: z.record(z.string(), z.unknown()).optional(),
   }),
   result: MachineSummary,

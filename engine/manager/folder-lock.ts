@@ -26,10 +26,11 @@ export function lockHolder(folder: string): number | undefined {
   return holder !== undefined && isAlive(holder) ? holder.pid : undefined;
 }
 
-/** Whether a process that held the lock ended without giving it back: it was killed, or it crashed. */
-export function lockLeft(folder: string): boolean {
+/** The same, and whether a process that held the lock ended without giving it back: it was killed, or it crashed. */
+export function lockState(folder: string): { readonly pid: number | undefined; readonly crashed: boolean } {
   const holder = readHolder(join(folder, FILE));
-  return holder !== undefined && !isAlive(holder);
+  const alive = holder !== undefined && isAlive(holder);
+  return { pid: alive ? holder.pid : undefined, crashed: holder !== undefined && !alive };
 }
 
 /**

@@ -19,7 +19,7 @@ export function watchLibrary(library: Library, tell: () => void): () => void {
   watcher.on('error', () => undefined); // a folder that went away while it was watched
   const running = (): string =>
     library
-      .list()
+      .running()
       .map(({ name, pid }) => `${name}:${pid}`)
       .join();
   let before = running();

@@ -14,9 +14,11 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { libraryChange } from '../contract/library-commands.ts';
 import { StoredSettings } from '../contract/machine-file.ts';
 import { lockFolder, lockHolder } from './folder-lock.ts';
 import { Library } from './library.ts';
+import { createManagerDispatcher } from './manager-commands.ts';
 
 let root: string;
 let library: Library;
@@ -57,6 +59,20 @@ describe('library', () => {
     const changed = library.change('one', { notes: 'new', settings: { cpus: 4 } });
     expect(changed).toMatchObject({ file: { notes: 'new', tags: ['a'], settings: { cpus: 4, kernel: 'vmlinuz' } } });
     expect('file' in changed && 'file' in made && changed.file.id === made.file.id).toBe(true);
+  });
+
+  it('takes away what is null, and a setting that must be there becomes that of a new machine', async () => {
+    library.create({ name: 'one', title: 'The first', group: 'work', settings: StoredSettings.parse({ kernel: 'k', cpus: 4 }) });
+    const { call } = createManagerDispatcher(library, {} as never);
+    const changed = await call(libraryChange, { name: 'one', title: null, group: null, settings: { kernel: null, cpus: null } });
+    expect(changed).toMatchObject({ settings: { cpus: 1, memoryKiB: 512 * 1024 } });
+    const written = JSON.parse(readFileSync(file('one'), 'utf8')) as { settings: object };
+    expect(Object.keys({ ...written, ...written.settings })).not.toEqual(
+      expect.arrayContaining([expect.stringMatching(/^(title|group|kernel)$/)]),
+    );
+    await expect(call(libraryChange, { name: 'one', settings: { nonsense: null, cpus: 99 } })).rejects.toMatchObject({
+      code: 'setting-invalid',
+    });
   });
 
   it('renames, copies, removes and restores', async () => {

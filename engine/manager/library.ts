@@ -22,7 +22,7 @@ import type { MachineFile, MachineNotes, StoredSettings } from '../contract/mach
 import { firstProblem, printable } from '../contract/serve.ts';
 import { MachineName } from '../contract/settings.ts';
 import { codeOf, isRegularFile, reasonOf } from '../host/files.ts';
-import { isLock, lockFolder, lockHolder, lockLeft } from './folder-lock.ts';
+import { isLock, lockFolder, lockHolder, lockState } from './folder-lock.ts';
 import { packMachine, unpackMachine } from './machine-archive.ts';
 import { FOLDER_SUFFIX, nameOfFolder, readMachineFile, synchronizeFolder, writeMachineFile } from './machine-folder.ts';
 
@@ -58,6 +58,14 @@ export interface NewMachine extends Partial<MachineNotes> {
   readonly emptyDisks?: readonly { readonly file: string; readonly bytes: number }[];
 }
 
+type OrNull<T> = { readonly [K in keyof T]?: T[K] | null | undefined };
+/** Whoever makes it has checked it: settings that must be there are never null. */
+export type MachineChange = OrNull<MachineNotes> & { readonly settings?: OrNull<StoredSettings> };
+
+function merged<T extends object>(before: T, change: OrNull<T>): T {
+  return Object.fromEntries(Object.entries({ ...before, ...change }).filter(([, value]) => value !== null)) as T;
+}
+
 export class Library {
   readonly root: string;
   readonly #now: () => Date;
@@ -76,6 +84,14 @@ export class Library {
   /** Every machine, by name. A damaged one is listed with its problem and harms no other. */
   list(): LibraryEntry[] {
     return this.#folders(this.root).map((name) => this.#entry(name));
+  }
+
+  /** Who runs which machine, without a look at what the machines are. */
+  running(): { readonly name: string; readonly pid: number }[] {
+    return this.#folders(this.root).flatMap((name) => {
+      const pid = lockHolder(this.#folder(name));
+      return pid === undefined ? [] : [{ name, pid }];
+    });
   }
 
   /** Fails with `machine-unknown`. */
@@ -105,11 +121,12 @@ export class Library {
     return this.#entry(name);
   }
 
-  /** Change settings or notes of a machine that does not run; what is not named stays. */
-  change(name: string, change: Partial<MachineNotes> & { readonly settings?: Partial<StoredSettings> }): LibraryEntry {
+  /** Change settings or notes of a machine that does not run; what is not named stays, what is null goes. */
+  change(name: string, change: MachineChange): LibraryEntry {
     this.#locked(name, (folder) => {
       const file = readMachineFile(folder);
-      writeMachineFile(folder, { ...file, ...change, settings: { ...file.settings, ...change.settings } });
+      const settings = merged(file.settings, change.settings ?? {});
+      writeMachineFile(folder, merged(file, { ...change, settings }));
       return folder;
     });
     return this.#entry(name);
@@ -203,7 +220,7 @@ export class Library {
 
   #entry(name: string): LibraryEntry {
     const folder = this.#folder(name);
-    const common = { name, folder, pid: lockHolder(folder), crashed: lockLeft(folder) };
+    const common = { name, folder, ...lockState(folder) };
     try {
       return { ...common, file: readMachineFile(folder) };
     } catch (problem) {

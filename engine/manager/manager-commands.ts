@@ -22,7 +22,7 @@ import { StoredSettings } from '../contract/machine-file.ts';
 import { createDispatcher, type Dispatcher, firstProblem, serve } from '../contract/serve.ts';
 import { hostCapabilities as capabilitiesNow } from './capabilities.ts';
 import { serveImages } from './image-serving.ts';
-import type { Library, LibraryEntry } from './library.ts';
+import type { Library, LibraryEntry, MachineChange } from './library.ts';
 import { type EngineProgram, readLog, startEngine } from './supervisor.ts';
 import { readThumbnail } from './thumbnail.ts';
 
@@ -68,11 +68,13 @@ export function createManagerDispatcher(library: Library, program: EngineProgram
   });
 }
 
-/** What the settings would be, checked whole: a change may only be wrong together with what stays. */
-function changedSettings(entry: LibraryEntry, change: Readonly<Record<string, unknown>>): StoredSettings {
+/** What the settings would be, checked whole: a change may only be wrong together with what stays. Null is what goes. */
+function changedSettings(entry: LibraryEntry, change: Readonly<Record<string, unknown>>): NonNullable<MachineChange['settings']> {
   if ('problem' in entry) throw entry.problem;
-  const parsed = StoredSettings.safeParse({ ...entry.file.settings, ...change });
-  if (parsed.success) return parsed.data;
+  const all = Object.entries({ ...entry.file.settings, ...change });
+  const parsed = StoredSettings.safeParse(Object.fromEntries(all.filter(([, value]) => value !== null)));
+  const gone = all.filter(([key, value]) => value === null && Object.hasOwn(StoredSettings.shape, key));
+  if (parsed.success) return { ...Object.fromEntries(gone), ...parsed.data };
   const setting = String(parsed.error.issues[0]?.path[0] ?? 'settings');
   throw new EngineError('setting-invalid', {
     setting,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { MachineSummary } from '../../engine/contract/library-commands.ts';
-import { arrange, choose, type Sort, tagsOf } from './arrange.ts';
+import { arrange, choose, firstOf, type Sort, tagsOf } from './arrange.ts';
 
 const machine = (name: string, more: Partial<MachineSummary> = {}): MachineSummary =>
   MachineSummary.parse({ name, folder: '/f', ...more });
@@ -25,6 +25,11 @@ describe('the library', () => {
     ['memory', ['work b10', ' b9 a']],
   ])('is sorted by %s within them', (sort, expected) => {
     expect(names({ sort })).toEqual(expected);
+  });
+  it('begins with as many machines as are asked for, across groups', () => {
+    const groups = arrange(all, { search: '', tag: undefined, sort: 'name' });
+    const sizes = (count: number) => firstOf(groups, count).map(({ machines }) => machines.length);
+    expect([sizes(0), sizes(1), sizes(2), sizes(9)]).toEqual([[], [1], [1, 1], [1, 2]]);
   });
   it('finds by every word, in notes and tags too', () => {
     expect(names({ search: 'kernel zebra' })).toEqual([' a']);

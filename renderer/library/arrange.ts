@@ -71,3 +71,15 @@ export function choose(
   if (!next.delete(name)) next.add(name);
   return next;
 }
+
+/** The first `count` machines of the groups in their order, in as many groups as they lie in. */
+export function firstOf(groups: readonly MachineGroup[], count: number): MachineGroup[] {
+  const found: MachineGroup[] = [];
+  let left = count;
+  for (const { name, machines } of groups) {
+    if (left <= 0) break;
+    found.push({ name, machines: machines.slice(0, left) });
+    left -= machines.length;
+  }
+  return found;
+}

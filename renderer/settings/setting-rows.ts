@@ -34,3 +34,27 @@ export function settingRows(cpuModels: readonly string[]): readonly SettingRow[]
     { key: 'debugExit', kind: 'check' },
   ];
 }
+
+/** Settings that are lists of files. */
+export const fileLists = ['modules', 'disks', 'cdroms', 'floppies'] as const;
+export type FileListKind = (typeof fileLists)[number];
+/** One of them: its file, absent for an empty drive, and what else is said of it. */
+export type FileEntry = { readonly file?: string | undefined } & { readonly [option: string]: unknown };
+
+interface FileOption {
+  readonly key: 'format' | 'readonly' | 'snapshot' | 'text';
+  readonly kind: 'check' | 'select' | 'text';
+  readonly options?: readonly string[];
+}
+
+/** What can be said about a file of each kind. CDs are never written. */
+export const fileOptions: Readonly<Record<FileListKind, readonly FileOption[]>> = {
+  modules: [{ key: 'text', kind: 'text' }],
+  disks: [
+    { key: 'format', kind: 'select', options: ['auto', 'raw', 'qcow2'] },
+    { key: 'readonly', kind: 'check' },
+    { key: 'snapshot', kind: 'check' },
+  ],
+  cdroms: [],
+  floppies: [{ key: 'readonly', kind: 'check' }],
+};
