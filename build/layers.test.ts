@@ -80,7 +80,7 @@ describe('import rules', () => {
       /base: imports a folder/,
     ],
     ['Node', 'engine/base/a.ts', "import { sep } from 'node:path';\nexport const one = sep;\n", /base: imports Node/],
-    ['a package', 'engine/base/a.ts', "import { z } from 'zod';\nexport const one = z;\n", /base: imports a package/],
+    ['a package', 'engine/base/a.ts', "import * as z from 'zod';\nexport const one = z;\n", /base: imports a package/],
     ['a test', 'engine/base/a.ts', "import { x } from './x.test.ts';\nexport const one = x;\n", /imports a test/],
     ['nothing there', 'engine/base/a.ts', "import { x } from './gone.ts';\nexport const one = x;\n", /leads nowhere/],
     ['itself through another', 'engine/base/a.ts', "import { c } from './c.ts';\nexport const one = c;\n", /cycle/],

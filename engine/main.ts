@@ -1,7 +1,4 @@
-/**
- * The engine process of one machine: its main thread, and (the same file started as a thread) its I/O and vCPU threads. Composition
- * root: it gives the machine the host's ports.
- */
+/** The main thread of one machine's engine process. Composition root: it gives the machine the host's ports and starts its other threads. */
 import { dirname, join } from 'node:path';
 import { setTimeout as startTimer } from 'node:timers';
 import { fileURLToPath } from 'node:url';
@@ -10,21 +7,16 @@ import { EngineError } from './base/index.ts';
 import type { CompilerPlan } from './compiler.ts';
 import type { MachineSettings } from './contract/settings.ts';
 import type { Stopped } from './contract/stops.ts';
-import type { RegionAnswer, RegionOrder } from './cpu/index.ts';
-import { monotonicOrigin, monotonicSince, wallClockMilliseconds, zoneMilliseconds } from './host/clock.ts';
-import { createPortPair, type PortEnd, pollingEnd } from './host/compiler-port.ts';
+import { monotonicOrigin, monotonicSince } from './host/clock.ts';
+import { createPortPair, type PortEnd } from './host/compiler-port.ts';
 import { isRegularFile, readRegularFile } from './host/files.ts';
 import { readMachineCode } from './host/machine-code.ts';
-import { onSignals, setProcessTitle, turn } from './host/process.ts';
-import { openOutputFile, openStandardInput, openStandardOutput } from './host/streams.ts';
-import { parent, startThread, threadData } from './host/threads.ts';
+import { onSignals, setProcessTitle } from './host/process.ts';
+import { startThread } from './host/threads.ts';
 import { tuneV8 } from './host/v8-settings.ts';
-import { buildIoMachine, buildMachineControl, buildVcpuThread } from './machine/build.ts';
+import { buildMachineControl } from './machine/control.ts';
 import { Coordinator, type MachineEnd } from './machine/coordinator.ts';
-import { runIoThread } from './machine/io-thread.ts';
 import type { FromIo, FromVcpus, ThreadPlan, ToIo } from './machine/messages.ts';
-import { runVcpuThread } from './machine/vcpu-thread.ts';
-import { openMedium } from './media.ts';
 import { serveCommandSocket } from './servers/command-socket.ts';
 import { createEngineDispatcher } from './servers/engine-commands.ts';
 import { createMonitorConsole } from './servers/monitor-console.ts';
@@ -35,6 +27,7 @@ import { SerialConsole } from './servers/serial-console.ts';
 import { Speaker } from './servers/speaker.ts';
 import { keepThumbnail } from './servers/thumbnail.ts';
 import { checklistText } from './servers/watch/vmcs.ts';
+import type { VcpuThreadPlan } from './vcpu-thread.ts';
 
 /** How long after the power button a machine that was told to terminate is stopped, in milliseconds. */
 const POWER_BUTTON_PATIENCE = 10_000;
@@ -64,7 +57,7 @@ export async function runMachine(settings: MachineSettings, { screenshots = [], 
   const start = <Out, In>(name: string) => {
     return (role: ThreadPlan['role'], events: { onMessage(message: In): void; onFailure(why: string): void; onExit(): void }) => {
       const compilerEnd = role.kind === 'vcpus' && settings.jit === 'on' ? compiler.openEnd() : undefined;
-      const plan: ThreadPlan & { readonly compilerEnd?: PortEnd } = {
+      const plan: VcpuThreadPlan = {
         ...(compilerEnd && { compilerEnd }),
         settings,
         memory: control.memory.memory,
@@ -76,7 +69,9 @@ export async function runMachine(settings: MachineSettings, { screenshots = [], 
       };
       const words = role.kind === 'vcpus' ? `${name} ${role.vcpus.join(',')}` : name;
       const move = compilerEnd ? [compilerEnd.port] : [];
-      return startThread<Out, In>({ entry: new URL('./main.ts', import.meta.url), name: words, data: plan, move, ...events });
+      const entry =
+        role.kind === 'io' ? new URL('./io-thread.ts', import.meta.url) : new URL('./vcpu-thread.ts', import.meta.url);
+      return startThread<Out, In>({ entry, name: words, data: plan, move, ...events });
     };
   };
   const compiler = new CompilerThread(control.memory.memory);
@@ -264,51 +259,4 @@ function readBuilt(file: URL): Uint8Array<ArrayBuffer> {
   } catch (cause) {
     throw new EngineError('build-missing', { file: path }, { cause });
   }
-}
-
-async function runThread(plan: ThreadPlan & { readonly compilerEnd?: PortEnd }): Promise<void> {
-  const hostNow = monotonicSince(plan.clockOrigin);
-  // The zone as it was at the start: a clock that jumps with summer time would jump for a guest that does so itself.
-  const ahead = plan.settings.rtc === 'local' ? zoneMilliseconds() : 0;
-  const calendar = { microseconds: () => (wallClockMilliseconds() + ahead) * 1000 };
-  if (plan.role.kind === 'vcpus') {
-    const channel = parent<FromVcpus, never>();
-    runVcpuThread({
-      ...buildVcpuThread(plan, {
-        hostNow,
-        calendar,
-        ...(plan.compilerEnd && { compiler: pollingEnd<RegionOrder, RegionAnswer>(plan.compilerEnd) }),
-        onEvent: (event) => channel.post({ kind: 'event', event }),
-        onTone: (hertz) => channel.post({ kind: 'tone', hertz }),
-      }),
-      channel,
-    });
-    return;
-  }
-  const channel = parent<FromIo, ToIo>();
-  const machine = buildIoMachine(plan, {
-    hostNow,
-    calendar,
-    onEvent: (event) => channel.post({ kind: 'event', event }),
-    onTone: (hertz) => channel.post({ kind: 'tone', hertz }),
-  });
-  const milliseconds = (): number => hostNow() / 1e6;
-  const host = {
-    readFile: readRegularFile,
-    openStandardOutput,
-    openOutputFile,
-    openStandardInput,
-    openImage: openMedium,
-    turn,
-    milliseconds,
-  };
-  await runIoThread({ plan, machine, host, channel });
-  channel.close();
-}
-
-const data = threadData();
-if (isPlan(data)) await runThread(data);
-
-function isPlan(value: unknown): value is ThreadPlan {
-  return typeof value === 'object' && value !== null && 'role' in value && 'clockOrigin' in value;
 }

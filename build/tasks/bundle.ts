@@ -6,9 +6,9 @@
  */
 import { createHash } from 'node:crypto';
 import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { basename, join, posix, relative } from 'node:path';
-import { build, type Plugin } from 'esbuild';
-import { entries } from '../entries.ts';
+import { basename, join, parse, posix, relative } from 'node:path';
+import { type BuildOptions, build, type Plugin } from 'esbuild';
+import { type Entry, entries } from '../entries.ts';
 import { root, run, tool } from './run.ts';
 
 const out = join(root, '.out');
@@ -37,12 +37,18 @@ function located(path: string): string {
 
 const relocation: Plugin = {
   name: 'relocate',
-  setup({ onLoad }) {
+  setup({ onLoad, onResolve, resolve }) {
     onLoad({ filter: /\.ts$/ }, ({ path }) => {
       const source = readFileSync(path, 'utf8');
       const fromRoot = relative(root, path);
       if (fromRoot.startsWith('node_modules') || !source.includes('import.meta.url')) return undefined;
       return { contents: relocate(source, fromRoot), loader: 'ts' };
+    });
+    // A module of ours acts by what it exports: of an index, a program takes only what it uses.
+    onResolve({ filter: /^\.{1,2}\/.*\.ts$/ }, async ({ path, resolveDir, kind, importer, pluginData }) => {
+      if (pluginData === 'resolving') return undefined;
+      const resolved = await resolve(path, { resolveDir, kind, importer, pluginData: 'resolving' });
+      return { ...resolved, sideEffects: false };
     });
     // Of the manifest, programs ask for the version; the rest is about development.
     onLoad({ filter: /[\\/]package\.json$/ }, ({ path }) => {
@@ -62,48 +68,46 @@ interface Bundling {
 
 /** Bundle all programs into one flat folder. Returns the source files that went in, from the root. Throws when a step fails. */
 export async function bundlePrograms({ to, sourceMaps }: Bundling): Promise<readonly string[]> {
-  const { metafile } = await build({
+  const every = {
     metafile: true,
     absWorkingDir: root,
-    entryPoints: entries
-      .filter(({ alone }) => !alone)
-      .map(({ source, output }) => ({ in: source, out: output.replace(/\.js$/, '') })),
     outdir: to,
     bundle: true,
+    external: ['electron'],
+    legalComments: 'none',
+    logLevel: 'warning',
+  } satisfies BuildOptions;
+  const onNode = {
+    ...every,
     platform: 'node',
     target: 'node24',
     format: 'esm',
-    external: ['electron'],
-    // What a command loads only when it needs it stays a file of its own, so that the command line starts at once.
-    splitting: true,
     sourcemap: sourceMaps ? 'linked' : false,
-    legalComments: 'none',
-    logLevel: 'warning',
     plugins: [relocation],
     // Packages in CommonJS form ask for Node's modules by require, which a module file does not have.
     banner: {
       js: "import { createRequire as createRequireOf } from 'node:module'; const require = createRequireOf(import.meta.url);",
     },
-  });
-  const inputs = new Set(Object.keys(metafile.inputs));
-  for (const { source, output } of entries.filter(({ alone }) => alone)) {
-    const { metafile: own } = await build({
-      metafile: true,
-      absWorkingDir: root,
-      entryPoints: [source],
-      outfile: join(to, output),
-      bundle: true,
+  } satisfies BuildOptions;
+  const of = (alone: Entry['alone']) =>
+    entries.filter((entry) => entry.alone === alone).map(({ source, output }) => ({ in: source, out: parse(output).name }));
+  const builds = await Promise.all([
+    // What a command loads only when it needs it stays a file of its own, so that the command line starts at once.
+    build({ ...onNode, entryPoints: of(undefined), splitting: true }),
+    ...of('thread').map((entry) => build({ ...onNode, entryPoints: [entry] })),
+    build({
+      ...every,
+      entryPoints: of('page'),
+      outExtension: { '.js': '.cjs' },
       platform: 'browser',
       target: 'chrome140',
       format: 'cjs',
-      external: ['electron'],
-      legalComments: 'none',
-      logLevel: 'warning',
-    });
-    for (const path of Object.keys(own.inputs)) inputs.add(path);
-  }
+    }),
+  ]);
+  const files = (side: 'inputs' | 'outputs') => new Set(builds.flatMap(({ metafile }) => Object.keys(metafile[side])));
+  const inputs = files('inputs');
   // Chunks of an earlier build go last, so that a program started meanwhile finds what it loads.
-  const written = new Set(Object.keys(metafile.outputs).map((path) => basename(path)));
+  const written = new Set([...files('outputs')].map((path) => basename(path)));
   for (const file of globSync('*.js{,.map}', { cwd: to })) if (!written.has(file)) rmSync(join(to, file));
   return [...inputs].sort();
 }

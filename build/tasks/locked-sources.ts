@@ -2,7 +2,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { z } from 'zod';
+import * as z from 'zod';
 import { engineCommands } from '../../engine/contract/commands.ts';
 import { managerCommands } from '../../engine/contract/library-commands.ts';
 import { MachineSettings } from '../../engine/contract/settings.ts';

@@ -1,5 +1,5 @@
 /** What a host offers to machines. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { cpuModels } from './settings.ts';
 
 export const HostCapabilities = z.strictObject({

@@ -1,7 +1,7 @@
 /**
  * The commands of an engine process. One process serves one machine, so no command names it.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { command } from './command.ts';
 import { debugCommands } from './debug-commands.ts';
 import { eventsSubscribe, serialWrite } from './events.ts';

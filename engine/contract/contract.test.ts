@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { z } from 'zod';
+import * as z from 'zod';
 import { createClient } from './client.ts';
 import { command, methodName } from './command.ts';
 import { engineCommands, machineRegisters } from './commands.ts';

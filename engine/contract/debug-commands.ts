@@ -1,5 +1,5 @@
 /** Commands that hold a machine, step it, and read and change what it holds. Time stands still for the guest while it is paused. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { command } from './command.ts';
 import { maximumStops, Stop, StopCondition, StopId, Stopped } from './stops.ts';
 import { Address, Hexadecimal, nothing, Vcpu } from './values.ts';

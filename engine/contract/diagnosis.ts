@@ -1,5 +1,5 @@
 /** What `rootmode doctor` finds out about the host and this installation. */
-import { z } from 'zod';
+import * as z from 'zod';
 
 export const Finding = z.strictObject({
   /** What was looked at, in a word or two. */

@@ -1,7 +1,7 @@
 /**
  * What an engine tells without being asked, to peers that subscribed: one line `{"event":"serial-output","data":{...}}` each.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { command } from './command.ts';
 import { Stopped } from './stops.ts';
 

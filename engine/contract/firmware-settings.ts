@@ -1,5 +1,5 @@
 /** What a person can set about how a machine starts. */
-import { z } from 'zod';
+import * as z from 'zod';
 
 export const bootKinds = ['disk', 'floppy', 'cdrom'] as const;
 

@@ -2,7 +2,7 @@
  * Files that machines are made from: those of the host, by folder, and the library's own images, which are downloaded or handed over piece
  * by piece.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { command } from './command.ts';
 import { nothing } from './values.ts';
 

@@ -1,7 +1,7 @@
 /**
  * The commands of a manager: the library of machines and the host they run on. A manager serves every machine, so commands name theirs.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { HostCapabilities } from './capabilities.ts';
 import { command } from './command.ts';
 import { ImageName, imageCommands } from './image-commands.ts';

@@ -2,7 +2,7 @@
  * `machine.json`: what a machine folder says about its machine. Versioned and meant to be read and edited by people; whoever reads it
  * treats it as hostile.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { MachineSettings } from './settings.ts';
 
 /** Text a person gave: one line of 1 to 64 characters, no control characters. */

@@ -1,5 +1,5 @@
 /** Commands that look into a running machine: counters, VMCS, address walks, traces. None of them changes what the guest sees. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { command } from './command.ts';
 import { Address, Hexadecimal, nothing, Vcpu } from './values.ts';
 

@@ -1,5 +1,5 @@
 /** Commands about what a person sees of a machine and does to it: its screen, its keyboard, its sleep button. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { command } from './command.ts';
 import { screenShown, screenStream } from './screen-stream.ts';
 import { nothing } from './values.ts';

@@ -1,7 +1,7 @@
 /**
  * The server's half: handlers beside their commands, and one dispatcher that checks whatever arrives before a handler sees it.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Command, InputOf, ParamsOf, ResultOf } from './command.ts';
 import { EngineError } from './errors.ts';
 import type { MachineStatus } from './settings.ts';

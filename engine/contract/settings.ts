@@ -1,7 +1,7 @@
 /**
  * What a person can set about a machine, with ranges. Units stand in the names.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { maximumRamBytes } from './errors.ts';
 import { firmwareSettings } from './firmware-settings.ts';
 import { storageSettings } from './storage-settings.ts';

@@ -1,5 +1,5 @@
 /** Stops: what makes a machine stand still so that somebody can look at it. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { Address, Vcpu } from './values.ts';
 
 const Access = z.enum(['read', 'write', 'any']);

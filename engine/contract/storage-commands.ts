@@ -1,5 +1,5 @@
 /** Commands about the drives of a machine, and going on after the host had no room for them. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { command } from './command.ts';
 import { nothing } from './values.ts';
 

@@ -1,5 +1,5 @@
 /** What a person can set about a machine's drives. */
-import { z } from 'zod';
+import * as z from 'zod';
 
 const Disk = z.strictObject({
   file: z.string().min(1),
@@ -22,61 +22,3 @@ export const storageSettings = {
   cdroms: z.array(Removable).max(MAXIMUM.ide, 'can be at most 4').default([]),
   floppies: z.array(Removable).max(MAXIMUM.floppies, 'can be at most 2').default([]),
 } as const;
-
-/** A medium as a drive takes it. */
-export interface MediumSettings {
-  readonly file: string;
-  readonly format: 'auto' | 'raw' | 'qcow2';
-  readonly readonly: boolean;
-  readonly snapshot: boolean;
-}
-
-/** One drive of a machine. */
-export interface DrivePlan {
-  /** What commands call it: `disk`, `disk1`, `cdrom`, `floppy`. */
-  readonly name: string;
-  readonly kind: 'disk' | 'cdrom' | 'floppy';
-  /** Absent: the drive is empty. */
-  readonly medium?: MediumSettings;
-}
-
-type Drives = { readonly [K in keyof typeof storageSettings]: z.output<(typeof storageSettings)[K]> };
-
-/** Where CD drives go first, and disks: a CD drive is master of the second channel, as on most PCs. */
-const [CD_PLACES, DISK_PLACES] = [
-  [2, 3, 1, 0],
-  [0, 1, 3, 2],
-] as const;
-
-/** The drives by place: 0 to 3 at the IDE channels, 4 and 5 at the floppy controller; undefined where there is none or no place is left. */
-export function drivePlan({ disks, cdroms, floppies }: Drives): (DrivePlan | undefined)[] {
-  const plan: (DrivePlan | undefined)[] = new Array<undefined>(6).fill(undefined);
-  const put = (places: readonly number[], drive: DrivePlan) => {
-    const place = places.find((one) => plan[one] === undefined);
-    if (place !== undefined) plan[place] = drive;
-  };
-  const nameOf = (kind: string, i: number) => (i === 0 ? kind : `${kind}${i}`);
-  const removable = (
-    kind: 'cdrom' | 'floppy',
-    i: number,
-    { file, readonly }: { file?: string | undefined; readonly: boolean },
-  ): DrivePlan => {
-    const medium = file === undefined ? undefined : removableMedium(kind, file, readonly);
-    return { name: nameOf(kind, i), kind, ...(medium && { medium }) };
-  };
-  cdroms.forEach((one, i) => {
-    put(CD_PLACES, removable('cdrom', i, one));
-  });
-  disks.forEach(({ file, format, readonly, snapshot }, i) => {
-    put(DISK_PLACES, { name: nameOf('disk', i), kind: 'disk', medium: { file, format, readonly, snapshot } });
-  });
-  floppies.forEach((one, i) => {
-    put([4, 5], removable('floppy', i, one));
-  });
-  return plan;
-}
-
-/** A file put into a CD or floppy drive: CDs are read, never written, and neither is guessed to be anything but bytes. */
-export function removableMedium(kind: 'cdrom' | 'floppy', file: string, readonly: boolean): MediumSettings {
-  return { file, format: kind === 'cdrom' ? 'auto' : 'raw', readonly: readonly || kind === 'cdrom', snapshot: false };
-}

@@ -1,5 +1,5 @@
 /** Forms of values that several commands use. */
-import { z } from 'zod';
+import * as z from 'zod';
 
 export const nothing = z.strictObject({});
 

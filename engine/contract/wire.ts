@@ -6,7 +6,7 @@
  *
  * The server greets with one line `{"rootmode":{"version":"...","machine":"..."}}`.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** Longest request line in bytes, line feed excluded. No command needs a hundredth of it. */
 export const maximumRequestBytes = 64 * 1024;

@@ -10,12 +10,13 @@ export function monotonicSince(origin: bigint): () => number {
   return () => Number(process.hrtime.bigint() - origin);
 }
 
-/** How far the host's zone is ahead of UTC now, in milliseconds. */
-export function zoneMilliseconds(): number {
-  return new Date().getTimezoneOffset() * -60_000;
-}
-
 /** The host's wall clock in milliseconds since 1970, UTC. */
 export function wallClockMilliseconds(): number {
   return Date.now();
+}
+
+/** Civil time in microseconds since 1970, in UTC or in the host's zone as it is now: one that jumps with summer time would jump twice for a guest that does so itself. */
+export function calendarOf(zone: 'utc' | 'local'): { microseconds(): number } {
+  const ahead = zone === 'local' ? new Date().getTimezoneOffset() * -60_000 : 0;
+  return { microseconds: () => (wallClockMilliseconds() + ahead) * 1000 };
 }

@@ -6,14 +6,15 @@ import { type HostNow, REQUEST } from '../base/index.ts';
 import { type Board, createBoard } from '../board/board.ts';
 import { callerRegistersOf } from '../board/caller-registers.ts';
 import { createDriveServer } from '../board/drives/server.ts';
+import { drivePlan } from '../contract/drive-plan.ts';
 import type { MachineSettings } from '../contract/settings.ts';
-import { drivePlan } from '../contract/storage-settings.ts';
-import { type BareOptions, bareCapabilities, createBareMachine } from '../hypervisor/bare/index.ts';
-import { type Capabilities, createObservation, interruptReport, type Machine, type Observation } from '../hypervisor/index.ts';
-import { createSoftwareMachine, softwareCapabilities } from '../hypervisor/software/index.ts';
+import { type BareOptions, createBareMachine } from '../hypervisor/bare/index.ts';
+import { createObservation, interruptReport, type Machine } from '../hypervisor/index.ts';
+import { createSoftwareMachine } from '../hypervisor/software/index.ts';
 import { createMachineMemory, type MachineMemory } from '../memory/index.ts';
 import type { InspectedMember } from '../state/index.ts';
 import { powerOn, readStartFiles } from './boot.ts';
+import { capabilitiesOf } from './control.ts';
 import { createDeadlineKeeper, type DeadlineKeeper } from './deadline-keeper.ts';
 import { Gate } from './gate.ts';
 import type { IoMachine } from './io-thread.ts';
@@ -30,7 +31,6 @@ import {
 } from './serial-line.ts';
 import { SerialTail } from './serial-tail.ts';
 import { StopKeeper, takeStopList } from './stop-keeper.ts';
-import type { TextCell } from './text-cell.ts';
 import type { VcpuThreadOptions } from './vcpu-thread.ts';
 
 /** What a thread gives its view of the machine. */
@@ -44,28 +44,6 @@ export interface ThreadPorts {
   readonly compiler?: NonNullable<BareOptions['compiler']>;
   /** Board events, on the thread that caused them. The machine is already being stopped then. */
   onEvent(event: MachineEvent): void;
-}
-
-/** The main thread's part: memory, and the words by which it stops and starts the others. */
-export interface MachineControl {
-  readonly memory: MachineMemory;
-  readonly gate: Gate;
-  readonly observation: Observation;
-  readonly capabilities: Capabilities;
-  /** The list of stops, which this thread writes. */
-  readonly stops: TextCell;
-}
-
-export function buildMachineControl(settings: MachineSettings, hostNow: HostNow): MachineControl {
-  const memory = createMachineMemory({ ramBytes: settings.memoryKiB * 1024, vcpus: settings.cpus, hostNow });
-  const capabilities = capabilitiesOf(settings);
-  const gate = new Gate(memory);
-  const observation = createObservation(memory, capabilities.vmcsFields);
-  return { memory, gate, observation, capabilities, stops: takeStopList(memory) };
-}
-
-function capabilitiesOf({ accel }: MachineSettings): Capabilities {
-  return accel === 'software' ? softwareCapabilities() : bareCapabilities();
 }
 
 interface Parts {

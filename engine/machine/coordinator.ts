@@ -8,7 +8,7 @@ import type { PointerMove } from '../board/keyboard.ts';
 import type { MachineSettings, MachineStatus } from '../contract/settings.ts';
 import type { Stopped } from '../contract/stops.ts';
 import { FIXED } from '../memory/index.ts';
-import type { MachineControl } from './build.ts';
+import type { MachineControl } from './control.ts';
 import { Debugger, frameOf } from './debugger.ts';
 import type { MediaChange } from './drives.ts';
 import type { KeyStroke } from './keymap.ts';

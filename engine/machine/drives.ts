@@ -1,8 +1,8 @@
 /** The drives of a machine on its I/O thread: media opened at the first boot, changed while it runs, closed at the end. */
 import { EngineError } from '../base/index.ts';
 import type { DriveServer } from '../board/drives/server.ts';
+import { drivePlan, type MediumSettings, removableMedium } from '../contract/drive-plan.ts';
 import type { MachineSettings } from '../contract/settings.ts';
-import { drivePlan, type MediumSettings, removableMedium } from '../contract/storage-settings.ts';
 import { type DriveLoop, startDriveLoop } from './drive-loop.ts';
 import type { IoHost } from './ports.ts';
 

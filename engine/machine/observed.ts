@@ -1,6 +1,6 @@
 /** What the servers show of a machine's inside, in the words of the hypervisor. */
 import { COUNTER, COUNTER_GROUPS, type CounterName } from '../hypervisor/index.ts';
-import type { MachineControl } from './build.ts';
+import type { MachineControl } from './control.ts';
 
 export {
   argumentTexts,

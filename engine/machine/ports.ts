@@ -1,6 +1,6 @@
 /** What a machine needs of its host, as `host` offers it. */
 import type { DiskImage } from '../board/drives/server.ts';
-import type { MediumSettings } from '../contract/storage-settings.ts';
+import type { MediumSettings } from '../contract/drive-plan.ts';
 
 /** Where bytes of the serial port go. */
 export interface ByteSink {

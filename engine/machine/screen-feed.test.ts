@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Rectangle, Screen } from '../board/display.ts';
-import { unpackScreenRecord } from '../contract/screen-stream.ts';
+import { unpackScreenRecord } from '../contract/screen-record.ts';
 import { ScreenFeed } from './screen-feed.ts';
 
 /** A screen that a test draws on, and a feed whose pauses it ends. */

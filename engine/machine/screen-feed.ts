@@ -1,6 +1,6 @@
 /** The machine's screen for several who look at it, on the I/O thread: each gets what has changed since it was served last. */
 import type { Rectangle, Screen, ScreenText } from '../board/display.ts';
-import { ScreenPacker, screenCredit } from '../contract/screen-stream.ts';
+import { ScreenPacker, screenCredit } from '../contract/screen-record.ts';
 
 /** Between two looks at the screen while it changes or somebody types, and while nothing happens, in milliseconds. */
 const LIVELY = 1000 / 60;

@@ -14,7 +14,7 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import { z } from 'zod';
+import * as z from 'zod';
 import { EngineError } from '../contract/errors.ts';
 import type { Job } from '../contract/image-commands.ts';
 import { reasonOf } from '../host/files.ts';

@@ -13,7 +13,7 @@ import { eventsSubscribe, serialWrite } from '../contract/events.ts';
 import { createDispatcher, type Dispatcher, describeCommand, serve } from '../contract/serve.ts';
 import type { MachineSettings, MachineStatus } from '../contract/settings.ts';
 import { processCpuMicroseconds, processId, residentBytes } from '../host/process.ts';
-import type { MachineControl } from '../machine/build.ts';
+import type { MachineControl } from '../machine/control.ts';
 import type { Coordinator } from '../machine/coordinator.ts';
 import { serveDebugging } from './debug-commands.ts';
 import { serveObservation } from './observe-commands.ts';

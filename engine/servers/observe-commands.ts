@@ -12,7 +12,7 @@ import {
 import { type Served, serve } from '../contract/serve.ts';
 import type { MachineSettings } from '../contract/settings.ts';
 import { processId } from '../host/process.ts';
-import type { MachineControl } from '../machine/build.ts';
+import type { MachineControl } from '../machine/control.ts';
 import type { Coordinator } from '../machine/coordinator.ts';
 import {
   argumentTexts,

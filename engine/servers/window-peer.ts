@@ -3,7 +3,8 @@
  * manager. Answers bear the id of their request; events come unasked, with the machine that tells them.
  */
 import { EngineError } from '../contract/errors.ts';
-import { ScreenRecordCutter, screenStream } from '../contract/screen-stream.ts';
+import { ScreenRecordCutter } from '../contract/screen-record.ts';
+import { screenStream } from '../contract/screen-stream.ts';
 import { type Dispatcher, toWire } from '../contract/serve.ts';
 import { MachineName } from '../contract/settings.ts';
 import { WireRequest } from '../contract/wire.ts';

@@ -1,5 +1,5 @@
 /** Screens in web mode: a response that goes on as long as the machine runs. A WebSocket would carry a tenth of this. */
-import { ScreenRecordCutter } from '../../engine/contract/screen-stream.ts';
+import { ScreenRecordCutter } from '../../engine/contract/screen-record.ts';
 import type { ScreenSource } from './screens.ts';
 
 /** Bytes taken at once: a good part of a large picture. */

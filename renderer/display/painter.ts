@@ -1,6 +1,6 @@
 /** Draws records of a screen on a canvas as they come, and counts what was drawn. */
 import { unpackPixels } from '../../engine/contract/screen-pixels.ts';
-import type { ScreenRecord } from '../../engine/contract/screen-stream.ts';
+import type { ScreenRecord } from '../../engine/contract/screen-record.ts';
 import type { Size } from './layout.ts';
 
 export class Painter {

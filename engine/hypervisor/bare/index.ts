@@ -1,1 +1,2 @@
-export { type BareOptions, bareCapabilities, createBareMachine } from './machine.ts';
+export { bareCapabilities } from './capabilities.ts';
+export { type BareOptions, createBareMachine } from './machine.ts';

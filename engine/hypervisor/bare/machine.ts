@@ -2,55 +2,20 @@
 import { EngineError, REQUEST } from '../../base/index.ts';
 import {
   type CompilerPort,
-  CPU_MODEL_NAMES,
   cpuModel,
   createProcessor,
   entryChecks,
   type InterpreterImage,
   type JitSetting,
 } from '../../cpu/index.ts';
-import { RAM_BYTES, SLOTS } from '../../memory/index.ts';
-import {
-  type Capabilities,
-  COUNTER,
-  createObservation,
-  type EntryCheck,
-  GROUP_ORDER,
-  IoEvents,
-  type Machine,
-  type MachineOptions,
-} from '../index.ts';
+import { COUNTER, createObservation, type EntryCheck, IoEvents, type Machine, type MachineOptions } from '../index.ts';
 import { ProcessorHost, restoreMachine, saveMachine } from '../processor/index.ts';
+import { MAX_VCPUS } from './capabilities.ts';
 import { BareVcpu } from './vcpu.ts';
 
 /** The local APIC's bus clock: one tick per ns. */
 const APIC_HZ = 1_000_000_000;
 const DEFAULT_TSC_HZ = 1_000_000_000;
-const JIT_COUNTERS = ['jit-regions', 'jit-modules', 'jit-bytes', 'jit-refused', 'jit-instructions', 'jit-microseconds'] as const;
-const MAX_VCPUS = 16;
-
-/** What this back end offers; it needs nothing of the host but V8. */
-export function bareCapabilities(): Capabilities {
-  return {
-    backend: 'bare',
-    available: true,
-    maxVcpus: MAX_VCPUS,
-    maxRamBytes: RAM_BYTES.maximum,
-    slots: SLOTS,
-    models: CPU_MODEL_NAMES,
-    groups: GROUP_ORDER,
-    dirtyLog: true,
-    readonlySlots: true,
-    x2apic: true,
-    ioEvents: true,
-    roundRobin: true,
-    exactPositions: true,
-    // Without a hypervisor below it there are no exits: only what also happens on a processor is counted.
-    counters: ['halt-exits', 'halt-wakeup', 'io-exits', 'mmio-exits', 'irq-injections', 'remote-tlb-flush', ...JIT_COUNTERS],
-    probes: ['pio', 'mmio', 'apic', 'pic', 'ioapic', 'inject'],
-    vmcsFields: {},
-  };
-}
 
 export interface BareOptions extends MachineOptions {
   readonly interpreter: InterpreterImage;

@@ -1,1 +1,2 @@
-export { createSoftwareMachine, softwareCapabilities } from './machine.ts';
+export { softwareCapabilities } from './capabilities.ts';
+export { createSoftwareMachine } from './machine.ts';

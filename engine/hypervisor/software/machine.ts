@@ -2,88 +2,25 @@
 import { EngineError, REQUEST } from '../../base/index.ts';
 import {
   type CompilerPort,
-  CPU_MODEL_NAMES,
   claims,
   cpuModel,
   createProcessor,
   FIELD,
   type InterpreterImage,
   type JitSetting,
-  VMCS,
   VmxMonitor,
   withVmx,
 } from '../../cpu/index.ts';
-import { type MachineMemory, PHYS, PHYSICAL_END, RAM_BYTES, SLOTS } from '../../memory/index.ts';
-import {
-  type Capabilities,
-  COUNTER,
-  createObservation,
-  GROUP_ORDER,
-  IoEvents,
-  type Machine,
-  type MachineOptions,
-  PROBE,
-} from '../index.ts';
+import { type MachineMemory, PHYS, PHYSICAL_END } from '../../memory/index.ts';
+import { COUNTER, createObservation, IoEvents, type Machine, type MachineOptions, PROBE } from '../index.ts';
 import { ProcessorHost, restoreMachine, saveMachine } from '../processor/index.ts';
+import { APIC_HZ, DEFAULT_TSC_HZ, MAX_VCPUS, NO_VMX } from './capabilities.ts';
 import { writeMsrBitmap } from './controls.ts';
 import { Mmu } from './mmu/mmu.ts';
 import { Para, paraStates } from './para/para.ts';
 import { SoftwareVcpu } from './vcpu.ts';
 
-/** The local APIC's bus clock: one tick per ns. */
-const APIC_HZ = 1_000_000_000;
-const DEFAULT_TSC_HZ = 1_000_000_000;
-const MAX_VCPUS = 16;
 const PAGE = 4096;
-const NO_VMX = CPU_MODEL_NAMES.filter((name) => {
-  const model = cpuModel(name, { tscHz: DEFAULT_TSC_HZ, apicHz: APIC_HZ });
-  return model !== undefined && !claims.vmx(model);
-});
-
-/** What this back end offers; it needs nothing of the host but V8. */
-export function softwareCapabilities(): Capabilities {
-  return {
-    backend: 'software',
-    available: true,
-    maxVcpus: MAX_VCPUS,
-    maxRamBytes: RAM_BYTES.maximum,
-    slots: SLOTS,
-    // A guest that is a hypervisor itself runs on `bare`.
-    models: NO_VMX,
-    groups: GROUP_ORDER,
-    dirtyLog: true,
-    readonlySlots: true,
-    x2apic: true,
-    ioEvents: true,
-    roundRobin: true,
-    exactPositions: true,
-    counters: counted,
-    probes: [
-      'entry',
-      'exit',
-      'pio',
-      'mmio',
-      'cr',
-      'msr',
-      'apic',
-      'pic',
-      'ioapic',
-      'inject',
-      'page-fault',
-      'hypercall',
-      'vmread',
-      'vmwrite',
-    ],
-    vmcsFields: Object.fromEntries(Object.values(VMCS).map(({ name, encoding }) => [name, encoding])),
-  };
-}
-
-/**
- * Every counter. Some stay 0 because the thing cannot happen: guests keep their floating-point state (`fpu-reload`), INVLPG does not
- * exit under EPT (`invlpg`), the interrupt controllers are in the core (`request-irq-exits`), and there is no shadow paging
- * (`mmu-flooded`, `mmu-pte-updated`, `mmu-pte-write`, `mmu-unsync-page`).
- */
-const counted = Object.keys(COUNTER) as (keyof typeof COUNTER)[];
 
 export interface SoftwareOptions extends MachineOptions {
   readonly interpreter: InterpreterImage;

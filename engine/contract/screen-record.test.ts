@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { unpackPixels } from './screen-pixels.ts';
-import { ScreenPacker, ScreenRecordCutter, unpackScreenRecord } from './screen-stream.ts';
+import { ScreenPacker, ScreenRecordCutter, unpackScreenRecord } from './screen-record.ts';
 
 const picture = { width: 4, pixels: Uint32Array.from({ length: 12 }, (_, i) => 0xff00_0000 + i) };
 const rectangles = [

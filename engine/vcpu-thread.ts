@@ -1,0 +1,26 @@
+/** Composition root of a thread that runs vCPUs and serves what they exit for. A program of its own: see build/entries.ts. */
+import type { RegionAnswer, RegionOrder } from './cpu/index.ts';
+import { calendarOf, monotonicSince } from './host/clock.ts';
+import { type PortEnd, pollingEnd } from './host/compiler-port.ts';
+import { parent, threadData } from './host/threads.ts';
+import { buildVcpuThread } from './machine/build.ts';
+import type { FromVcpus, ThreadPlan } from './machine/messages.ts';
+import { runVcpuThread } from './machine/vcpu-thread.ts';
+
+export interface VcpuThreadPlan extends ThreadPlan {
+  /** Of the thread that compiles hot code. */
+  readonly compilerEnd?: PortEnd;
+}
+
+const plan = threadData() as VcpuThreadPlan;
+const channel = parent<FromVcpus, never>();
+runVcpuThread({
+  ...buildVcpuThread(plan, {
+    hostNow: monotonicSince(plan.clockOrigin),
+    calendar: calendarOf(plan.settings.rtc),
+    ...(plan.compilerEnd && { compiler: pollingEnd<RegionOrder, RegionAnswer>(plan.compilerEnd) }),
+    onEvent: (event) => channel.post({ kind: 'event', event }),
+    onTone: (hertz) => channel.post({ kind: 'tone', hertz }),
+  }),
+  channel,
+});
