@@ -67,7 +67,7 @@ describe.skipIf(notBuilt !== undefined)(`Debian's installer${notBuilt === undefi
     // Without mode setting the kernel's console stays in the text mode that the firmware left.
     const cd = isolinuxCd(folder, { kernel, initrd, append: 'vga=normal fb=false nomodeset --- quiet' });
     if ('missing' in cd) return ctx.skip(cd.missing);
-    bench.start(['run', '--cdrom', cd.path, '--memory', '1024', '--name', 'text', '--serial', 'none']);
+    bench.start(['run', '--cdrom', cd.path, '--memory', '1024', '--name', 'text', '--serial', 'none', '--jit', 'on']);
     const screen = atTheScreen(bench, 'text');
     const languages = await screen.shows(/Choose the language/, BOOT_LIMIT);
     expect(languages).toMatch(/English/);
@@ -83,7 +83,7 @@ describe.skipIf(notBuilt !== undefined)(`Debian's installer${notBuilt === undefi
     const { kernel, initrd } = installers.gtk;
     const cd = isolinuxCd(folder, { kernel, initrd, append: 'vga=788 --- quiet' });
     if ('missing' in cd) return ctx.skip(cd.missing);
-    bench.start(['run', '--cdrom', cd.path, '--memory', '1024', '--name', 'gtk', '--serial', 'none']);
+    bench.start(['run', '--cdrom', cd.path, '--memory', '1024', '--name', 'gtk', '--serial', 'none', '--jit', 'on']);
     const screen = atTheScreen(bench, 'gtk');
     const photo = (): Picture => {
       screen.command('screenshot', join(folder, 'now.png'));
