@@ -163,7 +163,7 @@ function machineOptions(command: Command, serial: string): Command {
     .option('--cpu <model>', 'processor model: x86-64-v2, qemu64 or x86-64-v2-vmx', 'x86-64-v2')
     .option('--accel <name>', 'what runs the guest; see `rootmode capabilities`', 'software')
     .option('--threads <mode>', 'per-vcpu, or round-robin on one thread', 'per-vcpu')
-    .option('--jit <setting>', 'generate code for hot parts of the guest: on, off, or force for tests', 'off')
+    .option('--jit <setting>', 'generate code for hot parts of the guest: on, off, or force for tests', 'on')
     .option('--vga <adapter>', 'display adapter: std or none', 'std')
     .option('--keyboard-layout <name>', 'keyboard that typed text is for: us, uk, de, fr, es, it or se', 'us')
     .option('--rtc <base>', 'what the clock shows at first: utc, or local time of the host', 'utc')

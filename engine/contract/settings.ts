@@ -52,7 +52,7 @@ export const MachineSettings = z.strictObject({
   /** One thread for each vCPU, or all of them round-robin on one. */
   threads: z.enum(['per-vcpu', 'round-robin']).default('per-vcpu'),
   /** Hot code becomes WebAssembly (`on`), everything does at once (`force`, for tests), or nothing does. */
-  jit: z.enum(['off', 'on', 'force']).default('off'),
+  jit: z.enum(['off', 'on', 'force']).default('on'),
   serial: SerialTarget.default('stdio'),
   /** Where COM2 and the printer port write to. */
   serial2: OutputTarget.default('none'),
