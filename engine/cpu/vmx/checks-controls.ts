@@ -57,7 +57,12 @@ const protectedGuest = (v: EntryView): boolean => !v.secondary(PROC2.unrestricte
 
 export const CONTROL_RULES: readonly Rule[] = [
   rule('pin controls: reserved bits', ['pinControls'], within('pinControls', 'pin')),
-  rule('processor controls: reserved bits', ['procControls'], within('procControls', 'proc')),
+  // Bits that may be 0 and 1 cannot break it.
+  procRule(
+    Number(BigInt.asIntN(32, ALLOWED.proc.ones | ~ALLOWED.proc.may)),
+    ['processor controls: reserved bits'],
+    within('procControls', 'proc'),
+  ),
   procRule(
     PROC.secondary,
     ['secondary controls: reserved bits', 'proc2Controls'],

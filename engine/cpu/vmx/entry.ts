@@ -137,12 +137,12 @@ function loadPdptes(c: SlowContext): boolean {
 
 /**
  * Number of the first rule that does not hold, -1 when all do. A rule whose fields no VMWRITE changed since it last held need not be
- * looked at: what VM exits save passes.
+ * looked at: what VM exits save passes. `beyond`: what rules compare beyond fields may have changed.
  */
-export function firstBroken(c: SlowContext, view = new EntryView(c)): number {
+export function firstBroken(c: SlowContext, view = new EntryView(c), beyond = true): number {
   const { due } = c.vmcs;
   for (let word = 0; word < due.length; word++) {
-    let bits = (due[word] as number) | (ALWAYS_DUE[word] as number);
+    let bits = (due[word] as number) | (beyond ? (ALWAYS_DUE[word] as number) : 0);
     while (bits !== 0) {
       const bit = 31 - Math.clz32(bits & -bits);
       const number = word * 32 + bit;

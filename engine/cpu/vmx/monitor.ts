@@ -252,9 +252,10 @@ export class VmxMonitor {
       this.#controlsWritten = true;
     }
     // Of what rules compare beyond fields only the task priority changes: the monitor is long, and there is no linked VMCS.
-    if (this.#written || this.#peek(TPR_THRESHOLD) !== 0) {
+    const threshold = this.#peek(TPR_THRESHOLD) !== 0;
+    if (this.#written || threshold) {
       if (takesInterrupt(s, this.#peek(ENTRY_INTERRUPTION))) vmcs.hold(INJECTION_RULES);
-      const broken = firstBroken(this.#c, this.#view);
+      const broken = firstBroken(this.#c, this.#view, threshold);
       if (broken >= 0) {
         this.#fail(broken);
         return false;

@@ -118,10 +118,12 @@ export class Lapic {
     if ((lvt & LVT_MASKED) === 0 && (lvt & 0xff) >= 16 && this.active) this.accept(lvt & 0xff, false);
   }
 
+  /** Plain loads, which are words all the same: who accepts a vector raises the request word after it, and that is looked at first. */
   #highest(register: number): number {
+    const words = this.#i32;
     const first = (register - REG.irr) / 4 + this.#irr;
     for (let word = 7; word >= 0; word--) {
-      const bits = Atomics.load(this.#i32, first + word * 4);
+      const bits = words[first + word * 4] as number;
       if (bits !== 0) return word * 32 + 31 - Math.clz32(bits);
     }
     return -1;

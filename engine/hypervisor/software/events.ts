@@ -63,10 +63,12 @@ export class Events {
       if (this.injecting || s.nmiBlocked !== 0 || s.shadow !== 0) windows |= PROC.nmiWindow;
       else this.#nmi();
     }
-    if (irqchip.pending(id)) {
-      if (!this.injecting && (s.sysFlags & FLAG.I) !== 0 && s.shadow === 0) this.#interrupt();
-      if (irqchip.pending(id)) windows |= PROC.interruptWindow;
+    let waits = irqchip.pending(id);
+    if (waits && !this.injecting && (s.sysFlags & FLAG.I) !== 0 && s.shadow === 0) {
+      this.#interrupt();
+      waits = irqchip.pending(id);
     }
+    if (waits) windows |= PROC.interruptWindow;
     this.#await(windows);
     this.#threshold();
     return true;

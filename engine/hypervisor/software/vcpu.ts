@@ -153,6 +153,7 @@ export class SoftwareVcpu extends ProcessorVcpu implements ExitContext {
       const halted = s.activity === ACTIVITY.halted;
       if (this.core.holdsEvents || !this.#wakes()) return halted ? 'halt' : 'mwait';
       wake(s);
+      this.#look = true; // what woke it goes in now, not after an exit for a window
       if (halted) this.observation.counters.add(id, COUNTER['halt-wakeup']);
     }
     if (this.#look && !this.core.holdsEvents) {
