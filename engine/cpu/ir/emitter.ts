@@ -290,15 +290,13 @@ export class IrEmitter extends IrFlags implements Emitter {
   }
 
   probeWrite(op: Operand, bytes: number): void {
-    const linear = this.#linear(op, this.address(op), bytes, true);
-    this.#leaveIfFault(
-      this.ir.call(
-        'probeWrite',
-        'i32',
-        [this.cpu, linear, this.ir.const32(bytes), this.ir.const32(checkedAlignment(bytes))],
-        false,
-      ),
-    );
+    this.probe(this.#linear(op, this.address(op), bytes, true), bytes);
+  }
+
+  /** Leaves where bytes at a linear address cannot be written. */
+  protected probe(linear: Node, bytes: number): void {
+    const alignment = this.ir.const32(checkedAlignment(bytes));
+    this.#leaveIfFault(this.ir.call('probeWrite', 'i32', [this.cpu, linear, this.ir.const32(bytes), alignment], false));
   }
 
   checkAligned(op: Operand, bytes: 16 | 64): void {
@@ -344,16 +342,7 @@ export class IrEmitter extends IrFlags implements Emitter {
   }
 
   probeStore(width: Width, segment: Segment | 'source', offset: Int): void {
-    const bytes = width / 8;
-    const linear = this.#segmented(segment, offset, bytes, true);
-    this.#leaveIfFault(
-      this.ir.call(
-        'probeWrite',
-        'i32',
-        [this.cpu, linear, this.ir.const32(bytes), this.ir.const32(checkedAlignment(bytes))],
-        false,
-      ),
-    );
+    this.probe(this.#segmented(segment, offset, width / 8, true), width / 8);
   }
 
   loadLinear(width: Width, address: Int): Int {

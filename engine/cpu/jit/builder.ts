@@ -521,7 +521,7 @@ export class RegionBuilder extends ValueBuilder {
     const registers = REGISTERS[callee];
     if (registers === undefined) {
       const made = super.call(callee, type, args, changesState);
-      if (callee === 'probeWrite') this.push({ s: 'forget' });
+      if (callee === 'touchWrite') this.push({ s: 'forget' });
       return made;
     }
     const at = (slot: number): number => (SLOTS[slot] as (typeof SLOTS)[number]).offset;

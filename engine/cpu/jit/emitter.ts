@@ -81,6 +81,13 @@ export class RegionEmitter extends IrEmitter {
     super.interruptShadow(kind);
   }
 
+  /** What follows changes more than registers before it writes: the writes must not have to leave then. */
+  protected override probe(linear: Node, bytes: number): void {
+    const { ir } = this;
+    const at = ir.call('touchWrite', 'i32', [this.cpu, linear, ir.const64(BigInt(bytes))], false);
+    ir.if(ir.numeric('i32.eqz', at), () => this.#builder.interpretHere());
+  }
+
   override raise(_vector: number, _errorCode?: Int): void {
     this.ir.exit({ exit: 'fault' });
   }

@@ -43,6 +43,11 @@ describe('accesses that go down across the end of a page met before', () => {
     ['sixteen bytes', 't: movdqu xmm0, [rsi]\nmovq rax, xmm0\nadd rdx, rax\nsub rsi, 11\ndec ebp\njnz t\nhlt', 6],
     ['stores', 't: mov [rsi], rbp\nsub rsi, 5\ndec ebp\njnz t\nmov rdx, [rbx+rcx]\nadd rdx, [rbx]\nhlt', 8],
     ['read-modify-write', 't: add [rsi], rbp\nsub rsi, 5\ndec ebp\njnz t\nmov rdx, [rbx+rcx]\nadd rdx, [rbx]\nhlt', 8],
+    [
+      'stores that pop',
+      'fninit\nfild dword [rbx]\nt: fld st0\nfistp qword [rsi]\nsub rsi, 5\ndec ebp\njnz t\nmov rdx, [rbx+rcx]\nhlt',
+      8,
+    ],
   ])('%s are what they are on every tier', (_, text, rounds) => {
     const sums = tiers.map((tier) => {
       const stage = new Stage(tier, 'long');
@@ -57,7 +62,7 @@ describe('accesses that go down across the end of a page met before', () => {
       stage.run(text, { rbx: NEAR, rsi: FAR + 20, rbp: rounds, rcx: 0x1ffff8, rdx: 0 }, { steps: 1 });
       stage.cpu.run(1000);
       expect(stage.s.gpr[5]).toBe(0n);
-      return stage.s.gpr[2];
+      return `${stage.s.gpr[2]} ${stage.s.ftop}`;
     });
     expect(new Set(sums).size).toBe(1);
   });

@@ -1,7 +1,7 @@
 /** What regions of the JIT call: guest addresses their inline probe did not find, and the region at RIP. */
 import type { Int } from '../../isa/emitter.ts';
 import { FIXED } from '../../memory/index.ts';
-import { BLOCK, CPU_JUMPS, JUMP_ENTRIES, JUMP_ENTRY } from '../regions.ts';
+import { BLOCK, CPU_JUMPS, CPU_TLB, JUMP_ENTRIES, JUMP_ENTRY, TLB_ENTRIES, TLB_ENTRY, TLB_ENTRY_BYTES } from '../regions.ts';
 import { offsetOf } from '../state.ts';
 import { isCurrent, isOurs } from './lookup.ts';
 import { ACCESS, TRANSLATED } from './physical.ts';
@@ -52,6 +52,12 @@ const touchWrite: RoutineDefinition = {
     const inside = r.and(linear, r.const(PAGE - 1));
     const last = r.sub(64, r.add(64, inside, bytes), r.const(1));
     r.if(r.orB(r.ne(r.state('slowData'), r.const(0)), r.leU(r.const(PAGE), last)), () => r.returns(r.i32(0)));
+    const entry = r.plus(r.cpu, r.wrap(r.and(r.shr(64, linear, r.const(7)), r.const((TLB_ENTRIES - 1) * TLB_ENTRY_BYTES))));
+    const tag = r.or(r.and(linear, r.const(~(PAGE - 1))), r.state('context'));
+    // Who did not ask the TLB first walks no more than others: a write entry says that there is no code and nothing to be noted.
+    r.if(r.eq(r.hostLoad(64, entry, CPU_TLB + TLB_ENTRY.writeTag), tag), () =>
+      r.returns(r.plus(r.wrap(linear), r.ir.load('i32.load', entry, CPU_TLB + TLB_ENTRY.addend))),
+    );
     const at = reach(r, linear, true);
     const info = r.wrap(r.shl(64, r.shr(64, at, r.const(12)), r.const(4)));
     const granules = r.hostLoad(64, info, FIXED.pageInfo);

@@ -152,6 +152,39 @@ function conditions(random: Random, mode: StageMode, cpl: number): (s: VcpuState
   };
 }
 
+/** Linear pages whose neighbours lie anywhere, in the table of a PD entry that is free otherwise; frames are those of the second MiB. */
+const SCATTER = { linear: 0x600000, table: 0x40000, frames: 0x100000, pages: 16 } as const;
+
+function scatteredPages(random: Random) {
+  const { linear, table, frames, pages } = SCATTER;
+  const frameOf = Array.from({ length: pages }, () => frames + 0x1000 * random.below(64));
+  // Two linear pages of one frame; the last is the code's.
+  if (random.chance(50)) frameOf[random.below(pages)] = frameOf[random.below(pages)] as number;
+  frameOf[pages - 1] = AT.code;
+  const rights = frameOf.map((_, i) => (i < pages - 1 && random.chance(5) ? random.pick([0n, 5n]) : 7n));
+  const end = (): number => linear + 0x1000 * (2 + random.below(pages - 4)) - random.below(0x100);
+  const data = end() - 0x200;
+  const cell = data + 0x800;
+  const seed = random.below(1 << 30);
+  return {
+    data,
+    stack: random.chance(40) ? (end() & ~7) + 8 * random.below(8) : AT.stack,
+    codeAlias: linear + 0x1000 * (pages - 1) - AT.code,
+    map(stage: Stage, pointer: bigint): void {
+      const bytes = new Random(seed);
+      for (const frame of new Set(frameOf.slice(0, -1)))
+        stage.cpu.machine.dma.write(
+          frame,
+          Uint8Array.from({ length: 0x1000 }, () => bytes.below(256)),
+        );
+      stage.write(table, ...frameOf.map((frame, i) => BigInt(frame) | (rights[i] as bigint)));
+      stage.write(AT.tables + 0x2000 + 8 * (linear >>> 21), BigInt(table) | 7n);
+      // The pointer that walks off the end may lie on two pages: then it is a wild one.
+      if ((cell & 0xfff) <= 0xff8) stage.write((frameOf[(cell - linear) >>> 12] as number) + (cell & 0xfff), pointer);
+    },
+  };
+}
+
 export class FuzzPair {
   readonly #mode: StageMode;
   readonly #cpl: 0 | 3;
@@ -230,7 +263,10 @@ export class FuzzPair {
   runLoops(seed: number): string | undefined {
     const random = new Random(seed * 8 + this.#cpl);
     const code = this.#decodeMode.code as 32 | 64;
-    const { text, registers } = randomLoops(random, { code, cpl: this.#cpl, data: AT.data, stack: AT.stack });
+    const scattered = this.#mode === 'long' && random.chance(60) ? scatteredPages(random) : undefined;
+    const [data0, stack] = [scattered?.data ?? AT.data, scattered?.stack ?? AT.stack];
+    const world = { code, cpl: this.#cpl, data: data0, stack };
+    const { text, registers } = randomLoops(random, { ...world, ...(scattered && { scattered }) });
     const { bytes } = assemble(text, { code, origin: BigInt(AT.code) });
     const data = Uint8Array.from({ length: 0x800 }, () => random.below(256));
     // Doubles of ordinary size, and the pointer that walks off the end.
@@ -240,6 +276,7 @@ export class FuzzPair {
     for (const [i, stage] of this.#stages.entries()) {
       this.#prepare(stage, i, { program: [bytes], registers: [...registers], data, change });
       stage.write(AT.data + 0x800, start);
+      scattered?.map(stage, start);
     }
     const cut = random.chance(40) ? random.below(1 << 30) : undefined;
     const exits = this.#stages.map(({ cpu }) => {
@@ -284,7 +321,7 @@ export class FuzzPair {
     });
     s.rip = BigInt(codeOffset);
     input.change(s);
-    cpu.changed();
+    cpu.anew();
   }
 
   #compare(exits: readonly string[]): string[] {

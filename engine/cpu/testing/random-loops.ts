@@ -1,6 +1,7 @@
 /**
  * Random programs of blocks, loops, calls and computed jumps in 64-bit or 32-bit code. Each backward branch counts down one register, so
- * that every program ends. Some fault after some turns, some rewrite an immediate of what they execute.
+ * that every program ends. Some fault after some turns, some rewrite an immediate of what they execute, some wander across pages whose
+ * frames are no neighbours.
  */
 import type { Random } from './random.ts';
 
@@ -15,6 +16,8 @@ export interface LoopWorld {
   readonly cpl: 0 | 3;
   readonly data: number;
   readonly stack: number;
+  /** Data lie across the end of a page and pointers to them move. The code is mapped once more this far up. */
+  readonly scattered?: { readonly codeAlias: number };
 }
 
 const NAMES = ['ax', 'cx', 'dx', 'bx', 'sp', 'bp', 'si', 'di'] as const;
@@ -108,10 +111,51 @@ class Writer {
       () => this.#line(`lock add ${this.#memory(32)}, ${this.#free(32)}`),
       () => this.#line(r.pick(['cld', 'clc', 'stc', 'cmc', 'nop'])),
       () => this.#line(this.#w.cpl === 0 ? r.pick(['cli', 'sti', 'cli\nnop\nsti\nnop']) : 'nop'),
+      () => this.#line(`${r.pick(['xchg', 'cmpxchg'])} ${this.#memory(wide)}, ${this.#free(wide)}`),
+      () => this.#line(`${r.pick(['sqrtsd', 'cvtsd2ss', 'cvtps2pd', 'movups'])} xmm${r.below(4)}, xmm${r.below(4)}`),
+      () => this.#line(`cvttsd2si ${this.#free(32)}, xmm${r.below(4)}`),
+      () => this.#x87Store(),
+      () => this.#rounding(),
       () => this.#string(),
       () => this.#forward(),
     ];
+    if (this.#w.scattered !== undefined) choices.push(...this.#wanderings());
     r.pick(choices)();
+  }
+
+  /** Pointers move, mostly by what is no multiple of an access, and vectors lie anywhere. */
+  #wanderings(): (() => void)[] {
+    const r = this.#r;
+    const vector = (): string => `[${this.#name(r.pick([BX, SI, DI]), this.#natural)}+${r.below(200)}]`;
+    const step = (): void =>
+      this.#line(`${r.pick(['add', 'sub'])} ${this.#name(r.pick([BX, SI, SI, DI, DI]), this.#natural)}, ${1 + r.below(40)}`);
+    return [
+      step,
+      step,
+      step,
+      () => this.#line(`movdqu xmm${r.below(4)}, ${vector()}`),
+      () => this.#line(`movdqu ${vector()}, xmm${r.below(4)}`),
+      () => this.#line(`xor ${this.#name(r.pick([BX, SI, DI]), this.#natural)}, 0x1000`),
+    ];
+  }
+
+  /** Stores that pop: made once, wherever they land. */
+  #x87Store(): void {
+    const r = this.#r;
+    const base = this.#name(r.pick([BX, SI, DI]), this.#natural);
+    const stores = ['fstp tword', 'fistp dword', 'fistp qword', 'fistp word', 'fst dword', 'fisttp dword'];
+    this.#line(`fild dword [${base}+${r.below(200)}]\n${r.pick(stores)} [${base}+${r.below(200)}]`);
+  }
+
+  /** The rounding of SSE or of the x87 changes. */
+  #rounding(): void {
+    const cell = `[${this.#name(BX, this.#natural)}+${8 * this.#r.below(25)}]`;
+    const [read, write, bits] = this.#r.pick([
+      ['stmxcsr', 'ldmxcsr', [0x2000, 0x8040, 0x1f80]],
+      ['fnstcw', 'fldcw', [0x400, 0x100, 0x3f]],
+    ] as const);
+    const width = read === 'fnstcw' ? 'word' : 'dword';
+    this.#line(`${read} ${width} ${cell}\nxor ${width} ${cell}, ${this.#r.pick(bits)}\n${write} ${width} ${cell}`);
   }
 
   #string(): void {
@@ -147,7 +191,10 @@ class Writer {
   rewriting(): void {
     const label = this.#label();
     const address = this.#w.code === 64 ? 'rdx' : 'edx';
-    this.#line(`mov edx, ${label}\n${this.#r.pick(['mov byte', 'add byte', 'xor byte'])} [${address}+1], ${this.#r.below(128)}`);
+    const far = this.#w.scattered !== undefined && this.#r.chance(60) ? `+${this.#w.scattered.codeAlias}` : '';
+    this.#line(
+      `mov edx, ${label}${far}\n${this.#r.pick(['mov byte', 'add byte', 'xor byte'])} [${address}+1], ${this.#r.below(128)}`,
+    );
     if (this.#r.chance(50)) this.#line('nop');
     this.#line(`${label}: mov eax, 0x12345678`);
   }

@@ -24,6 +24,8 @@ export interface TierCpu {
   modeChanged(): void;
   /** The same, and all translations are forgotten. */
   changed(): void;
+  /** Decoded and compiled code is forgotten as well, with how often its pages were rewritten: the JIT gives up on some. */
+  anew(): void;
   /** An external interrupt arrives. */
   interrupt(vector: number): void;
   /** What the compiler of hot code has done. */
@@ -53,6 +55,7 @@ const oracle: Tier = {
       s,
       modeChanged: () => undefined,
       changed: () => undefined,
+      anew: () => undefined,
       interrupt: (vector) => host.interrupts.push(vector),
       run: (limit) => cpu.run(limit),
     };
@@ -94,6 +97,10 @@ const generated = (
       s: processor.state(0),
       modeChanged: () => cpu.modeChanged(),
       changed: () => cpu.restored(),
+      anew: () => {
+        cpu.watch(undefined);
+        cpu.restored();
+      },
       interrupt: (vector) => {
         host.interrupts.push(vector);
         Atomics.or(machine.i32, processor.requestWord(0) >>> 2, REQUEST.interrupt);

@@ -71,6 +71,7 @@ export class VmxStage {
       s: processor.state(0),
       modeChanged: () => cpu.modeChanged(),
       changed: () => cpu.restored(),
+      anew: () => cpu.watch(undefined),
       interrupt: (vector) => {
         host.interrupts.push(vector);
         Atomics.or(machine.i32, processor.requestWord(0) >>> 2, REQUEST.interrupt);
