@@ -75,7 +75,8 @@ export class CodeLookup {
       handlerOf: options.handlerOf,
       ends: options.ends,
       heat: options.heat ?? (() => (options.jit === 'off' ? 0 : HEAT[options.jit])),
-      forgotten: (page) => (page === 'all' ? this.jit?.reset() : this.jit?.invalidate(page)),
+      forgotten: (page) => (page === 'all' ? this.jit?.detach() : this.jit?.invalidate(page)),
+      began: (block, host, modeKey) => this.jit?.decoded(block, host, modeKey),
       nextPage: () => this.#hostOfCode((BigInt.asUintN(64, s.rip + s.fetchBase) & ~0xfffn) + 0x1000n),
       protect: (page) => {
         this.#tlb.dropWrites(page);
@@ -99,6 +100,7 @@ export class CodeLookup {
             targets: (page, modeKey) => this.cache.targets(page, modeKey),
             cameFrom: (block) => this.cache.cameFrom(block),
             isCopy: (page) => page === arena.base >>> 12,
+            known: (host, modeKey) => this.cache.known(host, modeKey),
           });
   }
 
@@ -110,6 +112,7 @@ export class CodeLookup {
 
   /** Forget all decoded code and what was compiled of it. */
   forget(): void {
+    this.jit?.reset();
     this.cache.reset();
     this.#tlb.forgetBlocks();
   }

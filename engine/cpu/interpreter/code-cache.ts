@@ -38,6 +38,8 @@ export interface CodeCacheOptions {
   readonly heat: () => number;
   /** Blocks of a host page, or all, are no longer valid. */
   readonly forgotten: (hostPage: number | 'all') => void;
+  /** A block that lies in one page has been decoded. */
+  readonly began: (block: number, host: number, modeKey: number) => void;
   /** Host address of the page after the one that holds this byte, or -1 when it cannot be fetched (the fault is queued). */
   readonly nextPage: () => number;
   /** The page begins to hold code: no vCPU may keep a write entry for it. */
@@ -160,7 +162,9 @@ export class CodeCache {
       this.mark(host, block.bytes);
       if (!sameBytes(copy, u8, host, block.bytes)) continue;
       this.#header(host, host);
-      return this.#remember({ page, key, records: block.records });
+      const at = this.#remember({ page, key, records: block.records });
+      this.#o.began(at, host, address.modeKey);
+      return at;
     }
   }
 

@@ -33,6 +33,8 @@ export interface JitOptions {
   readonly cameFrom: (block: number) => number | undefined;
   /** The page holds a copy of code that stands on the bus. */
   readonly isCopy: (hostPage: number) => boolean;
+  /** The block decoded at a place in a mode that is still true; 0 when there is none. */
+  readonly known: (host: number, modeKey: number) => number;
 }
 
 /** Instructions of one region. */
@@ -57,7 +59,7 @@ const MOST_ORDERS = 96;
 const LATER = 1000;
 /** Bytes of WebAssembly that regions in use may have been: V8 makes five times as many of machine code of them. */
 const CODE_BYTES = 24 * 2 ** 20;
-/** A page whose regions were overwritten that often is left to the interpreter. */
+/** A page whose regions were found to be of other code that often is left to the interpreter. */
 const MOST_REWRITES = 16;
 
 export interface JitCounters {
@@ -73,35 +75,38 @@ export interface JitCounters {
   resets: number;
 }
 
-/** A block that a region was ordered for. */
+/** A region that was ordered. */
 interface Ordered {
-  readonly block: number;
   readonly modeKey: number;
   readonly order: RegionOrder;
-  /** The region of the block, which is made anew because it is left for `hot`. */
-  readonly again: Formed | undefined;
+  /** The region at this place, which is made anew because it is left for `hot`. */
+  readonly again: Region | undefined;
   readonly hot: number;
 }
 
-/** A region in the table that loops. */
-interface Formed {
-  readonly block: number;
+/** A region in the table. It outlives the blocks of its page: whether it is still true is asked when its first one is decoded again. */
+interface Region {
+  /** Offset of its first instruction in its page. */
+  readonly entry: number;
   readonly modeKey: number;
-  readonly instructions: number;
-  readonly exits: readonly number[];
-  readonly computed: readonly number[];
+  readonly slot: number;
+  readonly made: MadeRegion;
   /** Times it has been made anew. */
-  readonly round: number;
+  round: number;
 }
+
+const keyOf = (entry: number, modeKey: number): number => entry + modeKey * PAGE;
 
 export class Jit implements Customer {
   readonly #o: JitOptions;
-  /** Slots in use by host page, with the bytes of each. */
-  readonly #pages = new Map<number, Map<number, number>>();
+  /** Regions by host page and `keyOf`. */
+  readonly #pages = new Map<number, Map<number, Region>>();
   /** Loops by host page and by the offset where a direct branch leaves them, or the complement of the one after a computed jump. */
-  readonly #exits = new Map<number, Map<number, Formed>>();
-  /** Times regions of a host page were overwritten. */
+  readonly #exits = new Map<number, Map<number, Region>>();
+  /** Times regions of a host page were of code that stands there no longer. */
   readonly #rewritten = new Map<number, number>();
+  /** Host pages written since that was asked last. */
+  readonly #written = new Set<number>();
   /** By ticket. */
   readonly #ordered = new Map<number, Ordered>();
   #ticket = 0;
@@ -142,12 +147,12 @@ export class Jit implements Customer {
         return;
       }
       const again = this.#leftBy(block, page);
-      if (again !== undefined && [...this.#ordered.values()].some((other) => other.again?.block === again.block)) {
+      if (again !== undefined && [...this.#ordered.values()].some((other) => other.again?.slot === again.slot)) {
         machine.u32[heat] = LATER;
         return;
       }
-      const order = this.#order(block, page, again?.block ?? block);
-      this.#ordered.set(order.ticket, { block: again?.block ?? block, modeKey: s.modeKey, order, again, hot: block });
+      const order = this.#order(block, page, again);
+      this.#ordered.set(order.ticket, { modeKey: s.modeKey, order, again, hot: block });
       if (link.isElsewhere) {
         // Without a loop that takes it in it is not asked about again: the count starts at the top.
         machine.u32[heat] = again === undefined ? 0 : LATER;
@@ -168,23 +173,24 @@ export class Jit implements Customer {
   }
 
   /** The loop that is left to go to this block, where it can take the block in. */
-  #leftBy(block: number, page: number): Formed | undefined {
+  #leftBy(block: number, page: number): Region | undefined {
     const exits = this.#exits.get(page);
     if (exits === undefined) return undefined;
     const { machine, s } = this.#o;
     const from = this.#o.cameFrom(block);
     const offset = machine.u32[(block + BLOCK.first) >>> 2] as number;
     const loop = (from === undefined ? undefined : exits.get(~from)) ?? exits.get(offset);
-    const fits = loop !== undefined && loop.modeKey === s.modeKey && loop.round < MOST_ROUNDS && this.#isCurrent(loop.block);
-    return fits && loop.instructions < MOST_INSTRUCTIONS - ROOM ? loop : undefined;
+    if (loop === undefined || loop.modeKey !== s.modeKey || loop.round >= MOST_ROUNDS) return undefined;
+    const isTrue = this.#o.known(page * PAGE + loop.entry, loop.modeKey) !== 0;
+    return isTrue && loop.made.instructions < MOST_INSTRUCTIONS - ROOM ? loop : undefined;
   }
 
-  /** RIP is at the beginning of `here`; the region begins with `block`, which is in the same page. */
-  #order(here: number, page: number, block: number): RegionOrder {
+  /** RIP is at the beginning of `here`; the region begins there, or is another one of the same page made anew. */
+  #order(here: number, page: number, again: Region | undefined): RegionOrder {
     const { machine, s, setting, modeOf, index } = this.#o;
     const { mode, flat } = modeOf(s.modeKey);
-    const first = (of: number): number => machine.u32[(of + BLOCK.first) >>> 2] as number;
-    const entry = first(block);
+    const first = machine.u32[(here + BLOCK.first) >>> 2] as number;
+    const entry = again?.entry ?? first;
     return {
       vcpu: index,
       ticket: this.#ticket++,
@@ -192,7 +198,7 @@ export class Jit implements Customer {
       entry,
       mode,
       flat,
-      withinLimit: mode.code === 64 ? PAGE : s.csLimit + 1 - (Number(BigInt.asUintN(32, s.rip)) - first(here)),
+      withinLimit: mode.code === 64 ? PAGE : s.csLimit + 1 - (Number(BigInt.asUintN(32, s.rip)) - first),
       targets: this.#o.targets(page, s.modeKey),
       entries: setting === 'force' ? undefined : this.#o.entries(page, s.modeKey),
       instructions: setting === 'force' ? Math.min(MOST_INSTRUCTIONS, s.budget) : MOST_INSTRUCTIONS,
@@ -211,55 +217,75 @@ export class Jit implements Customer {
   // ---- what the compiler answers ----
 
   install(made: MadeRegion, run: RegionFunction): boolean {
-    const { ticket, ranges, code, instructions, bytes, loops, exits, computed } = made;
-    const ordered = this.#ordered.get(ticket);
+    const ordered = this.#ordered.get(made.ticket);
     if (ordered === undefined) return false;
-    this.#ordered.delete(ticket);
-    const { block, order, again, modeKey } = ordered;
+    this.#ordered.delete(made.ticket);
+    const { order, again, modeKey } = ordered;
     const { machine, regions } = this.#o;
-    if (!this.#isCurrent(block)) return false;
-    if (again !== undefined && instructions <= again.instructions) {
-      this.#register(order.page, { ...again, round: MOST_ROUNDS });
+    const { page, entry } = order;
+    const block = this.#o.known(page * PAGE + entry, modeKey);
+    if (block === 0) return false;
+    if (again !== undefined && made.instructions <= again.made.instructions) {
+      again.round = MOST_ROUNDS;
       return false;
     }
-    const from = order.page * PAGE;
-    for (const [start, end] of ranges) this.#o.mark(from + start, end - start);
-    // Seen only from here on: what was compiled has to be what stands there now.
-    let at = 0;
-    for (const [start, end] of ranges)
-      for (let i = start; i < end; i++) if (machine.u8[from + i] !== code[at++]) return this.#again(block);
-    const place = (block + BLOCK.region) >>> 2;
-    const before = machine.u32[place] as number;
-    const slot = before === 0 ? regions.take() : before;
+    if (!this.#stands(page, made)) {
+      // Code was written where nobody looked: ask once more.
+      machine.u32[(block + BLOCK.heat) >>> 2] = LATER;
+      return false;
+    }
+    const before = this.#pages.get(page)?.get(keyOf(entry, modeKey));
+    const slot = before?.slot ?? regions.take();
     if (slot === 0) {
       this.#noSlot = true;
       return false;
     }
     regions.table.set(slot, run);
-    machine.u32[place] = slot;
-    const round = again === undefined ? 0 : again.round + 1;
-    if (loops) this.#register(order.page, { block, modeKey, instructions, exits, computed, round });
-    const slots = this.#pages.get(order.page) ?? new Map<number, number>();
-    this.counters.live -= slots.get(slot) ?? 0;
-    slots.set(slot, bytes);
-    this.#pages.set(order.page, slots);
+    const region = { entry, modeKey, slot, made, round: again === undefined ? 0 : again.round + 1 };
+    this.#attach(region, page, block);
+    const present = this.#pages.get(page) ?? new Map<number, Region>();
+    present.set(keyOf(entry, modeKey), region);
+    this.#pages.set(page, present);
+    this.counters.live += made.bytes - (before?.made.bytes ?? 0);
     this.counters.regions++;
-    this.counters.live += bytes;
-    this.counters.instructions += instructions;
+    this.counters.instructions += made.instructions;
     return true;
   }
 
-  #register(page: number, formed: Formed): void {
-    const exits = this.#exits.get(page) ?? new Map<number, Formed>();
-    for (const offset of formed.exits) exits.set(offset, formed);
-    for (const end of formed.computed) exits.set(~end, formed);
+  /** Is the code of a region what stands in its page? Seen only when writes to it are noticed from then on. */
+  #stands(page: number, { ranges, code }: MadeRegion): boolean {
+    const { u8 } = this.#o.machine;
+    const from = page * PAGE;
+    for (const [start, end] of ranges) this.#o.mark(from + start, end - start);
+    let at = 0;
+    for (const [start, end] of ranges) for (let i = start; i < end; i++) if (u8[from + i] !== code[at++]) return false;
+    return true;
+  }
+
+  /** The region runs in place of the block at its beginning from now on. */
+  #attach(region: Region, page: number, block: number): void {
+    const { made, slot } = region;
+    this.#o.machine.u32[(block + BLOCK.region) >>> 2] = slot;
+    if (!made.loops) return;
+    const exits = this.#exits.get(page) ?? new Map<number, Region>();
+    for (const offset of made.exits) exits.set(offset, region);
+    for (const end of made.computed) exits.set(~end, region);
     this.#exits.set(page, exits);
   }
 
-  /** Code was written where nobody looked: ask once more. */
-  #again(block: number): boolean {
-    this.#o.machine.u32[(block + BLOCK.heat) >>> 2] = LATER;
-    return false;
+  /** A block was decoded, perhaps once more. */
+  decoded(block: number, host: number, modeKey: number): void {
+    const page = host >>> 12;
+    const present = this.#pages.get(page);
+    const region = present?.get(keyOf(host & (PAGE - 1), modeKey));
+    if (present === undefined || region === undefined) return;
+    if (this.#stands(page, region.made)) return this.#attach(region, page, block);
+    if (this.#written.delete(page)) this.#rewritten.set(page, (this.#rewritten.get(page) ?? 0) + 1);
+    for (const [key, other] of present) {
+      if (other !== region && this.#stands(page, other.made)) continue;
+      this.#release(other);
+      present.delete(key);
+    }
   }
 
   failed(ticket: number): void {
@@ -267,7 +293,7 @@ export class Jit implements Customer {
     this.#ordered.delete(ticket);
     // Without a region the block is never asked about again.
     if (ordered !== undefined && ordered.again === undefined && !this.#o.link.isElsewhere)
-      this.#o.machine.u32[(ordered.block + BLOCK.heat) >>> 2] = 0;
+      this.#o.machine.u32[(ordered.hot + BLOCK.heat) >>> 2] = 0;
   }
 
   count({ bytes, module, refused, microseconds }: RegionAnswer): void {
@@ -280,31 +306,32 @@ export class Jit implements Customer {
 
   // ---- what becomes of code ----
 
-  /** Code of a host page was overwritten. */
+  /** Code of a host page was overwritten: blocks are gone, regions wait until theirs are decoded again. */
   invalidate(hostPage: number): void {
-    const slots = this.#pages.get(hostPage);
-    if (slots === undefined) return;
-    this.#release(slots);
-    this.#pages.delete(hostPage);
+    if (!this.#pages.has(hostPage)) return;
     this.#exits.delete(hostPage);
-    this.#rewritten.set(hostPage, (this.#rewritten.get(hostPage) ?? 0) + 1);
+    this.#written.add(hostPage);
   }
 
-  #release(slots: ReadonlyMap<number, number>): void {
-    for (const [slot, bytes] of slots) {
-      this.#o.regions.release(slot);
-      this.counters.live -= bytes;
-    }
+  #release({ slot, made }: Region): void {
+    this.#o.regions.release(slot);
+    this.counters.live -= made.bytes;
   }
 
-  /** All blocks are forgotten. */
+  /** All blocks are gone. */
+  detach(): void {
+    this.#ordered.clear();
+    this.#exits.clear();
+  }
+
+  /** All regions are dropped, and nothing is held against any page. */
   reset(): void {
     if (this.isFull) this.counters.resets++;
     this.#noSlot = false;
-    this.#ordered.clear();
-    for (const slots of this.#pages.values()) this.#release(slots);
+    this.detach();
+    for (const present of this.#pages.values()) for (const region of present.values()) this.#release(region);
     this.#pages.clear();
-    this.#exits.clear();
     this.#rewritten.clear();
+    this.#written.clear();
   }
 }

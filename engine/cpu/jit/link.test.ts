@@ -93,6 +93,43 @@ describe('a region made by another thread', () => {
   });
 });
 
+describe('a region whose page is written', () => {
+  /** Code that is no part of the loop's region. */
+  const ELSEWHERE = 0x800;
+
+  function looping() {
+    const run = start();
+    run.patch(ELSEWHERE, 0x90, 0xf4);
+    run.s.rip = BigInt(AT.code + ELSEWHERE);
+    run.stage.cpu.run(2);
+    run.s.rip = BigInt(AT.code);
+    run.s.activity = 0;
+    run.stage.cpu.run(50_000);
+    run.answers.push(run.compile());
+    run.stage.cpu.run(10_000);
+    expect(run.stage.cpu.jit?.regions).toBe(1);
+    return { ...run, live: () => run.stage.cpu.jit?.live };
+  }
+
+  it('is used again where its own code is as it was', () => {
+    const run = looping();
+    run.patch(ELSEWHERE, 0xf4);
+    expect(run.finish()).toEqual({ sum: BigInt(LOOPS), last: 1n });
+    // More than enough turns to be asked for once more.
+    expect(run.orders).toHaveLength(0);
+    expect(run.live()).toBeGreaterThan(0);
+  });
+
+  it('is dropped where it is not', () => {
+    const run = looping();
+    const done = run.s.gpr[0] as bigint;
+    run.patch(0, 0x48, 0x29, 0xd8); // sub rax, rbx
+    expect(run.finish().sum).toBe(BigInt.asUintN(64, done - (BigInt(LOOPS) - done)));
+    expect(run.orders).toHaveLength(1);
+    expect(run.live()).toBe(0);
+  });
+});
+
 describe('code of a guest that never stops making code', () => {
   const WRITTEN = 64;
   const ROUNDS = 40;
