@@ -12,6 +12,7 @@ import { bootSectorTimes } from './boot-sector.ts';
 import { clockExits, exitCost, violationCost, wakeCost } from './exits.ts';
 import { type GuestProcess, startGuest } from './guest-process.ts';
 import { ideTimes } from './ide.ts';
+import { exitList, inspectorCost } from './inspector.ts';
 import { instructionsPerRound, loopGuest } from './loop-guest.ts';
 import { memoryOf, processorSeconds } from './process-group.ts';
 import { redraw, scroll } from './screen.ts';
@@ -119,6 +120,8 @@ export const measurements: Readonly<Record<string, Measurement>> = {
   'window-key': keyToPicture,
   'window-motion': motion,
   'window-library': largeLibrary,
+  'exit-list': exitList,
+  'inspector-cost': inspectorCost,
   boot,
   idle,
   memory,

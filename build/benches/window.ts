@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import type { Page } from 'playwright-core';
 import { StoredSettings } from '../../engine/contract/machine-file.ts';
 import { Library } from '../../engine/manager/library.ts';
-import { noBrowser, openBrowser } from '../e2e/browser.ts';
 import { frames, framesPerSecond, installProbe, keyToPixel, pixel } from '../e2e/screen-probe.ts';
-import { type Bench, createBench, notBuilt } from '../e2e/session.ts';
+import type { Bench } from '../e2e/session.ts';
 import { root } from '../tasks/run.ts';
+import { inWindow } from './in-window.ts';
 
 const SECONDS = 8;
 const KEYS = 25;
@@ -15,30 +15,9 @@ const MACHINES = 200;
 const ROW = { x: 34, y: 172 };
 const DARK = 0x101828;
 
-/** The result of `work` in a window over a library of its own, or why there is no window here. */
-async function inWindow(work: (page: Page, bench: Bench, url: string) => Promise<number>): Promise<number | string> {
-  const missing = notBuilt ?? noBrowser();
-  if (missing !== undefined) return missing;
-  const bench = createBench();
-  const before = process.env.XDG_DATA_HOME;
-  process.env.XDG_DATA_HOME = join(bench.runtime, 'data');
-  const browser = await openBrowser();
-  try {
-    const url = (await bench.start(['serve']).see(/http:\S+/, 30_000))[0];
-    const page = await browser.newPage({ viewport: { width: 1280, height: 960 } });
-    await installProbe(page);
-    return await work(page, bench, url);
-  } finally {
-    await browser.close();
-    for (const pid of (await bench.run('list')).out.matchAll(/running \((\d+)\)/g)) process.kill(Number(pid[1]), 'SIGKILL');
-    await bench.close();
-    if (before === undefined) delete process.env.XDG_DATA_HOME;
-    else process.env.XDG_DATA_HOME = before;
-  }
-}
-
 /** A guest of ours on the screen, one guest pixel for one of the screen's. */
 async function show(page: Page, bench: Bench, { url, guest }: { readonly url: string; readonly guest: string }): Promise<void> {
+  await installProbe(page);
   const kernel = join(root, `assets/guests/${guest}.bin`);
   await bench.run('create', guest, '--kernel', kernel, '--memory', '16', '--jit', 'on', '--serial', 'console');
   await bench.run('start', guest);
@@ -75,7 +54,7 @@ export function motion(): Promise<number | string> {
 /** Milliseconds from the address to the last of 200 machines. */
 export function largeLibrary(): Promise<number | string> {
   return inWindow(async (page, bench, url) => {
-    const library = new Library(join(bench.runtime, 'data/rootmode/machines'), () => new Date());
+    const library = new Library(join(bench.data, 'rootmode/machines'), () => new Date());
     const settings = StoredSettings.parse({ kernel: '/k' });
     for (let i = 0; i < MACHINES; i++) library.create({ name: `machine-${String(i).padStart(3, '0')}`, settings });
     const start = performance.now();

@@ -1,5 +1,5 @@
 /** The window in a real browser, served by the built command, over a library of its own and real guests. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -32,6 +32,16 @@ beforeEach(async ({ skip }) => {
 afterEach(() => session?.close());
 
 const create = (name: string, kernel: string): Promise<void> => fillNewMachine(page, name, kernel);
+
+/** Let a file or folder of this computer fall on the window, as from the desktop. */
+async function dropFile(path: string): Promise<void> {
+  const driver = await page.context().newCDPSession(page);
+  const data = { items: [], files: [path], dragOperationsMask: 1 };
+  for (const type of ['dragEnter', 'dragOver', 'drop'] as const) {
+    await driver.send('Input.dispatchDragEvent', { type, x: 500, y: 300, data });
+  }
+  await driver.detach();
+}
 
 /** What the terminal shows, by its own accessible rows. */
 const terminal = () => page.locator('.xterm-rows');
@@ -102,6 +112,28 @@ describe('the window', () => {
     await page.reload();
     await expect.poll(() => page.getByRole('link', { name: /<img src=x/ }).isVisible()).toBe(true);
     expect(await page.title()).toBe('Rootmode');
+  });
+
+  it('takes in a machine whose folder is dropped, and a boot sector that is', async () => {
+    const folder = join(bench.runtime, 'given.rmvm');
+    await bench.run('create', 'made', '--kernel', echo, '--memory', '16');
+    cpSync(join(bench.data, 'rootmode/machines/made.rmvm'), folder, { recursive: true });
+    cpSync(echo, join(folder, 'echo.bin'));
+    const file = join(folder, 'machine.json');
+    writeFileSync(file, readFileSync(file, 'utf8').replace(JSON.stringify(echo), '"echo.bin"'));
+    await dropFile(folder);
+    await expect.poll(() => page.title(), { timeout: 20_000 }).toBe('given – Rootmode');
+    await page.getByRole('button', { name: 'Start' }).click();
+    await page.getByRole('tab', { name: 'Serial console' }).click();
+    await expect.poll(() => terminal().textContent(), { timeout: 20_000 }).toContain('sent back');
+    expect((await bench.run('list')).out).toMatch(/given +running/);
+    const sector = join(bench.runtime, 'sector.img');
+    writeFileSync(sector, Buffer.concat([Buffer.alloc(510, 0x90), Buffer.of(0x55, 0xaa)]));
+    await dropFile(sector);
+    await expect.poll(() => page.getByLabel('Name', { exact: true }).inputValue()).toBe('sector');
+    mkdirSync(join(bench.runtime, 'photos'));
+    await dropFile(join(bench.runtime, 'photos'));
+    await expect.poll(() => page.getByRole('alert').textContent()).toContain('photos is no machine');
   });
 
   it('tells a page without the key what to do', async () => {

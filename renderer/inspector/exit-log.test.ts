@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ExitLog, histogramOf } from './exit-log.ts';
+import { ExitLog } from './exit-log.ts';
 import { tickStep, zoomed } from './timeline.ts';
 
 const exit = (nanoseconds: number, vcpu: number, reason = 'HLT') => ({
@@ -42,7 +42,12 @@ describe('the log of exits', () => {
 });
 
 it('a histogram counts powers of two and leaves out what has not ended', () => {
-  expect(histogramOf([0, 1, 2, 3, 4, Number.NaN])).toEqual([2, 2, 1]);
+  const log = new ExitLog();
+  for (const nanoseconds of [0, 0, 1, 3, 6, 10]) log.add([{ ...exit(0, 0), nanoseconds }]);
+  const [none, whole] = [new Set<number>(), { from: 0, to: log.length }];
+  expect(log.histogram({ ...whole, hidden: none })).toEqual([2, 2, 1]);
+  expect(log.histogram({ from: 2, to: 4, hidden: none })).toEqual([0, 2]);
+  expect(log.histogram({ ...whole, hidden: new Set([log.reason(0)]) })).toEqual([]);
 });
 
 it('the timeline zooms around a moment, and its ticks are round', () => {

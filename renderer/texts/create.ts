@@ -120,7 +120,7 @@ const en = {
   },
   drop: {
     here: 'Drop to make a machine from it',
-    folder: 'A browser does not say where a folder is. Take machine folders in with “Import folder” on the page Machines.',
+    noMachine: 'The folder {name} is no machine: it has no machine.json.',
   },
 };
 
@@ -252,7 +252,7 @@ const de: typeof en = {
   },
   drop: {
     here: 'Loslassen, um daraus eine Maschine zu machen',
-    folder: 'Ein Browser sagt nicht, wo ein Ordner ist. Holen Sie Maschinenordner mit „Ordner holen“ auf der Seite Maschinen.',
+    noMachine: 'Der Ordner {name} ist keine Maschine: Ihm fehlt machine.json.',
   },
 };
 
