@@ -57,10 +57,10 @@ function modelOf(entry: KvmUnitEntry, row: ClaimRow | undefined): string {
   return row?.remark.includes('--cpu qemu64') === true ? 'qemu64' : 'x86-64-v2';
 }
 
-/** Arguments, without the tests that the remark leaves out: `without NAME`, each name in backquotes. */
+/** Arguments, without the tests that the remark leaves out: `without NAME`, each name in backquotes. The suite's list is shell text. */
 function appendOf(entry: KvmUnitEntry, row: ClaimRow | undefined): string {
   const left = [...(row?.remark.matchAll(/without `(\w+)`/g) ?? [])].map(([, name]) => `-${name}`);
-  return [entry.append, ...left].join(' ');
+  return [entry.append.replace('`date +%s`', String(Math.floor(Date.now() / 1000))), ...left].join(' ');
 }
 
 const scratch = mkdtempSync(join(tmpdir(), 'rootmode-kvm-unit-'));

@@ -192,7 +192,12 @@ function attachDevices({ memory, irqchip, config, ports }: BoardParts, platform:
   const storage = attachStorage({ memory, irqchip, bus, bay, isaDma: dma.api.channel });
 
   const clockLine = sharedClockLine(line(RTC_IRQ));
-  const clock = mc146818.attach(memory, { name: 'rtc', at: { regs: 0x70 }, irqs: { intr: clockLine.line }, needs: { calendar } });
+  const clock = mc146818.attach(memory, {
+    name: 'rtc',
+    at: { index: 0x70, data: 0x71, upperIndex: 0x72, upperData: 0x73 },
+    irqs: { intr: clockLine.line },
+    needs: { calendar },
+  });
   const keyboard = i8042.attach(memory, {
     name: 'i8042',
     at: { data: 0x60, control: 0x64, port92: 0x92 },

@@ -1,6 +1,6 @@
 /** Memory of the display adapter: where it lies in the machine's memory, and the two slots by which the guest sees it as RAM. */
 import { VIDEO_MEMORY } from '../devices/vga/device.ts';
-import { CELLS, type ShownWindow, type VideoMemory } from '../devices/vga/video-memory.ts';
+import { CELLS, FRAME_BUFFER_END, type ShownWindow, type VideoMemory } from '../devices/vga/video-memory.ts';
 import type { MachineMemory, MemorySlot } from '../memory/index.ts';
 
 const PAGE = 4096;
@@ -8,8 +8,6 @@ const CELL_BYTES = CELLS * 2;
 /** Slot numbers, above those of RAM and ROM. */
 const LINEAR_SLOT = 62;
 const WINDOW_SLOT = 63;
-/** Where a linear frame buffer may stand: above RAM, below the interrupt controllers and the firmware. */
-const HIGHEST = 0xfec0_0000;
 
 export interface PlacedVideoMemory extends VideoMemory {
   /** Pages of `bytes`, then of the cells, written since the last call: one byte each. Under the machine lock. */
@@ -47,7 +45,7 @@ export function placeVideoMemory(memory: MachineMemory, lowRamEnd: number): Plac
     words: new Uint32Array(buffer, hva, VIDEO_MEMORY / 4),
     cells: new Uint16Array(buffer, hva + VIDEO_MEMORY, CELLS),
     showLinear: (gpa) => {
-      const reachable = gpa !== undefined && gpa >= lowRamEnd && gpa + VIDEO_MEMORY <= HIGHEST;
+      const reachable = gpa !== undefined && gpa >= lowRamEnd && gpa + VIDEO_MEMORY <= FRAME_BUFFER_END;
       show(LINEAR_SLOT, reachable ? { gpa, size: VIDEO_MEMORY, hva } : undefined);
     },
     showWindow: (shown: ShownWindow | undefined) => {

@@ -68,8 +68,8 @@ export interface DeviceDeclaration<S extends DeviceShape, A = S['api']> {
   readonly ports?: S['ports'];
   /** MMIO regions by name: bytes. */
   readonly mmio?: S['mmio'];
-  /** MMIO regions whose writes may wait until somebody looks at the device: only their order counts. */
-  readonly coalesced?: readonly (keyof S['mmio'])[];
+  /** Regions whose writes may wait until somebody looks at the device: only their order counts. Of ports, writes of all of the region. */
+  readonly coalesced?: readonly (keyof S['ports'] | keyof S['mmio'])[];
   /** Wider accesses are split; 1 for ports and 4 for MMIO when absent. */
   readonly widest?: AccessSize;
   readonly irqs?: S['irqs'];
@@ -218,6 +218,7 @@ function placeRegions<S extends DeviceShape>(
     const address = (wiring.at as Record<string, number> | undefined)?.[region];
     return {
       name: `${wiring.name}.${region}`,
+      coalesced: (declaration.coalesced as Names | undefined)?.includes(region) ?? false,
       enabled: address !== undefined,
       address: address ?? 0,
       read: (offset: number, size: AccessSize, vcpu: number) => resolve()?.read(offset, size, vcpu) ?? 0xffffffff,
@@ -230,8 +231,7 @@ function placeRegions<S extends DeviceShape>(
   });
   const mmioRegions = Object.entries(mmio).map(([region, size]) => {
     const { address, ...rest } = options(region);
-    const coalesced = (declaration.coalesced as Names | undefined)?.includes(region) ?? false;
-    return [region, machine.bus.addMmio({ gpa: address, size, widest: widest ?? 4, coalesced, ...rest })] as const;
+    return [region, machine.bus.addMmio({ gpa: address, size, widest: widest ?? 4, ...rest })] as const;
   });
   return Object.fromEntries([...portRegions, ...mmioRegions]);
 }

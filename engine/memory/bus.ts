@@ -18,14 +18,17 @@ interface RegionOptions {
   readonly widest?: AccessSize;
   /** False: placed later. */
   readonly enabled?: boolean;
+  /**
+   * Writes may wait until somebody takes the machine lock, as everybody does who looks at the device: see `CoalescedWrites`. Of ports
+   * only a write of the whole region does.
+   */
+  readonly coalesced?: boolean;
 }
 
 export interface MmioOptions extends RegionOptions {
   readonly gpa: number;
   /** Bytes. */
   readonly size: number;
-  /** Writes may wait until somebody takes the machine lock, as everybody does who looks at the device: see `CoalescedWrites`. */
-  readonly coalesced?: boolean;
 }
 
 export interface PortOptions extends RegionOptions {
@@ -44,7 +47,6 @@ export interface Placement {
 }
 
 interface Region extends Required<Omit<RegionOptions, 'enabled'>> {
-  readonly coalesced: boolean;
   readonly kind: 'mmio' | 'port';
   readonly index: number;
   readonly size: number;
@@ -74,7 +76,7 @@ export class Bus {
   readonly #regions: Region[] = [];
   readonly #ports = new Uint16Array(0x1_0000);
   #mmio: Region[] = [];
-  /** Regions whose writes may wait. */
+  /** Memory regions whose writes may wait. */
   #coalesced: Region[] = [];
   #generation = -1;
   readonly #waiting: CoalescedWrites;
@@ -83,7 +85,11 @@ export class Bus {
   constructor(views: Views, { arena, lock }: { readonly arena: Arena; readonly lock: Lock }) {
     this.#views = views;
     this.#waiting = new CoalescedWrites(views, arena.take('coalesced-writes', COALESCED_BYTES, 64));
-    lock.acquired = () => this.#waiting.take(({ vcpu, pa, size, value }) => this.mmioWrite(vcpu, pa, size, value));
+    lock.acquired = () =>
+      this.#waiting.take(({ vcpu, space, at, size, value }) => {
+        if (space === 'port') this.portWrite(vcpu, at, size, value);
+        else this.mmioWrite(vcpu, at, size, value);
+      });
     this.#places = new Float64Array(views.buffer as ArrayBuffer, FIXED.placements, REGIONS * 2);
   }
 
@@ -124,8 +130,14 @@ export class Bus {
   /** Does the device there let this write of a vCPU wait? Then it is done as far as the vCPU is concerned. Without the machine lock. */
   letWait(write: CoalescedWrite): boolean {
     this.#refresh();
+    const { space, at, size } = write;
+    if (space === 'port') {
+      const region = this.#findPort(at);
+      const waits = region?.coalesced === true && !region.shadowed && at === region.at && size === region.size;
+      return waits && this.#waiting.put(write);
+    }
     for (const region of this.#coalesced) {
-      if (write.pa >= region.at && write.pa + write.size <= region.at + region.size) return this.#waiting.put(write);
+      if (at >= region.at && at + size <= region.at + region.size) return this.#waiting.put(write);
     }
     return false;
   }
@@ -144,12 +156,11 @@ export class Bus {
     });
   }
 
-  #add(kind: 'mmio' | 'port', address: number, size: number, options: RegionOptions & Pick<MmioOptions, 'coalesced'>): Placement {
+  #add(kind: 'mmio' | 'port', address: number, size: number, options: RegionOptions): Placement {
     const index = this.#regions.length;
     assert(index < REGIONS, `a machine has at most ${REGIONS} port and MMIO regions`);
     const name = options.name ?? `${kind}${index}`;
-    const { read, write, widest = 4 } = options;
-    const { coalesced = false } = options;
+    const { read, write, widest = 4, coalesced = false } = options;
     this.#regions.push({ kind, index, size, name, read, write, widest, coalesced, at: -1, shadowed: false });
     this.#generation = -1;
     const flag = (FIXED.placements + index * 16 + 8) >>> 2;

@@ -73,6 +73,8 @@ export function shadowSegments(registers: Uint8Array): ShadowSegment[] {
 export const i440fx = defineDevice({
   type: 'i440fx',
   ports: { address: 4, data: 4 },
+  // A double word there only selects what the data ports then reach; the reset control in it is a byte.
+  coalesced: ['address'],
   widest: 4,
   needs: { bus: pciBus, shadow: shadowMap, resetControl },
   state: {

@@ -18,7 +18,8 @@ const ENABLES = B.Periodic | B.Alarm | B.UpdateEnded;
 
 export const mc146818 = defineDevice({
   type: 'mc146818',
-  ports: { regs: 4 },
+  ports: { index: 1, data: 1, upperIndex: 1, upperData: 1 },
+  coalesced: ['index', 'upperIndex'],
   irqs: ['intr'],
   timers: ['event'],
   needs: { calendar },
@@ -159,19 +160,28 @@ export const mc146818 = defineDevice({
       settle();
     };
 
+    const nothing = () => 0xff; // index registers are write-only
     return {
-      read: (at) => {
-        if (at === 1) return read(state.index);
-        if (at === 3) return state.cmos[0x80 + state.upperIndex] ?? 0xff;
-        return 0xff; // index registers are write-only
-      },
-      write: (at, value) => {
-        const byte = value & 0xff;
-        if (at === 0)
-          state.index = byte & 0x7f; // bit 7 masks NMI, which nothing here raises
-        else if (at === 1) write(state.index, byte);
-        else if (at === 2) state.upperIndex = byte & 0x7f;
-        else state.cmos[0x80 + state.upperIndex] = byte;
+      regions: {
+        index: {
+          read: nothing,
+          write: (_at, value) => {
+            state.index = value & 0x7f; // bit 7 masks NMI, which nothing here raises
+          },
+        },
+        data: { read: () => read(state.index), write: (_at, value) => write(state.index, value & 0xff) },
+        upperIndex: {
+          read: nothing,
+          write: (_at, value) => {
+            state.upperIndex = value & 0x7f;
+          },
+        },
+        upperData: {
+          read: () => state.cmos[0x80 + state.upperIndex] ?? 0xff,
+          write: (_at, value) => {
+            state.cmos[0x80 + state.upperIndex] = value & 0xff;
+          },
+        },
       },
       timers: { event: settle },
       reset: startCounting,

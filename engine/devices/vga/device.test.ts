@@ -142,6 +142,49 @@ describe('window', () => {
   });
 });
 
+describe('frame buffer', () => {
+  const BASE = 0xe000_0000;
+  const mapped = () => {
+    const v = adapter();
+    v.device.api.config.write(0x10, 4, BASE);
+    v.device.api.config.write(0x04, 2, 2);
+    return v;
+  };
+
+  it('is RAM where nothing acts on writes, and on the bus while planes do', () => {
+    const v = mapped();
+    textMode(v);
+    expect([v.shown.linear, v.peek(BASE)]).toEqual([BASE, 0xff]);
+    graphicsMode(v, 0x12);
+    v.set(0x3c4, [2, 0x01]);
+    v.poke(0xa0010, 0xa5);
+    v.poke(BASE + 0x41, 0x3c);
+    expect([v.shown.linear, v.peek(BASE + 0x40), v.video.bytes[0x41]]).toEqual([undefined, 0xa5, 0x3c]);
+    graphicsMode(v, 0x13);
+    expect([v.shown.linear, v.peek(BASE)]).toEqual([BASE, 0xff]);
+  });
+
+  it('shows planar writes that waited, and so does the screen', () => {
+    const v = mapped();
+    graphicsMode(v, 0x12);
+    const { bus, lock } = v.machine;
+    lock.release();
+    const wait = (at: number, value: number) => bus.letWait({ vcpu: 0, space: 'mmio', at, size: 1, value });
+    expect([wait(0xa0010, 0xa5), v.video.bytes[0x40]]).toEqual([true, 0]);
+    expect(lock.run(() => v.peek(BASE + 0x40))).toBe(0xa5);
+    wait(0xa0011, 0x5a);
+    lock.acquire();
+    expect(v.video.bytes[0x44]).toBe(0x5a);
+  });
+
+  it('stands nowhere above its end, where base addresses point while they are sized', () => {
+    const v = mapped();
+    graphicsMode(v, 0x12);
+    v.device.api.config.write(0x10, 4, 0xffff_ffff);
+    expect(v.device.placements.linear?.enabled).toBe(false);
+  });
+});
+
 describe('display interface', () => {
   it('has its identity, sizes and limits', () => {
     const v = adapter();
@@ -189,6 +232,7 @@ describe('display interface', () => {
 
   it('places the frame buffer by its base address', () => {
     const v = adapter();
+    textMode(v);
     v.device.api.config.write(0x10, 4, 0xe123_4567);
     v.device.api.config.write(0x04, 2, 2);
     expect([v.device.api.config.read(0x10, 4), v.shown.linear]).toEqual([0xe100_0008, 0xe100_0000]);

@@ -40,7 +40,7 @@ import {
   Status1,
   WINDOW,
 } from './spec.ts';
-import { CELLS, videoMemory } from './video-memory.ts';
+import { CELLS, FRAME_BUFFER_END, videoMemory } from './video-memory.ts';
 
 /** Bytes of video memory and of its base address: 2560x1600 at 32 bits. */
 export const VIDEO_MEMORY = 0x100_0000;
@@ -67,7 +67,7 @@ const EDID = edid({ width: 1024, height: 768 });
 export const vga = defineDevice({
   type: 'vga',
   ports: { mono: 12, regs: 16, color: 16, dispi: 3 },
-  mmio: { window: WINDOW.size, registers: MMIO_SIZE },
+  mmio: { window: WINDOW.size, registers: MMIO_SIZE, linear: VIDEO_MEMORY },
   // Planar drawing is many small writes; a read of the window, which loads the latches, comes after them.
   coalesced: ['window'],
   widest: 4,
@@ -117,6 +117,20 @@ export const vga = defineDevice({
       state.shown = shown === undefined ? Shown.Nothing : shown.from === 'cells' ? Shown.Cells : Shown.Linear;
       video.showWindow(shown);
     };
+    /**
+     * The frame buffer is RAM, but on the bus while the window acts as planes: writes there may wait, and whoever comes by the bus finds
+     * them done.
+     */
+    const placeLinear = () => {
+      const { config } = state;
+      const base = ((config[0x13] as number) * 0x100_0000) >>> 0;
+      const decoded = ((config[0x04] as number) & COMMAND_MEMORY) !== 0 && base !== 0;
+      const planar = state.shown === Shown.Nothing;
+      video.showLinear(decoded && !planar ? base : undefined);
+      if (decoded) placements.linear.move(base);
+      placements.linear.enable(decoded && planar && base + VIDEO_MEMORY <= FRAME_BUFFER_END);
+    };
+
     /** After a register that decides what the window shows. */
     const remap = () => {
       const before = state.shown;
@@ -128,12 +142,7 @@ export const vga = defineDevice({
         foldCells();
       } else if (after === Shown.Cells && before !== Shown.Cells) unfoldCells();
       show();
-    };
-
-    const placeLinear = () => {
-      const { config } = state;
-      const base = ((config[0x13] as number) * 0x100_0000) >>> 0;
-      video.showLinear(((config[0x04] as number) & COMMAND_MEMORY) !== 0 && base !== 0 ? base : undefined);
+      if ((before === Shown.Nothing) !== (after === Shown.Nothing)) placeLinear();
     };
     const config = configSpace(state.config, IDENTITY, {
       placements: { registers: placements.registers },
@@ -352,6 +361,13 @@ export const vga = defineDevice({
         color: byteWise(readCrtcPort, writeCrtcPort),
         regs: byteWise(readPort, writePort),
         window: byteWise(readWindow, writeWindow),
+        linear: byteWise(
+          (at) => video.bytes[at] ?? 0xff,
+          (at, value) => {
+            video.bytes[at] = value;
+            video.mark(at % video.bytes.length);
+          },
+        ),
         dispi: {
           read: (at) => (at === 0 ? state.dispiIndex : dispiRead(dispi, state.dispiIndex)),
           write: (at, value) => {
@@ -375,9 +391,9 @@ export const vga = defineDevice({
       },
       restored: () => {
         config.restored();
-        placeLinear();
         placeCrtc();
         show();
+        placeLinear();
       },
       api: { config },
     };

@@ -24,6 +24,9 @@ export interface ShownWindow {
   readonly from: 'cells' | number;
 }
 
+/** Above every linear frame buffer: the interrupt controllers and the firmware. */
+export const FRAME_BUFFER_END = 0xfec0_0000;
+
 /** Cells that fit: 32 KiB. */
 export const CELLS = 0x4000;
 

@@ -134,7 +134,7 @@ export class ProcessorHost {
           return;
         }
         if (probes.on(vcpu, PROBE.mmio)) probes.fire(vcpu, 'mmio', { gpa: pa, size, value, write: true });
-        if (bus.letWait({ vcpu, pa, size, value })) return;
+        if (bus.letWait({ vcpu, space: 'mmio', at: pa, size, value })) return;
         if (served) counters.add(vcpu, COUNTER['mmio-exits']);
         this.call(vcpu, () => bus.mmioWrite(vcpu, pa, size, value));
       },
@@ -145,8 +145,9 @@ export class ProcessorHost {
         return value;
       },
       portWrite: (vcpu, port, size, value) => {
-        if (served) counters.add(vcpu, COUNTER['io-exits']);
         if (probes.on(vcpu, PROBE.pio)) probes.fire(vcpu, 'pio', { port, size, value, write: true });
+        if (bus.letWait({ vcpu, space: 'port', at: port, size, value })) return;
+        if (served) counters.add(vcpu, COUNTER['io-exits']);
         this.call(vcpu, () => bus.portWrite(vcpu, port, size, value));
       },
       acknowledgeInterrupt: (vcpu) => {

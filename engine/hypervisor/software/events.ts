@@ -59,6 +59,7 @@ export class Events {
     const { id, s, requests, irqchip } = this.#p;
     if (s.excPending !== 0) return false;
     let windows = 0;
+    this.#secondNmi();
     if ((requests.pending(id) & REQUEST.nmi) !== 0) {
       if (this.injecting || s.nmiBlocked !== 0 || s.shadow !== 0) windows |= PROC.nmiWindow;
       else this.#nmi();
@@ -75,15 +76,20 @@ export class Events {
   }
 
   #nmi(): void {
-    const { id, requests, irqchip, observation } = this.#p;
+    const { id, requests, observation } = this.#p;
     requests.served(id, REQUEST.nmi);
-    const { state } = irqchip.lapics.of(id);
-    if (state.nmiQueued !== 0) {
-      state.nmiQueued = 0;
-      requests.raiseOne(id, REQUEST.nmi | REQUEST.interrupt);
-    }
+    this.#secondNmi();
     observation.counters.add(id, COUNTER['nmi-injections']);
     this.#inject({ vector: NMI_VECTOR, type: TYPE.nmi });
+  }
+
+  /** Two can wait. Whoever sent the second may say so only after the first was taken. */
+  #secondNmi(): void {
+    const { id, requests, irqchip } = this.#p;
+    const { state } = irqchip.lapics.of(id);
+    if (state.nmiQueued === 0 || (requests.pending(id) & REQUEST.nmi) !== 0) return;
+    state.nmiQueued = 0;
+    requests.raiseOne(id, REQUEST.nmi | REQUEST.interrupt);
   }
 
   #interrupt(): void {
