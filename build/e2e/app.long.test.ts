@@ -96,6 +96,25 @@ describe.skipIf(missing !== undefined)(`the app${missing === undefined ? '' : ` 
     await keep('walk');
   });
 
+  it('moves a panel into a window of its own, which stays alive, and takes it back', async () => {
+    const opened = page.waitForEvent('popup');
+    await tab('Registers').hover();
+    await tab('Registers').getByTitle('Move the panel into a window of its own').click();
+    const popup = await opened;
+    await expect.poll(() => popup.title()).toBe('Registers – debian – Rootmode');
+    const rip = popup.locator('.registers-panel dl div', { hasText: 'rip' });
+    await expect.poll(() => rip.textContent()).toMatch(/^rip.*0x[0-9a-f]{16}/);
+    await popup.keyboard.press('Shift+F5');
+    await expect.poll(() => page.locator('.held').isVisible()).toBe(true);
+    await popup.keyboard.press('F5');
+    await expect.poll(() => page.locator('.held').count()).toBe(0);
+    await page.emulateMedia({ colorScheme: 'light' });
+    await popup.screenshot({ path: join(pictures, 'popout-light.png') });
+    expect(await page.locator('.registers-panel').count()).toBe(0);
+    await popup.close();
+    await expect.poll(() => page.locator('.registers-panel').count()).toBe(1);
+  });
+
   it('records exits', async () => {
     await tab('Exits').click();
     await page.getByRole('button', { name: 'Record' }).click();

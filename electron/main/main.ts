@@ -52,11 +52,12 @@ function main(): void {
     isRunning: guestRuns,
     sleep: (milliseconds) => sleep(milliseconds),
   });
+  const preload = here(new URL('../preload/preload.ts', import.meta.url));
   const windows = new Windows({
     create: (options) => new BrowserWindow(options),
     channel: () => new MessageChannelMain(),
     ipc: ipcMain,
-    preload: here(new URL('../preload/preload.ts', import.meta.url)),
+    preload,
     manager,
   });
   const tray = new Tray(here(new URL('../../assets/icons/32x32.png', import.meta.url)));
@@ -77,7 +78,7 @@ function main(): void {
 
   servePages(protocol, readPages(here(new URL('../../.out/renderer', import.meta.url))));
   denyPermissions(session.defaultSession);
-  app.on('web-contents-created', (_event, contents) => confine(contents));
+  app.on('web-contents-created', (_event, contents) => confine(contents, preload));
   const take = (path: string): Promise<void> =>
     takeIn(library, path).then(
       (name) => windows.show(name),

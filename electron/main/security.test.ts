@@ -75,8 +75,13 @@ describe('a session', () => {
 });
 
 describe('contents', () => {
-  const contents = Object.assign(new EventEmitter(), { setWindowOpenHandler: vi.fn() });
-  confine(contents as unknown as WebContents);
+  const made = (url: string) => {
+    const contents = Object.assign(new EventEmitter(), { setWindowOpenHandler: vi.fn(), getURL: () => url });
+    confine(contents as unknown as WebContents, '/p.cjs');
+    return contents;
+  };
+  const contents = made(`${START_PAGE}#/machine/a/inspector`);
+  const opened = (of: typeof contents, url: string) => of.setWindowOpenHandler.mock.lastCall?.[0]({ url });
   const prevented = (event: string, url: string): boolean => {
     const preventDefault = vi.fn();
     contents.emit(event, { url, preventDefault });
@@ -90,9 +95,18 @@ describe('contents', () => {
     expect(prevented('will-redirect', START_PAGE)).toBe(true);
   });
 
-  it('embed nothing and open no windows', () => {
+  it('embed nothing', () => {
     expect(prevented('will-attach-webview', START_PAGE)).toBe(true);
-    expect(contents.setWindowOpenHandler.mock.lastCall?.[0]({ url: START_PAGE })).toEqual({ action: 'deny' });
+  });
+
+  it('open a window for a panel, as confined as their own, and no other', () => {
+    const panel = 'rootmode-app://window/popout.html';
+    for (const url of [START_PAGE, `${panel}?a`, 'https://evil.example/popout.html', 'about:blank', 'file:///etc/passwd']) {
+      expect(opened(contents, url)).toEqual({ action: 'deny' });
+    }
+    const { action, overrideBrowserWindowOptions } = opened(contents, panel);
+    expect([action, overrideBrowserWindowOptions.webPreferences]).toEqual(['allow', webPreferences('/p.cjs')]);
+    expect(opened(made(panel), panel)).toEqual({ action: 'deny' });
   });
 });
 

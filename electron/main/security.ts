@@ -8,6 +8,8 @@ import type { Session, WebContents, WebPreferences } from 'electron';
 export const SCHEME = 'rootmode-app';
 const ORIGIN = `${SCHEME}://window`;
 export const START_PAGE = `${ORIGIN}/index.html`;
+/** An empty page that a page of ours may open in a window of its own, and fills. */
+const POPOUT_PAGE = `${ORIGIN}/popout.html`;
 
 export function webPreferences(preload: string): WebPreferences {
   return {
@@ -45,12 +47,16 @@ export function denyPermissions(session: Session): void {
   session.setDevicePermissionHandler(() => false);
 }
 
-/** Pages stay where they are, open no windows and embed nothing. */
-export function confine(contents: WebContents): void {
+/** Pages stay where they are and embed nothing. They open no window but one for a panel, as confined as they are themselves. */
+export function confine(contents: WebContents, preload: string): void {
   contents.on('will-navigate', (event) => {
     if (!isOurPage(event.url)) event.preventDefault();
   });
   contents.on('will-redirect', (event) => event.preventDefault());
   contents.on('will-attach-webview', (event) => event.preventDefault());
-  contents.setWindowOpenHandler(() => ({ action: 'deny' }));
+  contents.setWindowOpenHandler(({ url }) => {
+    if (url !== POPOUT_PAGE || contents.getURL() === POPOUT_PAGE) return { action: 'deny' };
+    const options = { title: 'Rootmode', autoHideMenuBar: true, webPreferences: webPreferences(preload) };
+    return { action: 'allow', overrideBrowserWindowOptions: options };
+  });
 }

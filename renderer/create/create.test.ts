@@ -62,5 +62,8 @@ describe('a draft', () => {
     expect(commandOf(kernel)).toBe(
       `rootmode create k --kernel '/it'\\''s/vmlinuz' --initrd /i.gz --append 'a b' --memory 512 --cpus 1`,
     );
+    expect(commandOf({ ...kernel, initrd: '', append: '', jit: 'off', rtc: 'local', noReboot: true })).toMatch(
+      / --cpus 1 --jit off --rtc local --no-reboot$/,
+    );
   });
 });

@@ -40,8 +40,9 @@ export interface Limits {
 
 const EMPTY_DISK = 'disk.img';
 
+const defaults = StoredSettings.parse({});
+
 export function newDraft(preset: PresetId): Draft {
-  const defaults = StoredSettings.parse({});
   const { cpu, accel, jit, threads, vga, keyboardLayout, rtc, noReboot } = defaults;
   return {
     ...{ name: '', preset, file: '', initrd: '', title: '', group: '', tags: '', notes: '', bootMenu: false },
@@ -122,6 +123,17 @@ export function problemsOf(draft: Draft, { maximumMiB, taken }: Limits, all: boo
   return found;
 }
 
+/** Options of the command line for settings that are named when they are not the usual ones. */
+const CHOICES = {
+  cpu: '--cpu',
+  accel: '--accel',
+  jit: '--jit',
+  threads: '--threads',
+  vga: '--vga',
+  keyboardLayout: '--keyboard-layout',
+  rtc: '--rtc',
+} as const;
+
 /** The same machine as a command. */
 export function commandOf(draft: Draft): string {
   const word = (text: string): string => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);
@@ -135,5 +147,11 @@ export function commandOf(draft: Draft): string {
   if (source === 'disk') words.push('--disk', path);
   if (source === 'bootSector') words.push('--disk', `${path},format=raw,snapshot`);
   if (source === 'floppy') words.push('--floppy', path);
-  return [...words, '--memory', memoryMiB, '--cpus', cpus, ...(draft.jit === 'off' ? [] : ['--jit', draft.jit])].join(' ');
+  words.push('--memory', String(memoryMiB), '--cpus', String(cpus));
+  for (const [setting, option] of Object.entries(CHOICES)) {
+    const value = draft[setting as keyof typeof CHOICES];
+    if (value !== defaults[setting as keyof typeof CHOICES]) words.push(option, value);
+  }
+  if (draft.noReboot) words.push('--no-reboot');
+  return words.join(' ');
 }

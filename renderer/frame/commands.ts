@@ -41,16 +41,19 @@ export function chordOf(event: Pick<KeyboardEvent, 'key' | 'ctrlKey' | 'metaKey'
   ].join('+');
 }
 
+/** Also one of another window of ours, which has classes of its own. */
+const isElement = (target: EventTarget | null): target is HTMLElement => target !== null && 'closest' in target;
+
 /** Keys that a text field needs itself stay with it. */
 const isTyping = (target: EventTarget | null, event: KeyboardEvent): boolean => {
-  if (!(target instanceof HTMLElement) || event.ctrlKey || event.metaKey || /^F\d+$/.test(event.key)) return false;
+  if (!isElement(target) || event.ctrlKey || event.metaKey || /^F\d+$/.test(event.key)) return false;
   return target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName);
 };
 
 /** Run the command of a key. What stands in a terminal or a guest's screen belongs to the guest. */
 export function onKey(event: KeyboardEvent): void {
   const { target } = event;
-  if (target instanceof Element && target.closest('.xterm, [data-guest-keys]') !== null) return;
+  if (isElement(target) && target.closest('.xterm, [data-guest-keys]') !== null) return;
   if (event.defaultPrevented || isTyping(target, event)) return;
   const chord = chordOf(event);
   const found = commands.value.findLast(({ keys }) => keys?.includes(chord));

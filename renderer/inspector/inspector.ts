@@ -90,6 +90,9 @@ export type EngineClient = ReturnType<typeof engine>;
 
 export const INSPECTOR: InjectionKey<Inspector> = Symbol('inspector');
 
+/** Moves the panel of this id into a window of its own. */
+export const POP_OUT: InjectionKey<(panel: string) => void> = Symbol('pop out');
+
 /** What dockview gives each panel. */
 export interface PanelProps {
   readonly params: { readonly api: DockviewPanelApi };

@@ -3,6 +3,8 @@ const en = {
   title: 'Inspector',
   off: 'Start the machine to look into it.',
   asking: 'Asking the machine…',
+  popOut: 'Move the panel into a window of its own',
+  noWindow: 'The browser opened no window. Allow this page to open windows, and try again.',
   live: 'Live',
   freeze: 'Keep what is shown',
   liveHint: 'Look again twice a second while the machine runs. It goes on meanwhile.',
@@ -223,6 +225,9 @@ const de: typeof en = {
   title: 'Inspektor',
   off: 'Starten Sie die Maschine, um in sie hineinzusehen.',
   asking: 'Die Maschine wird gefragt…',
+  popOut: 'Feld in ein eigenes Fenster',
+  noWindow:
+    'Der Browser hat kein Fenster geöffnet. Erlauben Sie dieser Seite, Fenster zu öffnen, und versuchen Sie es noch einmal.',
   live: 'Live',
   freeze: 'Behalten, was zu sehen ist',
   liveHint: 'Zweimal je Sekunde neu nachsehen, während die Maschine läuft. Sie läuft dabei weiter.',

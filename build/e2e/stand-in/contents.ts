@@ -128,6 +128,10 @@ export class WebContents extends EventEmitter {
     this.#evaluate('receive', [channel, [message], ids]);
   }
 
+  getURL(): string {
+    return this.mainFrame.url;
+  }
+
   isDestroyed(): boolean {
     return !all.has(this.id);
   }

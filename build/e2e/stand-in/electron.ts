@@ -1,6 +1,6 @@
 /**
  * A stand-in for the `electron` module on Node and Debian's Chromium: NOT Electron. It has what our main process uses and nothing else;
- * what it cannot show (the sandbox of the system, native menus, fuses, asar) is for the real one, which the same tests take as ELECTRON_BIN.
+ * what it cannot show (the sandbox of the system, native menus, fuses, asar, windows that pages open) is for the real one, which the same tests take as ELECTRON_BIN.
  */
 import { fork } from 'node:child_process';
 import { EventEmitter } from 'node:events';
