@@ -3,6 +3,7 @@ import { createCompilerThread, type RegionAnswer, type RegionOrder } from './cpu
 import { monotonicOrigin, monotonicSince } from './host/clock.ts';
 import { listeningEnd, type PortEnd } from './host/compiler-port.ts';
 import { threadData } from './host/threads.ts';
+import { setCodeSettings } from './host/v8-settings.ts';
 
 export interface CompilerPlan {
   readonly memory: WebAssembly.Memory;
@@ -13,6 +14,7 @@ export interface CompilerPlan {
 /** How long an order waits for others, in milliseconds: they share a module. */
 const GATHER = 2;
 
+setCodeSettings();
 const { memory, ends } = threadData() as CompilerPlan;
 const now = monotonicSince(monotonicOrigin());
 for (const end of ends) {

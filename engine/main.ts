@@ -13,7 +13,7 @@ import { isRegularFile, readRegularFile } from './host/files.ts';
 import { readMachineCode } from './host/machine-code.ts';
 import { onSignals, setProcessTitle } from './host/process.ts';
 import { startThread } from './host/threads.ts';
-import { tuneV8 } from './host/v8-settings.ts';
+import { sizeNurseries, withCodeSettings } from './host/v8-settings.ts';
 import { buildMachineControl } from './machine/control.ts';
 import { Coordinator, type MachineEnd } from './machine/coordinator.ts';
 import type { FromIo, FromVcpus, ThreadPlan, ToIo } from './machine/messages.ts';
@@ -47,7 +47,7 @@ export interface RunExtras {
  */
 export async function runMachine(settings: MachineSettings, { screenshots = [], thumbnail }: RunExtras = {}): Promise<number> {
   setProcessTitle(`rootmode ${settings.name}`);
-  tuneV8();
+  sizeNurseries();
   const clockOrigin = monotonicOrigin();
   const interpreter = readInterpreter();
   const builtInFirmware = fileURLToPath(new URL('../assets/firmware/bios.bin', import.meta.url));
@@ -248,7 +248,7 @@ function readInterpreter(): ThreadPlan['interpreter'] {
   const wasm = readBuilt(new URL('../.out/interpreter.wasm', import.meta.url));
   const code = readBuilt(new URL('../.out/interpreter.code', import.meta.url));
   const facts = readBuilt(new URL('../.out/interpreter.json', import.meta.url));
-  const module = readMachineCode(wasm, code) ?? new WebAssembly.Module(wasm);
+  const module = withCodeSettings(() => readMachineCode(wasm, code) ?? new WebAssembly.Module(wasm));
   return { module, ...JSON.parse(new TextDecoder().decode(facts)) };
 }
 

@@ -5,7 +5,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { generateInterpreter } from '../../engine/cpu/interpreter/generate.ts';
 import { writeMachineCode } from '../../engine/host/machine-code.ts';
-import { tuneV8 } from '../../engine/host/v8-settings.ts';
+import { withCodeSettings } from '../../engine/host/v8-settings.ts';
 import { definitions } from '../../engine/isa/all.ts';
 
 const hot = JSON.parse(readFileSync(new URL('../../engine/cpu/interpreter/hot.json', import.meta.url), 'utf8')) as string[];
@@ -13,8 +13,8 @@ const { wasm, trees, ends, stack, names, loopBytes, inlineCases } = generateInte
 const out = new URL('../../.out/', import.meta.url);
 mkdirSync(out, { recursive: true });
 writeFileSync(new URL('interpreter.wasm', out), wasm);
-tuneV8();
-writeFileSync(new URL('interpreter.code', out), writeMachineCode(wasm));
+const code = withCodeSettings(() => writeMachineCode(wasm));
+writeFileSync(new URL('interpreter.code', out), code);
 writeFileSync(new URL('interpreter.json', out), JSON.stringify({ trees, ends, stack, names }));
 process.stdout.write(
   `interpreter: ${names.length} handlers, ${inlineCases} in the loop (${loopBytes} bytes), ${wasm.length} bytes in all\n`,

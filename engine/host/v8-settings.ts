@@ -1,14 +1,33 @@
-/** Settings of V8 that suit generated code; made at run time, before the first module. */
+/** Settings of V8 that suit generated code, for the whole process. */
 import { setFlagsFromString } from 'node:v8';
 
 /**
- * Optimize functions of generated code earlier than by default (13 000 000), but not all that are merely warm: with 200 000 V8's optimizer
- * took most of the time of a kernel's file operations. Heed branch hints: what is behind a TLB miss stays out of the way.
+ * Optimize functions of generated code earlier than by default, but not all that are merely warm: with 200 000 V8's optimizer took most
+ * of the time of a kernel's file operations. Heed branch hints: what is behind a TLB miss stays out of the way. Each with V8's default.
  */
-export function tuneV8(): void {
-  setFlagsFromString('--wasm-tiering-budget=4000000');
-  setFlagsFromString('--experimental-wasm-branch-hinting');
-  // With less room for young objects, in MiB, decoder and compiler spend their first second in the collector.
+const CODE = [
+  ['--wasm-tiering-budget=4000000', '--wasm-tiering-budget=13000000'],
+  ['--experimental-wasm-branch-hinting', '--no-experimental-wasm-branch-hinting'],
+] as const;
+
+/** From here on. A thread that starts later starts slower: V8 takes no bytecode, not even that of Node itself, made under other settings. */
+export function setCodeSettings(): void {
+  for (const [ours] of CODE) setFlagsFromString(ours);
+}
+
+/** For one act: to make machine code, or to take it up, which V8 does only under the settings it was made under. */
+export function withCodeSettings<T>(act: () => T): T {
+  setCodeSettings();
+  try {
+    return act();
+  } finally {
+    for (const [, theirs] of CODE) setFlagsFromString(theirs);
+  }
+}
+
+/** Room for young objects in threads that start later, in MiB. */
+export function sizeNurseries(): void {
+  // With less, decoder and compiler spend their first second in the collector.
   setFlagsFromString('--min-semi-space-size=2');
   // With the most it would take, the nurseries of four threads hold 90 MiB of what the compiler no longer needs.
   setFlagsFromString('--max-semi-space-size=8');

@@ -89,7 +89,7 @@ function decodeOne(table: Table, bytes: Uint8Array, at: number, available: numbe
       row += opcode;
     }
   }
-  const slot = table[row];
+  const slot = table.at(row);
   if (slot === undefined) return 'undefined';
 
   const column = COLUMN_OF[prefixes & 31]!;

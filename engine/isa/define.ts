@@ -41,16 +41,24 @@ export interface InstructionSource {
   run(e: Emitter, f: Facts): void;
 }
 
-/** Declare an instruction. Throws on a form that does not parse (a mistake in our sources, found when the module loads). */
-export function defineInstruction(source: InstructionSource): Definition {
-  const forms: Form[] = [];
+/**
+ * Declare an instruction. Its forms are parsed when somebody first asks for them: threads that decode nothing need none. One that does not
+ * parse, a mistake in our sources, throws then.
+ */
+export function defineInstruction({ name, forms: texts, flags, run }: InstructionSource): Definition {
+  let forms: Form[] | undefined;
   const definition: Definition = {
-    name: source.name,
-    forms,
-    reads: source.flags?.reads,
-    writes: source.flags?.writes,
-    run: source.run,
+    name,
+    get forms() {
+      if (forms === undefined) {
+        forms = [];
+        for (const text of texts) for (const form of parseForm(text)) forms.push({ ...form, definition, index: forms.length });
+      }
+      return forms;
+    },
+    reads: flags?.reads,
+    writes: flags?.writes,
+    run,
   };
-  for (const text of source.forms) for (const form of parseForm(text)) forms.push({ ...form, definition, index: forms.length });
   return definition;
 }

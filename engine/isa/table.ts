@@ -104,6 +104,9 @@ function layoutOf(form: Form): number {
   return { 8: LAYOUT.ib, 16: LAYOUT.iw, 32: LAYOUT.id, z: LAYOUT.iz, v: LAYOUT.iv }[first.immediate as 8];
 }
 
+/** Opcodes of a table: 4 maps of 256. */
+export const ROWS = 1024;
+
 /** Index of the mandatory-prefix column. */
 export const COLUMN = { NP: 0, 66: 1, F3: 2, F2: 3 } as const;
 
@@ -120,8 +123,44 @@ export class Slot {
   }
 }
 
-/** 4 maps of 256 opcodes. */
-export type Table = (Slot | undefined)[];
+/** 4 maps of 256 opcodes, each made when it is first looked up. */
+export class Table {
+  readonly #slots: (Slot | undefined)[] = new Array<undefined>(ROWS).fill(undefined);
+  readonly #forms: (Form[] | undefined)[] = new Array<undefined>(ROWS).fill(undefined);
+  readonly #entries: Map<Form, Entry>;
+
+  /** @param entries shared by tables, so that what is known of a form is known in all modes */
+  constructor(entries: Map<Form, Entry>) {
+    this.#entries = entries;
+  }
+
+  add(row: number, form: Form): void {
+    const forms = this.#forms[row];
+    if (forms === undefined) this.#forms[row] = [form];
+    else forms.push(form);
+  }
+
+  /** Undefined for an opcode that has no form. Throws when two forms overlap. */
+  at(row: number): Slot | undefined {
+    return this.#slots[row] ?? this.#make(row);
+  }
+
+  #make(row: number): Slot | undefined {
+    const forms = this.#forms[row];
+    if (forms === undefined) return undefined;
+    const entries = forms.map((form) => {
+      let entry = this.#entries.get(form);
+      if (entry === undefined) {
+        entry = new Entry(form);
+        this.#entries.set(form, entry);
+      }
+      return entry;
+    });
+    const slot = buildSlot(entries);
+    this.#slots[row] = slot;
+    return slot;
+  }
+}
 
 const modrmMatches = (form: Form, modrm: number): boolean => {
   if (form.modrm >= 0) return modrm >= form.modrm && modrm < form.modrm + form.modrms;
@@ -176,25 +215,18 @@ function best(entries: readonly Entry[], modrm: number): Entry | undefined {
   return found;
 }
 
-/** Tables for 64-bit mode and for the other modes. Throws when two forms overlap. */
+/** Tables for 64-bit mode and for the other modes. */
 export function buildTables(definitions: readonly Definition[]): { long: Table; legacy: Table } {
-  const tables = { long: new Array<Slot | undefined>(1024), legacy: new Array<Slot | undefined>(1024) };
-  const byOpcode = { long: new Map<number, Entry[]>(), legacy: new Map<number, Entry[]>() };
-  for (const definition of definitions) {
-    for (const form of definition.forms) {
-      const entry = new Entry(form);
+  const entries = new Map<Form, Entry>();
+  const tables = { long: new Table(entries), legacy: new Table(entries) };
+  for (const { forms } of definitions) {
+    for (const form of forms) {
       for (let i = 0; i < form.opcodes; i++) {
-        const at = form.map * 256 + form.opcode + i;
-        for (const kind of ['long', 'legacy'] as const) {
-          if (!(kind === 'long' ? form.in64 : form.inLegacy)) continue;
-          const list = byOpcode[kind].get(at);
-          if (list) list.push(entry);
-          else byOpcode[kind].set(at, [entry]);
-        }
+        const row = form.map * 256 + form.opcode + i;
+        if (form.in64) tables.long.add(row, form);
+        if (form.inLegacy) tables.legacy.add(row, form);
       }
     }
   }
-  for (const kind of ['long', 'legacy'] as const)
-    for (const [at, entries] of byOpcode[kind]) tables[kind][at] = buildSlot(entries);
   return tables;
 }
