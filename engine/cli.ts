@@ -284,15 +284,15 @@ function wordsOf(options: RunOptions): RunOptions & { readonly processId: number
 }
 
 async function runCommand(options: RunOptions): Promise<number> {
+  const prepared = (await import('./prepared-threads.ts')).prepareMachineThreads();
   const { parseScreenshots } = await import('./servers/screenshot-at.ts');
   const screenshots = parseScreenshots(options.screenshotAt ?? []);
   const { settings, release } = await settingsOf(options);
-  // A program of its own (see build/entries.ts): the threads of the machine start from the same file.
   const program = new URL('./main.ts', import.meta.url);
   const { runMachine } = (await import(program.href)) as typeof import('./main.ts');
   try {
     const thumbnail = options.machine === undefined ? {} : { thumbnail: `${options.machine}/thumbnail.png` };
-    return await runMachine(settings, { screenshots, ...thumbnail });
+    return await runMachine(settings, { screenshots, prepared, ...thumbnail });
   } finally {
     release();
   }

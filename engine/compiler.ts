@@ -15,7 +15,7 @@ export interface CompilerPlan {
 const GATHER = 2;
 
 setCodeSettings();
-const { memory, ends } = threadData() as CompilerPlan;
+const { memory, ends } = (await threadData()) as CompilerPlan;
 const now = monotonicSince(monotonicOrigin());
 for (const end of ends) {
   listeningEnd<RegionAnswer, RegionOrder>(end, GATHER, ({ take, answer }) =>

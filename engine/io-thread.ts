@@ -9,7 +9,7 @@ import { runIoThread } from './machine/io-thread.ts';
 import type { FromIo, ThreadPlan, ToIo } from './machine/messages.ts';
 import { openMedium } from './media.ts';
 
-const plan = threadData() as ThreadPlan;
+const plan = (await threadData()) as ThreadPlan;
 const channel = parent<FromIo, ToIo>();
 const hostNow = monotonicSince(plan.clockOrigin);
 const machine = buildIoMachine(plan, {

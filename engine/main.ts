@@ -2,6 +2,7 @@
 import { dirname, join } from 'node:path';
 import { setTimeout as startTimer } from 'node:timers';
 import { fileURLToPath } from 'node:url';
+import { isDeepStrictEqual } from 'node:util';
 import manifest from '../package.json' with { type: 'json' };
 import { EngineError } from './base/index.ts';
 import type { CompilerPlan } from './compiler.ts';
@@ -12,11 +13,12 @@ import { createPortPair, type PortEnd } from './host/compiler-port.ts';
 import { isRegularFile, readRegularFile } from './host/files.ts';
 import { readMachineCode } from './host/machine-code.ts';
 import { onSignals, setProcessTitle } from './host/process.ts';
-import { startThread } from './host/threads.ts';
-import { sizeNurseries, withCodeSettings } from './host/v8-settings.ts';
+import { prepareThread, type ThreadEvents } from './host/threads.ts';
+import { withCodeSettings } from './host/v8-settings.ts';
 import { buildMachineControl } from './machine/control.ts';
 import { Coordinator, type MachineEnd } from './machine/coordinator.ts';
 import type { FromIo, FromVcpus, ThreadPlan, ToIo } from './machine/messages.ts';
+import { type PreparedMachineThread, prepareMachineThread } from './prepared-threads.ts';
 import { serveCommandSocket } from './servers/command-socket.ts';
 import { createEngineDispatcher } from './servers/engine-commands.ts';
 import { createMonitorConsole } from './servers/monitor-console.ts';
@@ -39,40 +41,39 @@ export interface RunExtras {
   readonly screenshots?: readonly ScreenshotAt[];
   /** A file that holds a small picture of the screen. */
   readonly thumbnail?: string;
+  /** Threads that load already. */
+  readonly prepared?: readonly PreparedMachineThread[];
 }
 
 /**
  * Run one machine until it ends. Resolves to the exit status of the process; rejects with `EngineError` when the machine cannot be made
  * or its images cannot be loaded, and then nothing is left behind.
  */
-export async function runMachine(settings: MachineSettings, { screenshots = [], thumbnail }: RunExtras = {}): Promise<number> {
+export async function runMachine(settings: MachineSettings, extras: RunExtras = {}): Promise<number> {
+  const { screenshots = [], thumbnail, prepared = [] } = extras;
+  const waiting = [...prepared];
   setProcessTitle(`rootmode ${settings.name}`);
-  sizeNurseries();
   const clockOrigin = monotonicOrigin();
   const interpreter = readInterpreter();
   const builtInFirmware = fileURLToPath(new URL('../assets/firmware/bios.bin', import.meta.url));
   const optionRoms = optionRomsBeside(settings);
   const control = buildMachineControl(settings, monotonicSince(clockOrigin));
 
-  const start = <Out, In>(name: string) => {
-    return (role: ThreadPlan['role'], events: { onMessage(message: In): void; onFailure(why: string): void; onExit(): void }) => {
-      const compilerEnd = role.kind === 'vcpus' && settings.jit === 'on' ? compiler.openEnd() : undefined;
-      const plan: VcpuThreadPlan = {
-        ...(compilerEnd && { compilerEnd }),
-        settings,
-        memory: control.memory.memory,
-        clockOrigin,
-        interpreter,
-        builtInFirmware,
-        optionRoms,
-        role,
-      };
-      const words = role.kind === 'vcpus' ? `${name} ${role.vcpus.join(',')}` : name;
-      const move = compilerEnd ? [compilerEnd.port] : [];
-      const entry =
-        role.kind === 'io' ? new URL('./io-thread.ts', import.meta.url) : new URL('./vcpu-thread.ts', import.meta.url);
-      return startThread<Out, In>({ entry, name: words, data: plan, move, ...events });
+  const start = <Out, In>(role: ThreadPlan['role'], events: ThreadEvents<In>) => {
+    const compilerEnd = role.kind === 'vcpus' && settings.jit === 'on' ? compiler.openEnd() : undefined;
+    const plan: VcpuThreadPlan = {
+      ...(compilerEnd && { compilerEnd }),
+      settings,
+      memory: control.memory.memory,
+      clockOrigin,
+      interpreter,
+      builtInFirmware,
+      optionRoms,
+      role,
     };
+    const at = waiting.findIndex(({ role: its }) => isDeepStrictEqual(its, role));
+    const { thread } = waiting.splice(at, at < 0 ? 0 : 1)[0] ?? prepareMachineThread(role);
+    return thread.begin<Out, In>({ data: plan, move: compilerEnd ? [compilerEnd.port] : [], ...events });
   };
   const compiler = new CompilerThread(control.memory.memory);
   let machine: Coordinator | undefined;
@@ -114,8 +115,8 @@ export async function runMachine(settings: MachineSettings, { screenshots = [], 
     machine = new Coordinator({
       settings,
       control,
-      startIo: start<ToIo, FromIo>('I/O'),
-      startVcpus: start<never, FromVcpus>('vCPU'),
+      startIo: start<ToIo, FromIo>,
+      startVcpus: start<never, FromVcpus>,
       after: (milliseconds, callback) => {
         const timer = startTimer(callback, milliseconds);
         return () => clearTimeout(timer);
@@ -161,9 +162,7 @@ class CompilerThread {
     const ends = this.#ends;
     if (ends.length === 0) return;
     const plan: CompilerPlan = { memory: this.#memory, ends };
-    const thread = startThread<never, never>({
-      entry: new URL('./compiler.ts', import.meta.url),
-      name: 'JIT',
+    const thread = prepareThread(new URL('./compiler.ts', import.meta.url), 'JIT').begin<never, never>({
       data: plan,
       move: ends.map(({ port }) => port),
       onMessage: () => undefined,
@@ -248,7 +247,7 @@ function readInterpreter(): ThreadPlan['interpreter'] {
   const wasm = readBuilt(new URL('../.out/interpreter.wasm', import.meta.url));
   const code = readBuilt(new URL('../.out/interpreter.code', import.meta.url));
   const facts = readBuilt(new URL('../.out/interpreter.json', import.meta.url));
-  const module = withCodeSettings(() => readMachineCode(wasm, code) ?? new WebAssembly.Module(wasm));
+  const module = readMachineCode(wasm, code) ?? withCodeSettings(() => new WebAssembly.Module(wasm));
   return { module, ...JSON.parse(new TextDecoder().decode(facts)) };
 }
 

@@ -12,7 +12,7 @@ export interface VcpuThreadPlan extends ThreadPlan {
   readonly compilerEnd?: PortEnd;
 }
 
-const plan = threadData() as VcpuThreadPlan;
+const plan = (await threadData()) as VcpuThreadPlan;
 const channel = parent<FromVcpus, never>();
 runVcpuThread({
   ...buildVcpuThread(plan, {

@@ -13,7 +13,7 @@ const { wasm, trees, ends, stack, names, loopBytes, inlineCases } = generateInte
 const out = new URL('../../.out/', import.meta.url);
 mkdirSync(out, { recursive: true });
 writeFileSync(new URL('interpreter.wasm', out), wasm);
-const code = withCodeSettings(() => writeMachineCode(wasm));
+const code = writeMachineCode(wasm, (bytes) => withCodeSettings(() => new WebAssembly.Module(bytes)));
 writeFileSync(new URL('interpreter.code', out), code);
 writeFileSync(new URL('interpreter.json', out), JSON.stringify({ trees, ends, stack, names }));
 process.stdout.write(

@@ -11,14 +11,30 @@ const HASH_BYTES = 32;
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** Compile a whole module with the optimizer and return the contents of the file to keep. Takes a second per megabyte of WebAssembly. */
-export function writeMachineCode(wasm: Bytes): Bytes {
-  const module = withFlags(['liftoff', 'wasm-lazy-compilation'], false, () => new WebAssembly.Module(wasm));
+/** What V8 writes first: magic number, its version, the processor's features, its settings, the features of WebAssembly that were on. */
+const HEADER_BYTES = 20;
+/** One function that does nothing. */
+const SMALLEST = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 4, 1, 0x60, 0, 0, 3, 2, 1, 0, 10, 4, 1, 2, 0, 0x0b);
+
+/**
+ * Compile a whole module with the optimizer and return the contents of the file to keep, to be taken up under V8's own settings. Takes a
+ * second per megabyte of WebAssembly. Throws when V8 would not take it up.
+ *
+ * @param compile under the settings that suit it
+ */
+export function writeMachineCode(wasm: Bytes, compile = (bytes: Bytes) => new WebAssembly.Module(bytes)): Bytes {
+  const [module, smallest] = withFlags(['liftoff', 'wasm-lazy-compilation'], false, () => [
+    compile(wasm),
+    new WebAssembly.Module(SMALLEST),
+  ]);
   const serialize = runtimeFunction('module', 'return %SerializeWasmModule(module)');
   const code = new Uint8Array(serialize(module) as ArrayBuffer);
+  // Features that were on while it was compiled leave nothing in the code that has to be on where it runs.
+  code.set(new Uint8Array(serialize(smallest) as ArrayBuffer).subarray(0, HEADER_BYTES));
   const file = new Uint8Array(HASH_BYTES + code.length);
   file.set(hash(wasm, code));
   file.set(code, HASH_BYTES);
+  if (readMachineCode(wasm, file) === undefined) throw new Error('V8 does not take up the machine code that it wrote');
   return file;
 }
 

@@ -1,5 +1,5 @@
 /** Threads of this process. */
-import { isMainThread, type MessagePort, parentPort, Worker, workerData } from 'node:worker_threads';
+import { type MessagePort, parentPort, Worker } from 'node:worker_threads';
 
 export interface Thread<Out> {
   post(message: Out): void;
@@ -7,15 +7,7 @@ export interface Thread<Out> {
   terminate(): Promise<void>;
 }
 
-export interface ThreadOptions<In> {
-  /** Module that the thread runs, as a file URL. */
-  readonly entry: URL;
-  /** Shown by `top -H` where the system has room for it, and in messages. */
-  readonly name: string;
-  /** Cloned into the thread; shared memory stays shared. */
-  readonly data: unknown;
-  /** Ports in `data`, which move into it. */
-  readonly move?: readonly MessagePort[];
+export interface ThreadEvents<In> {
   onMessage(message: In): void;
   /** The thread threw. It is gone. */
   onFailure(reason: string): void;
@@ -23,28 +15,94 @@ export interface ThreadOptions<In> {
   onExit(): void;
 }
 
-export function startThread<Out, In>(options: ThreadOptions<In>): Thread<Out> {
-  const worker = new Worker(options.entry, {
-    name: options.name,
-    workerData: options.data,
-    transferList: [...(options.move ?? [])],
+export interface ThreadOptions<In> extends ThreadEvents<In> {
+  /** Cloned into the thread, which gets it from `threadData`; shared memory stays shared. */
+  readonly data: unknown;
+  /** Ports in `data`, which move into it. */
+  readonly move?: readonly MessagePort[];
+}
+
+/** A thread that loads its program already, and waits for what to do. It keeps no process alive. */
+export interface PreparedThread {
+  begin<Out, In>(options: ThreadOptions<In>): Thread<Out>;
+}
+
+/**
+ * @param entry module that the thread runs, as a file URL
+ * @param name shown by `top -H` where the system has room for it, and in messages
+ */
+export function prepareThread(entry: URL, name: string): PreparedThread {
+  const worker = new Worker(entry, {
+    name,
     // The thread's standard streams would come back through this thread; it has ports instead.
     stdin: false,
     execArgv: process.execArgv.filter((word) => !word.startsWith('--inspect')),
   });
-  worker.on('message', options.onMessage);
-  worker.on('messageerror', (error) => options.onFailure(error.message));
-  worker.on('error', (error) => options.onFailure(error instanceof Error ? (error.stack ?? error.message) : String(error)));
-  worker.on('exit', options.onExit);
+  worker.unref();
+  let events: ThreadEvents<never> | undefined;
+  const early: ((events: ThreadEvents<never>) => void)[] = [];
+  const tell = (act: (events: ThreadEvents<never>) => void) => (events === undefined ? early.push(act) : act(events));
+  worker.on('message', (message) => tell(({ onMessage }) => onMessage(message as never)));
+  worker.on('messageerror', ({ message }) => tell(({ onFailure }) => onFailure(message)));
+  worker.on('error', (error) =>
+    tell(({ onFailure }) => onFailure(error instanceof Error ? (error.stack ?? error.message) : String(error))),
+  );
+  worker.on('exit', () => tell(({ onExit }) => onExit()));
   return {
-    post: (message) => worker.postMessage(message),
-    terminate: async () => void (await worker.terminate()),
+    begin: ({ data, move = [], ...rest }) => {
+      events = rest as ThreadEvents<never>;
+      worker.ref();
+      worker.postMessage(data, [...move]);
+      for (const act of early.splice(0)) act(events);
+      return {
+        post: (message) => worker.postMessage(message),
+        terminate: async () => void (await worker.terminate()),
+      };
+    },
   };
 }
 
-/** What this thread was started with, or `undefined` in the first thread of a process. */
-export function threadData(): unknown {
-  return isMainThread ? undefined : workerData;
+/** Messages from the thread that started this one: the first is what `begin` was given. */
+class Inbox {
+  readonly first = Promise.withResolvers<unknown>();
+  readonly #port: MessagePort;
+  readonly #waiting: unknown[] = [];
+  #handler: ((message: unknown) => void) | undefined;
+  #begun = false;
+
+  constructor(port: MessagePort) {
+    this.#port = port;
+    port.on('message', (message) => this.#take(message));
+  }
+
+  listen(handler: (message: unknown) => void): void {
+    this.#port.ref();
+    this.#handler = handler;
+    for (const message of this.#waiting.splice(0)) handler(message);
+  }
+
+  #take(message: unknown): void {
+    if (!this.#begun) {
+      this.#begun = true;
+      // A thread that listens no further ends when its work does.
+      this.#port.unref();
+      this.first.resolve(message);
+    } else if (this.#handler === undefined) this.#waiting.push(message);
+    else this.#handler(message);
+  }
+}
+
+let inbox: Inbox | undefined;
+
+function ownPort(): MessagePort {
+  if (parentPort === null) throw new Error('only a thread has a parent');
+  return parentPort;
+}
+
+/** What `begin` gives this thread, once it does. */
+export function threadData(): Promise<unknown> {
+  inbox ??= new Inbox(ownPort());
+  return inbox.first.promise;
 }
 
 export interface ParentPort<Out, In> {
@@ -55,13 +113,15 @@ export interface ParentPort<Out, In> {
   close(): void;
 }
 
-/** The other end of `startThread`, inside the thread. */
+/** The other end of `begin`, inside the thread. */
 export function parent<Out, In>(): ParentPort<Out, In> {
-  const port = parentPort;
-  if (port === null) throw new Error('only a thread has a parent');
+  const port = ownPort();
   return {
     post: (message, given = []) => port.postMessage(message, given),
-    onMessage: (handler) => void port.on('message', handler),
+    onMessage: (handler) => {
+      inbox ??= new Inbox(port);
+      inbox.listen(handler as (message: unknown) => void);
+    },
     close: () => port.close(),
   };
 }

@@ -15,7 +15,7 @@ export function setCodeSettings(): void {
   for (const [ours] of CODE) setFlagsFromString(ours);
 }
 
-/** For one act: to make machine code, or to take it up, which V8 does only under the settings it was made under. */
+/** For one act: to make machine code while other threads may start. */
 export function withCodeSettings<T>(act: () => T): T {
   setCodeSettings();
   try {
