@@ -138,6 +138,7 @@ class TreeBuilder {
     const [block, instruction, emitter] = [this.#block, this.#instruction, this.#emitter];
     this.#ir.path(() => this.#tree(to));
     [this.#block, this.#instruction, this.#emitter] = [block, instruction, emitter];
+    this.#ir.storesEarly = !this.#structure.inner.has(from);
   }
 
   // ---- instructions ----
@@ -147,6 +148,7 @@ class TreeBuilder {
   }
 
   #blockCode(block: RegionBlock): void {
+    this.#ir.storesEarly = !this.#structure.inner.has(block.at);
     for (const instruction of block.instructions) {
       if (this.#ir.dead) return;
       this.#block = block;

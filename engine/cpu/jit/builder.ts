@@ -22,7 +22,7 @@ import { LEFT } from '../regions.ts';
 import { CONTROLS, FAST } from '../routines/mxcsr.ts';
 import { offsetOf } from '../state.ts';
 import type { FlagFact } from './conditions.ts';
-import { FLAG_AUX, SLOTS, slotAt } from './slots.ts';
+import { FLAG_AUX, GENERAL, SLOTS, slotAt } from './slots.ts';
 import { Dirty, flagJoin, SlotState } from './state.ts';
 import { CR0, CR4, OSFXSR, type Scope, SSE_OFF, scopeIn, ValueBuilder } from './values.ts';
 
@@ -79,7 +79,16 @@ export class RegionBuilder extends ValueBuilder {
   #usesFast = false;
   #start: SlotState;
   #startRip = 0;
+  #startDepth = 0;
+  /** Branches of instructions and of blocks around the present place. */
+  #depth = 0;
   #interpret: LeavePoint | undefined;
+  readonly #joins = new Set<Dirty>();
+  /**
+   * General registers are stored before the first access of an instruction, each value once, and not at every place where the region may be
+   * left: a seventh less code. In the innermost loops the stores would cost more than the code.
+   */
+  storesEarly = false;
   slots: SlotState;
   readonly #facts = new Map<Node, FlagFact>();
   /** Doubles that operations of the region have made: not denormal while they may be fast. */
@@ -114,6 +123,7 @@ export class RegionBuilder extends ValueBuilder {
 
   /** What the region's function does first: refuse where the budget may not last, load what is kept in locals. */
   prologue(region: { readonly entry: number; readonly instructions: number }): readonly Statement[] {
+    Dirty.completeAll(this.#joins);
     for (const point of this.#points) point.spills();
     const ir = new IrBuilder();
     const budget = ir.load('i32.load', this.cpu, offsetOf('budget'));
@@ -305,12 +315,30 @@ export class RegionBuilder extends ValueBuilder {
   begin(offset: number): void {
     this.#start = this.slots.copy();
     this.#startRip = offset;
+    this.#startDepth = this.#depth;
     this.#interpret = undefined;
+  }
+
+  /** Bring memory up to general registers as they are in this state, which is the present one or that of the instruction's beginning. */
+  #store(state: SlotState): void {
+    for (let slot = 0; slot < GENERAL; slot++) {
+      if (!state.isUnsaved(slot)) continue;
+      const value = state.values[slot] ?? this.valueOf(this.cell(slot));
+      const isPresent = this.slots.values[slot] === state.values[slot];
+      const { offset } = SLOTS[slot] as (typeof SLOTS)[number];
+      // Nothing in a region reads it back: no state changes that others could tell.
+      this.push({ s: 'store', name: 'i64.store', offset, address: this.cpu, value, epoch: this.epoch });
+      state.stored.add(slot);
+      if (isPresent) this.slots.stored.add(slot);
+    }
   }
 
   /** The interpreter executes the instruction that has begun. */
   interpret(): LeavePoint {
-    this.#interpret ??= this.#point(this.#start, { how: 'skip', rip: this.#startRip, faulted: false });
+    if (this.#interpret !== undefined) return this.#interpret;
+    // Elsewhere only some paths would have stored.
+    if (this.storesEarly && this.#depth === this.#startDepth) this.#store(this.#start);
+    this.#interpret = this.#point(this.#start, { how: 'skip', rip: this.#startRip, faulted: false });
     return this.#interpret;
   }
 
@@ -381,7 +409,9 @@ export class RegionBuilder extends ValueBuilder {
       this.slots = before.copy();
       const outer = this.scope;
       this.scope = scopeIn(outer);
+      this.#depth++;
       body?.();
+      this.#depth--;
       this.scope = outer;
       ends.push({ state: this.slots, block: this.current, dead: this.dead });
     };
@@ -398,7 +428,10 @@ export class RegionBuilder extends ValueBuilder {
     before.retired = first.state.retired;
     for (const { index, type } of SLOTS) {
       const wrote = alive.some(({ state }) => state.hasChanged(index) && state.values[index] !== before.values[index]);
-      if (!wrote) continue;
+      if (!wrote) {
+        if (alive.some(({ state }) => !state.stored.has(index))) before.stored.remove(index);
+        continue;
+      }
       const phi: VarCell = { type, local: -1 };
       for (const end of alive)
         end.block.push(this.#assignment(phi, end.state.values[index] ?? this.#cellReadIn(end.block, index)));
@@ -413,7 +446,9 @@ export class RegionBuilder extends ValueBuilder {
     this.slots = before.copy();
     const outer = this.scope;
     this.scope = scopeIn(outer);
+    this.#depth++;
     super.while(condition, body);
+    this.#depth--;
     this.scope = outer;
     if (SLOTS.some(({ index }) => this.slots.hasChanged(index) && this.slots.values[index] !== before.values[index]))
       throw new Refused('a loop that changes registers');
@@ -431,7 +466,9 @@ export class RegionBuilder extends ValueBuilder {
   /** Bring cells and budget to the present state, for a branch to where paths join. */
   settle(base: Dirty): void {
     const { slots } = this;
-    base.join(slots.base, slots.changed);
+    if (this.storesEarly) this.#store(slots);
+    this.#joins.add(base);
+    base.join(slots.base, slots);
     for (const { index } of SLOTS) {
       if (index !== FLAG_AUX && slots.hasChanged(index))
         this.push(this.#assignment(this.cell(index), slots.values[index] as Node));
@@ -478,6 +515,7 @@ export class RegionBuilder extends ValueBuilder {
     const scope = this.scope;
     const start = this.#start;
     const startRip = this.#startRip;
+    const startDepth = this.#startDepth;
     const interpret = this.#interpret;
     this.slots = slots.copy();
     this.scope = scopeIn(scope);
@@ -486,6 +524,7 @@ export class RegionBuilder extends ValueBuilder {
     this.scope = scope;
     this.#start = start;
     this.#startRip = startRip;
+    this.#startDepth = startDepth;
     this.#interpret = interpret;
     this.isDead = true;
     this.epoch++;

@@ -10,11 +10,12 @@ export interface Slot {
 
 const GPR = offsetOf('gpr');
 const XMM = offsetOf('xmm');
+export const GENERAL = 16;
 const XMM_FROM = 18;
 export const FLAG_AUX = 17;
 
 export const SLOTS: readonly Slot[] = [
-  ...Array.from({ length: 16 }, (_, i): Slot => ({ index: i, offset: GPR + 8 * i, type: 'i64' })),
+  ...Array.from({ length: GENERAL }, (_, i): Slot => ({ index: i, offset: GPR + 8 * i, type: 'i64' })),
   { index: 16, offset: offsetOf('flagResult'), type: 'i64' },
   { index: FLAG_AUX, offset: offsetOf('flagAux'), type: 'i64' },
   ...Array.from({ length: 16 }, (_, i): Slot => ({ index: XMM_FROM + i, offset: XMM + 16 * i, type: 'v128' })),

@@ -3,13 +3,13 @@ import type { FlagJoin, Node, Spill, VarCell } from '../ir/node.ts';
 import { FLAG_AUX, SLOTS } from './slots.ts';
 
 /**
- * Slots that a path may have changed since the region was entered. At the head of a loop the paths that come back are known last, so a
- * set is complete only when the region has been built.
+ * Slots whose present value memory may not have, where paths join. At the head of a loop the paths that come back are known last, so a set is
+ * complete only when the region has been built and `completeAll` has run.
  */
 export class Dirty {
-  readonly #from: { readonly set: Dirty; readonly own: SlotSet }[] = [];
-  readonly #own = new SlotSet();
-  #visiting = false;
+  readonly #from: { readonly set: Dirty; readonly own: SlotSet; readonly stored: SlotSet }[] = [];
+  /** What is known so far. */
+  readonly slots = new SlotSet();
   /** The lazy flag word here; of the entry, whatever memory held. */
   readonly flags: FlagJoin;
 
@@ -17,22 +17,30 @@ export class Dirty {
     this.flags = flags;
   }
 
-  /** Paths that were dirty as `set` says and changed `own` come here. */
-  join(set: Dirty, own: SlotSet): void {
-    if (set !== this) this.#from.push({ set, own: own.copy() });
-    else this.#own.addAll(own);
+  /** Paths from where it was dirty as `set` says come here in this state. */
+  join(set: Dirty, { changed, stored }: { readonly changed: SlotSet; readonly stored: SlotSet }): void {
+    const own = changed.copy();
+    own.removeAll(stored);
+    this.#from.push({ set, own, stored: stored.copy() });
+    this.#complete();
   }
 
-  slots(): SlotSet {
-    const all = this.#own.copy();
-    if (this.#visiting) return all;
-    this.#visiting = true;
-    for (const { set, own } of this.#from) {
-      all.addAll(own);
-      all.addAll(set.slots());
+  #complete(): boolean {
+    const before = this.slots.copy();
+    for (const { set, own, stored } of this.#from) {
+      const rest = set.slots.copy();
+      rest.removeAll(stored);
+      this.slots.addAll(own);
+      this.slots.addAll(rest);
     }
-    this.#visiting = false;
-    return all;
+    return !this.slots.equals(before);
+  }
+
+  static completeAll(all: Iterable<Dirty>): void {
+    for (let more = true; more; ) {
+      more = false;
+      for (const dirty of all) more = dirty.#complete() || more;
+    }
   }
 }
 
@@ -60,6 +68,20 @@ export class SlotSet {
     this.#high |= other.#high;
   }
 
+  remove(slot: number): void {
+    if (slot < 32) this.#low &= ~(1 << slot);
+    else this.#high &= ~(1 << (slot - 32));
+  }
+
+  removeAll(other: SlotSet): void {
+    this.#low &= ~other.#low;
+    this.#high &= ~other.#high;
+  }
+
+  equals(other: SlotSet): boolean {
+    return this.#low === other.#low && this.#high === other.#high;
+  }
+
   has(slot: number): boolean {
     return slot < 32 ? (this.#low & (1 << slot)) !== 0 : (this.#high & (1 << (slot - 32))) !== 0;
   }
@@ -77,6 +99,8 @@ export class SlotState {
   readonly values: (Node | undefined)[];
   /** Slots whose value differs from the cell's. */
   readonly changed: SlotSet;
+  /** Slots whose value memory has as well. */
+  readonly stored: SlotSet;
   /** Instructions retired since the budget was brought up to date. */
   retired: number;
   readonly base: Dirty;
@@ -84,6 +108,7 @@ export class SlotState {
   constructor(base: Dirty, from?: SlotState) {
     this.values = from ? from.values.slice() : new Array<Node | undefined>(SLOTS.length).fill(undefined);
     this.changed = from ? from.changed.copy() : new SlotSet();
+    this.stored = from ? from.stored.copy() : new SlotSet();
     this.retired = from ? from.retired : 0;
     this.base = base;
   }
@@ -95,17 +120,24 @@ export class SlotState {
   set(slot: number, value: Node): void {
     this.values[slot] = value;
     this.changed.add(slot);
+    this.stored.remove(slot);
   }
 
   hasChanged(slot: number): boolean {
     return this.changed.has(slot);
   }
 
+  /** Memory may have another value of this slot. */
+  isUnsaved(slot: number): boolean {
+    return !this.stored.has(slot) && (this.changed.has(slot) || this.base.slots.has(slot));
+  }
+
   /** What has to be stored when the region is left in this state. */
   spills(cellOf: (slot: number) => VarCell): Spill[] {
-    const dirty = this.base.slots();
+    const dirty = this.base.slots;
     const spills: Spill[] = [];
     for (const { index, offset, type } of SLOTS) {
+      if (this.stored.has(index)) continue;
       if (this.changed.has(index)) spills.push({ offset, type, value: this.values[index] as Node });
       else if (dirty.has(index)) spills.push({ offset, type, value: index === FLAG_AUX ? this.base.flags : cellOf(index) });
     }

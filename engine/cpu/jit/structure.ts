@@ -12,7 +12,12 @@ export interface Structure {
   readonly children: ReadonlyMap<number, readonly number[]>;
   /** Edges, by `edgeKey`, that a structured program cannot have: they leave the region. */
   readonly refused: ReadonlySet<string>;
+  /** Blocks of loops that have no loop inside and are not long. */
+  readonly inner: ReadonlySet<number>;
 }
+
+/** Instructions of a loop that is not long. */
+const LONG = 100;
 
 export const edgeKey = (from: number, to: number): string => `${from}>${to}`;
 
@@ -36,12 +41,26 @@ export function analyse(plan: RegionPlan, successorsOf: (at: number) => readonly
   };
   const refused = new Set<string>();
   const heads = new Set<number>();
+  const back: { from: number; to: number }[] = [];
   const forward = new Map<number, number>();
   for (const { from, to } of edges) {
     const isForward = (order.get(from) as number) < (order.get(to) as number);
     if (isForward) forward.set(to, (forward.get(to) ?? 0) + 1);
-    else if (dominates(to, from)) heads.add(to);
-    else refused.add(edgeKey(from, to));
+    else if (dominates(to, from)) {
+      heads.add(to);
+      back.push({ from, to });
+    } else refused.add(edgeKey(from, to));
+  }
+  const inner = new Set<number>();
+  for (const head of heads) {
+    const body = bodyOf(
+      head,
+      back.filter(({ to }) => to === head).map(({ from }) => from),
+      edges,
+    );
+    const length = [...body].reduce((sum, at) => sum + (plan.blocks.get(at)?.instructions.length ?? 0), 0);
+    const isInnermost = [...body].every((at) => at === head || !heads.has(at));
+    if (isInnermost && length < LONG) for (const at of body) inner.add(at);
   }
   const children = new Map<number, number[]>(sequence.map((at) => [at, []]));
   for (const at of sequence) {
@@ -49,7 +68,19 @@ export function analyse(plan: RegionPlan, successorsOf: (at: number) => readonly
     if (parent !== undefined) children.get(parent)?.push(at);
   }
   for (const list of children.values()) list.sort((a, b) => (order.get(b) as number) - (order.get(a) as number));
-  return { order, joins: new Set([...forward].filter(([, n]) => n > 1).map(([at]) => at)), heads, children, refused };
+  return { order, joins: new Set([...forward].filter(([, n]) => n > 1).map(([at]) => at)), heads, children, refused, inner };
+}
+
+/** Blocks from which the head of a loop is reached again without passing it. */
+function bodyOf(head: number, sources: readonly number[], edges: readonly { from: number; to: number }[]): Set<number> {
+  const body = new Set([head]);
+  const queue = [...sources];
+  for (let at = queue.pop(); at !== undefined; at = queue.pop()) {
+    if (body.has(at)) continue;
+    body.add(at);
+    for (const { from, to } of edges) if (to === at) queue.push(from);
+  }
+  return body;
 }
 
 function dominators(

@@ -23,7 +23,7 @@ const slot = (r: Routine, index: Int, entries: number): Node =>
   r.plus(r.cpu, r.wrap(r.shl(64, r.and(index, r.const(entries - 1)), r.const(4))));
 
 /** Was neither page of the block written since it was decoded? */
-export function isCurrent(r: Routine, block: Node): Bool {
+function isCurrent(r: Routine, block: Node): Bool {
   const fits = (at: number, generation: number): Bool =>
     r.eq(r.hostLoad(32, r.ir.load('i32.load', block, at)), r.hostLoad(32, block, generation));
   return r.andB(fits(BLOCK.generationAt, BLOCK.generation), fits(BLOCK.generationAt2, BLOCK.generation2));

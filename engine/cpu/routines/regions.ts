@@ -3,7 +3,7 @@ import type { Int } from '../../isa/emitter.ts';
 import { FIXED } from '../../memory/index.ts';
 import { BLOCK, CPU_JUMPS, CPU_TLB, JUMP_ENTRIES, JUMP_ENTRY, TLB_ENTRIES, TLB_ENTRY, TLB_ENTRY_BYTES } from '../regions.ts';
 import { offsetOf } from '../state.ts';
-import { isCurrent, isOurs } from './lookup.ts';
+import { isOurs } from './lookup.ts';
 import { ACCESS, TRANSLATED } from './physical.ts';
 import type { Routine, RoutineDefinition } from './routine.ts';
 
@@ -86,7 +86,9 @@ const findRegion: RoutineDefinition = {
     );
     r.if(hit, () => {
       const block = r.ir.load('i32.load', entry, CPU_JUMPS + JUMP_ENTRY.block);
-      r.if(isCurrent(r, block), () => r.returns(r.ir.load('i32.load', block, BLOCK.region)));
+      // A block with a region lies in one page.
+      const written = r.hostLoad(32, r.ir.load('i32.load', block, BLOCK.generationAt));
+      r.if(r.eq(written, r.hostLoad(32, block, BLOCK.generation)), () => r.returns(r.ir.load('i32.load', block, BLOCK.region)));
     });
     r.returns(r.i32(0));
   },
