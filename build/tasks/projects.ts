@@ -17,6 +17,8 @@ interface Project {
   readonly include: readonly string[];
   readonly exclude: readonly string[];
   readonly references: readonly string[];
+  /** Tests run on Node, whatever they test. */
+  readonly isTest?: true;
 }
 
 function projectName(layer: Layer): string {
@@ -56,7 +58,16 @@ export function projects(base: string = root): readonly Project[] {
     exclude: ['build/types/**'],
     references: engine,
   };
-  return [...program, proof];
+  const pages = present.filter(({ folder }) => folder === 'renderer').map(projectName);
+  const proofOfPages: Project = {
+    name: 'tests-of-pages',
+    platform: 'page',
+    isTest: true,
+    include: tests('renderer'),
+    exclude: [],
+    references: [...engine, ...pages],
+  };
+  return [...program, proof, ...(pages.length > 0 ? [proofOfPages] : [])];
 }
 
 function compilerOptions(project: Project): Record<string, unknown> {
@@ -64,7 +75,7 @@ function compilerOptions(project: Project): Record<string, unknown> {
     rootDir: '../..',
     outDir: './declarations',
     tsBuildInfoFile: `./${project.name}.tsbuildinfo`,
-    types: project.platform === 'node' ? ['node'] : [],
+    types: project.platform === 'node' || project.isTest ? ['node'] : [],
     // A page's modules are resolved by its bundler.
     ...(project.platform === 'page' && { module: 'esnext', moduleResolution: 'bundler' }),
     lib: project.platform === 'page' ? ['ES2024', 'DOM', 'DOM.Iterable'] : ['ES2024'],
