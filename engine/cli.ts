@@ -138,14 +138,25 @@ function describeItself(program: Command, finish: (status: number) => void): voi
     });
   program
     .command('manual')
-    .description('print the manual page, as roff; `rootmode manual | man -l -` shows it')
+    .description('print a manual page, as roff; `rootmode manual | man -l -` shows it')
+    .addArgument(
+      new Argument('[page]', 'rootmode(1), rootmode-contract(7): messages to machines, or rootmode-machine(5): their folders')
+        .choices(['rootmode', 'rootmode-contract', 'rootmode-machine'])
+        .default('rootmode'),
+    )
     .option('--date <date>', 'date at its foot, as YYYY-MM-DD', '')
-    .action(async ({ date }: { date: string }) => {
-      const [{ shapeOf }, { manualPage }] = await Promise.all([
-        import('./servers/program/shape.ts'),
-        import('./servers/program/manual.ts'),
-      ]);
-      await write(process.stdout, manualPage(shapeOf(program), { version: manifest.version, date }));
+    .action(async (page: 'rootmode' | 'rootmode-contract' | 'rootmode-machine', { date }: { date: string }) => {
+      const facts = { version: manifest.version, date };
+      if (page === 'rootmode') {
+        const [{ shapeOf }, { manualPage }] = await Promise.all([
+          import('./servers/program/shape.ts'),
+          import('./servers/program/manual.ts'),
+        ]);
+        await write(process.stdout, manualPage(shapeOf(program), facts));
+      } else {
+        const { contractPage, machinePage } = await import('./servers/program/contract-pages.ts');
+        await write(process.stdout, (page === 'rootmode-contract' ? contractPage : machinePage)(facts));
+      }
       finish(0);
     });
 }

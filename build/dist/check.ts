@@ -125,6 +125,8 @@ export function checkDebian(path: string, application: string): Verdict[] {
       '-rw-r--r-- root/root usr/lib/rootmode/out/cli.js',
       '-rw-r--r-- root/root usr/lib/systemd/user/rootmode.service',
       '-rw-r--r-- root/root usr/share/man/man1/rootmode.1.gz',
+      '-rw-r--r-- root/root usr/share/man/man5/rootmode-machine.5.gz',
+      '-rw-r--r-- root/root usr/share/man/man7/rootmode-contract.7.gz',
       '-rw-r--r-- root/root usr/share/bash-completion/completions/rootmode',
       '-rw-r--r-- root/root usr/share/zsh/vendor-completions/_rootmode',
       '-rw-r--r-- root/root usr/share/fish/vendor_completions.d/rootmode.fish',

@@ -35,7 +35,14 @@ export async function makeDebianPackage({ application, executable, time }: Parts
   put('usr/lib/rootmode/build-id', buildIdentity(application, files));
   put('usr/lib/systemd/user/rootmode.service', userUnit);
   const said = async (...words: string[]): Promise<string> => expectSuccess('rootmode', await run(executable, words));
-  put('usr/share/man/man1/rootmode.1.gz', compressed(await said('manual', '--date', time.toISOString().slice(0, 10))));
+  for (const [page, section] of [
+    ['rootmode', 1],
+    ['rootmode-machine', 5],
+    ['rootmode-contract', 7],
+  ] as const) {
+    const text = await said('manual', page, '--date', time.toISOString().slice(0, 10));
+    put(`usr/share/man/man${section}/${page}.${section}.gz`, compressed(text));
+  }
   put('usr/share/bash-completion/completions/rootmode', await said('completion', 'bash'));
   put('usr/share/zsh/vendor-completions/_rootmode', await said('completion', 'zsh'));
   put('usr/share/fish/vendor_completions.d/rootmode.fish', await said('completion', 'fish'));

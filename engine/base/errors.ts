@@ -190,6 +190,8 @@ const sentences = {
 export type ErrorCode = keyof typeof sentences;
 export type ErrorData = { [C in ErrorCode]: Parameters<(typeof sentences)[C]>[0] };
 
+export const errorCodes = Object.keys(sentences) as readonly ErrorCode[];
+
 export function isErrorCode(text: string): text is ErrorCode {
   return Object.hasOwn(sentences, text);
 }

@@ -15,28 +15,28 @@ const Label = z
 
 /** What a person can say about a machine besides its settings. */
 export const MachineNotes = z.strictObject({
-  /** Shown instead of the name. */
-  title: Label.optional(),
-  notes: z.string().max(20_000, 'must be at most 20000 characters').default(''),
-  tags: z.array(Label).max(32, 'must be at most 32').default([]),
-  group: Label.optional(),
+  title: Label.optional().describe('Shown instead of the name.'),
+  notes: z.string().max(20_000, 'must be at most 20000 characters').default('').describe('Whatever a person wants to remember.'),
+  tags: z.array(Label).max(32, 'must be at most 32').default([]).describe('Words by which the library is filtered.'),
+  group: Label.optional().describe('Machines of a group stand together in the library.'),
 });
 export type MachineNotes = z.output<typeof MachineNotes>;
 
 /** Settings without the name: that is the folder's. Relative paths start at the machine's folder. */
 export const StoredSettings = MachineSettings.omit({ name: true }).extend({
   /** No terminal belongs to a machine of the library. */
-  serial: MachineSettings.shape.serial.unwrap().default('console'),
+  serial: MachineSettings.shape.serial
+    .unwrap()
+    .default('console')
+    .describe('What COM1 is connected to; `console` keeps it for whoever connects, `file:PATH` writes it down.'),
 });
 export type StoredSettings = z.output<typeof StoredSettings>;
 
 export const MachineFile = z.strictObject({
   format: z.literal('rootmode-machine'),
   version: z.literal(1),
-  /** Stays the same when the machine is renamed or moved; a copy gets a new one. */
-  id: z.uuid(),
-  /** When it was made, ISO 8601 in UTC. */
-  created: z.iso.datetime(),
+  id: z.uuid().describe('Stays the same when the machine is renamed or moved; a copy gets a new one.'),
+  created: z.iso.datetime().describe('When it was made, ISO 8601 in UTC.'),
   ...MachineNotes.shape,
   settings: StoredSettings,
 });

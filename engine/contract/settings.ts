@@ -42,30 +42,37 @@ export const maximumVcpus = 16;
 export const MachineSettings = z.strictObject({
   name: MachineName,
   ...firmwareSettings,
-  /** Loaded beside the kernel: Linux takes one, its initial ramdisk; PVH and multiboot kernels are told `text` with each. */
-  modules: z.array(z.strictObject({ file: z.string().min(1), text: z.string() })).default([]),
-  append: z.string().max(2047, 'must be at most 2047 characters').default(''),
-  memoryKiB: MemoryKiB.default(512 * 1024),
-  cpus: z.int().min(1).max(maximumVcpus).default(1),
-  cpu: z.enum(cpuModels).default('x86-64-v2'),
-  accel: z.enum(accelerators).default('software'),
-  /** One thread for each vCPU, or all of them round-robin on one. */
-  threads: z.enum(['per-vcpu', 'round-robin']).default('per-vcpu'),
-  /** Hot code becomes WebAssembly (`on`), everything does at once (`force`, for tests), or nothing does. */
-  jit: z.enum(['off', 'on', 'force']).default('on'),
-  serial: SerialTarget.default('stdio'),
-  /** Where COM2 and the printer port write to. */
-  serial2: OutputTarget.default('none'),
-  parallel: OutputTarget.default('none'),
+  modules: z
+    .array(z.strictObject({ file: z.string().min(1), text: z.string() }))
+    .default([])
+    .describe(
+      'Loaded beside the kernel: Linux takes one, its initial ramdisk; PVH and multiboot kernels are told `text` with each.',
+    ),
+  append: z.string().max(2047, 'must be at most 2047 characters').default('').describe('Command line of the kernel.'),
+  memoryKiB: MemoryKiB.default(512 * 1024).describe('Memory of the guest in KiB.'),
+  cpus: z.int().min(1).max(maximumVcpus).default(1).describe('Number of virtual processors.'),
+  cpu: z.enum(cpuModels).default('x86-64-v2').describe('What processor the guest finds.'),
+  accel: z.enum(accelerators).default('software').describe('What runs the guest.'),
+  threads: z
+    .enum(['per-vcpu', 'round-robin'])
+    .default('per-vcpu')
+    .describe('One thread for each vCPU, or all of them round-robin on one.'),
+  jit: z
+    .enum(['off', 'on', 'force'])
+    .default('on')
+    .describe('Hot code becomes WebAssembly (`on`), everything does at once (`force`, for tests), or nothing does.'),
+  serial: SerialTarget.default('stdio').describe('What COM1 is connected to; `file:PATH` keeps what the guest writes.'),
+  serial2: OutputTarget.default('none').describe('Where COM2 writes to.'),
+  parallel: OutputTarget.default('none').describe('Where the printer port writes to.'),
   ...storageSettings,
-  /** The display adapter. */
-  vga: z.enum(displayAdapters).default('std'),
-  /** The keyboard that typed text is for. */
-  keyboardLayout: z.enum(keyboardLayouts).default('us'),
-  /** What the real-time clock shows when the guest has not set it: world time, or that of the host's zone. */
-  rtc: z.enum(['utc', 'local']).default('utc'),
-  noReboot: z.boolean().default(false),
-  debugExit: z.boolean().default(false),
+  vga: z.enum(displayAdapters).default('std').describe('The display adapter.'),
+  keyboardLayout: z.enum(keyboardLayouts).default('us').describe('The keyboard that typed text is for.'),
+  rtc: z
+    .enum(['utc', 'local'])
+    .default('utc')
+    .describe('What the real-time clock shows when the guest has not set it: world time, or that of the host’s zone.'),
+  noReboot: z.boolean().default(false).describe('End instead of resetting, after a triple fault too.'),
+  debugExit: z.boolean().default(false).describe('A write to port 0xF4 ends the machine with a status.'),
 });
 export type MachineSettings = z.output<typeof MachineSettings>;
 export type MachineSettingsInput = z.input<typeof MachineSettings>;

@@ -3,12 +3,10 @@ import * as z from 'zod';
 
 const Disk = z.strictObject({
   file: z.string().min(1),
-  /** `auto` looks at the file. */
-  format: z.enum(['auto', 'raw', 'qcow2']).default('auto'),
+  format: z.enum(['auto', 'raw', 'qcow2']).default('auto').describe('`auto` looks at the file.'),
   bus: z.enum(['ide']).default('ide'),
   readonly: z.boolean().default(false),
-  /** What the guest writes is forgotten at the end. */
-  snapshot: z.boolean().default(false),
+  snapshot: z.boolean().default(false).describe('What the guest writes is forgotten at the end.'),
 });
 
 /** A drive whose medium can be changed; without a file it is empty. */
@@ -18,7 +16,11 @@ const Removable = z.strictObject({ file: z.string().min(1).optional(), readonly:
 const MAXIMUM = { ide: 4, floppies: 2 } as const;
 
 export const storageSettings = {
-  disks: z.array(Disk).max(MAXIMUM.ide, 'can be at most 4').default([]),
-  cdroms: z.array(Removable).max(MAXIMUM.ide, 'can be at most 4').default([]),
-  floppies: z.array(Removable).max(MAXIMUM.floppies, 'can be at most 2').default([]),
+  disks: z.array(Disk).max(MAXIMUM.ide, 'can be at most 4').default([]).describe('Disks, in the order of their channels.'),
+  cdroms: z
+    .array(Removable)
+    .max(MAXIMUM.ide, 'can be at most 4')
+    .default([])
+    .describe('CD drives; one without a file is empty. Their media can be changed while the machine runs.'),
+  floppies: z.array(Removable).max(MAXIMUM.floppies, 'can be at most 2').default([]).describe('Floppy drives, likewise.'),
 } as const;

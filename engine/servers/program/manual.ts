@@ -1,11 +1,6 @@
 /** The manual page as roff for man(1), written with the macros of man(7). */
+import { entry, escaped, type PageFacts, quoted, sentence } from './roff.ts';
 import { type CommandShape, everyCommand, type OptionShape } from './shape.ts';
-
-interface PageFacts {
-  readonly version: string;
-  /** ISO date, for the page's foot. */
-  readonly date: string;
-}
 
 export function manualPage(program: CommandShape, { version, date }: PageFacts): string {
   return [
@@ -49,28 +44,4 @@ function commandLines({ path, text, operandText, options }: CommandShape): strin
 function optionLines({ flags, text, defaultText }: OptionShape): string[] {
   const fallback = defaultText === undefined ? '' : ` Default: ${defaultText}.`;
   return entry(flags, `${sentence(text)}${escaped(fallback)}`, { ready: true });
-}
-
-function entry(name: string, text: string, { ready = false } = {}): string[] {
-  return ['.TP', `.B ${escaped(name)}`, ready ? text : escaped(text)];
-}
-
-function sentence(text: string): string {
-  // A word that is typed keeps its letters.
-  const isWord = /^[a-z]+[\s,:;]/.test(text);
-  const whole = escaped(isWord ? `${text.charAt(0).toUpperCase()}${text.slice(1)}` : text);
-  return /[.!?]$/.test(whole) ? whole : `${whole}.`;
-}
-
-/** Text as roff prints it: the escape character, hyphens that are typed, and lines that would be requests. */
-function escaped(text: string): string {
-  return text
-    .replaceAll('\\', '\\e')
-    .replaceAll('-', '\\-')
-    .replace(/^([.'])/, '\\&$1');
-}
-
-/** The same inside the quotes of a macro's argument. */
-function quoted(text: string): string {
-  return escaped(text).replaceAll('"', '""');
 }
