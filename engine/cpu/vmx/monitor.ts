@@ -38,6 +38,8 @@ const CACHED: ReadonlySet<number> = new Set([
   FIELD.vpid,
   FIELD.eptPointer,
   FIELD.tscOffset,
+  FIELD.tscMultiplier,
+  FIELD.pmlAddress,
 ]);
 const WINDOWS = PROC.interruptWindow | PROC.nmiWindow;
 /** Interruption information of an external interrupt, and the rules that look at what is injected. */
@@ -265,6 +267,8 @@ export class VmxMonitor {
     this.#passed = generation;
     if (this.#controlsWritten) {
       cacheControls(this.#c);
+      // What the TLB tells apart, and what generated code polls for, follows from controls.
+      this.#c.modeChanged();
       this.#controlsWritten = false;
     } else if (this.#windowsWritten) cacheWindows(this.#c);
     this.#windowsWritten = false;

@@ -1,11 +1,12 @@
 /** What a hypervisor does for its guests beyond a processor, each caused by a guest: paravirtual services, odd instructions, counters. */
 import { describe, expect, test } from 'vitest';
-import { VMCS } from '../../cpu/index.ts';
+import { FIELD, PROC2, VMCS } from '../../cpu/index.ts';
 import { interpreterImage } from '../bare/testing/interpreter.ts';
 import { bench, finish } from '../conformance/bench.ts';
 import { COUNTER, type CounterName, PROBE } from '../index.ts';
 import { createObservation } from '../observe/index.ts';
 import { createSoftwareMachine, softwareCapabilities } from './index.ts';
+import type { SoftwareVcpu } from './vcpu.ts';
 
 const interpreter = interpreterImage();
 const MSR = { clock: 0x4b56_4d01, steal: 0x4b56_4d03, eoi: 0x4b56_4d04 } as const;
@@ -254,6 +255,36 @@ test('VMREAD and VMWRITE are probes that carry the field’s encoding, and cost 
   expect(seen).toContainEqual(['vmread', BigInt(VMCS.exitInstructionLength.encoding), 2n]);
   expect(seen).toContainEqual(['vmwrite', BigInt(VMCS.entryInterruptionInfo.encoding), 0x8000_0041n]);
   expect(events.every(({ probe }) => probe.name === 'vmread' || probe.name === 'vmwrite')).toBe(true);
+});
+
+test('a rate of the counter and a page-modification log written at an exit act from the next entry on', () => {
+  const { flat, vcpu, regs, machine, dma, time } = stage();
+  const { memory } = machine;
+  const { monitor, core } = vcpu as SoftwareVcpu;
+  const first = memory.arena.take('logs', 8192, 4096);
+  const second = first + 4096;
+  machine.setSlot({ slot: 0, gpa: 0, size: 4 * 2 ** 20, hva: memory.map.ramBase, log: true });
+  const steps = [
+    () => {
+      monitor.set32(FIELD.proc2Controls, monitor.get32(FIELD.proc2Controls) | PROC2.tscScaling | PROC2.pml);
+      monitor.set64(FIELD.tscMultiplier, 2n << 48n);
+      monitor.set32(FIELD.pmlAddress, first);
+      core.s.pmlIndex = 511;
+    },
+    () => {
+      monitor.set64(FIELD.tscMultiplier, 3n << 48n);
+      monitor.set32(FIELD.pmlAddress, second);
+    },
+  ];
+  memory.bus.addPorts({ port: 0x300, count: 1, read: () => 0, write: () => steps.shift()?.() });
+  const step = 'mov dx, 0x300\n out dx, al\n rdtsc\n';
+  flat(`rdtsc\n mov ebx, eax\n ${step} mov esi, eax\n inc byte [0x100000]\n ${step} mov edi, eax\n inc byte [0x200000]\n hlt`);
+  time.ns = 10_000_000;
+  finish(vcpu);
+  expect([regs().rsi, regs().rdi]).toEqual([regs().rbx * 2n, regs().rbx * 3n]);
+  const logged = (page: number) => Array.from({ length: 512 }, (_, i) => memory.u32[(page >>> 2) + 2 * i]).filter(Boolean);
+  expect([logged(first), logged(second)]).toEqual([[0x100000], [0x200000]]);
+  expect(dma.read(0x200000, 1)[0]).toBe(1);
 });
 
 test('tables that run out are taken back and made again', () => {
