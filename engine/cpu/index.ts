@@ -6,7 +6,7 @@ export { createCompilerThread } from './jit/serve.ts';
 export { claims } from './model/cpuid.ts';
 export type { CpuModel } from './model/model.ts';
 export { CPU_MODEL_NAMES, cpuModel, withVmx } from './model/models.ts';
-export { createProcessor, type InterpreterImage, type Processor } from './processor.ts';
+export { createProcessor, type InterpreterImage, type Processor, type ProcessorOptions } from './processor.ts';
 export { GENERAL_REGISTERS, vcpuState } from './state.ts';
 export { writeControl, xsetbv } from './system/control.ts';
 export { cpuidView } from './system/identity.ts';

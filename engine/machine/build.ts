@@ -8,8 +8,9 @@ import { callerRegistersOf } from '../board/caller-registers.ts';
 import { createDriveServer } from '../board/drives/server.ts';
 import { drivePlan } from '../contract/drive-plan.ts';
 import type { MachineSettings } from '../contract/settings.ts';
-import { type BareOptions, createBareMachine } from '../hypervisor/bare/index.ts';
+import { createBareMachine } from '../hypervisor/bare/index.ts';
 import { createObservation, interruptReport, type Machine } from '../hypervisor/index.ts';
+import type { ProcessorMachineOptions } from '../hypervisor/processor/index.ts';
 import { createSoftwareMachine } from '../hypervisor/software/index.ts';
 import { createMachineMemory, type MachineMemory } from '../memory/index.ts';
 import type { InspectedMember } from '../state/index.ts';
@@ -41,7 +42,7 @@ export interface ThreadPorts {
   /** What the speaker plays from now on, in hertz, 0 for silence; on the thread that changed it. */
   onTone(hertz: number): void;
   /** Compiles hot code beside this thread's vCPUs. */
-  readonly compiler?: NonNullable<BareOptions['compiler']>;
+  readonly compiler?: NonNullable<ProcessorMachineOptions['compiler']>;
   /** Board events, on the thread that caused them. The machine is already being stopped then. */
   onEvent(event: MachineEvent): void;
 }

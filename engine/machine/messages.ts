@@ -4,8 +4,8 @@ import type { ScreenText } from '../board/display.ts';
 import type { PointerMove } from '../board/keyboard.ts';
 import type { PciReport } from '../board/pci-report.ts';
 import type { MachineSettings } from '../contract/settings.ts';
-import type { BareOptions } from '../hypervisor/bare/index.ts';
 import type { EntryCheck, InterruptReport, VmcsImage, Walk } from '../hypervisor/index.ts';
+import type { ProcessorMachineOptions } from '../hypervisor/processor/index.ts';
 import type { MediaChange } from './drives.ts';
 import type { KeyStroke } from './keymap.ts';
 import type { PointerAction } from './pointer.ts';
@@ -20,7 +20,7 @@ export interface ThreadPlan {
   /** The host's monotonic clock at the machine's zero, ns. */
   readonly clockOrigin: bigint;
   /** Generated code of the processor, which only the back end knows. */
-  readonly interpreter: BareOptions['interpreter'];
+  readonly interpreter: ProcessorMachineOptions['interpreter'];
   /** Path of the BIOS that a machine without a kernel starts with. */
   readonly builtInFirmware: string;
   /** Option ROMs for firmware that is not ours, by their names in fw_cfg. */

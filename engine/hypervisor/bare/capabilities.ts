@@ -3,7 +3,7 @@ import { CPU_MODEL_NAMES } from '../../cpu/index.ts';
 import { RAM_BYTES, SLOTS } from '../../memory/index.ts';
 import { type Capabilities, GROUP_ORDER } from '../index.ts';
 
-export const MAX_VCPUS = 16;
+const MAX_VCPUS = 16;
 const JIT_COUNTERS = ['jit-regions', 'jit-modules', 'jit-bytes', 'jit-refused', 'jit-instructions', 'jit-microseconds'] as const;
 
 /** What this back end offers; it needs nothing of the host but V8. */

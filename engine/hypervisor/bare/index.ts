@@ -1,2 +1,2 @@
 export { bareCapabilities } from './capabilities.ts';
-export { type BareOptions, createBareMachine } from './machine.ts';
+export { createBareMachine } from './machine.ts';

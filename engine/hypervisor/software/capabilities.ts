@@ -3,12 +3,11 @@ import { CPU_MODEL_NAMES, claims, cpuModel, VMCS } from '../../cpu/index.ts';
 import { RAM_BYTES, SLOTS } from '../../memory/index.ts';
 import { type Capabilities, COUNTER, GROUP_ORDER } from '../index.ts';
 
-/** The local APIC's bus clock: one tick per ns. */
-export const APIC_HZ = 1_000_000_000;
-export const DEFAULT_TSC_HZ = 1_000_000_000;
-export const MAX_VCPUS = 16;
-export const NO_VMX = CPU_MODEL_NAMES.filter((name) => {
-  const model = cpuModel(name, { tscHz: DEFAULT_TSC_HZ, apicHz: APIC_HZ });
+const MAX_VCPUS = 16;
+/** Frequencies make no difference to what a model claims. */
+const HZ = 1_000_000_000;
+const NO_VMX = CPU_MODEL_NAMES.filter((name) => {
+  const model = cpuModel(name, { tscHz: HZ, apicHz: HZ });
   return model !== undefined && !claims.vmx(model);
 });
 
