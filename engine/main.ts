@@ -126,6 +126,7 @@ export async function runMachine(settings: MachineSettings, extras: RunExtras = 
       onMonitor: (bytes, entered) => monitor.feed(bytes, entered),
       onNotice: ({ message }) => process.stderr.write(`\nrootmode: ${settings.name}: ${message}\n`),
     });
+    for (const { thread } of waiting.splice(0)) thread.discard();
     await machine.start();
     // Not before: until the guest runs there is nothing to compile, and enough to do.
     compiler.start();

@@ -25,6 +25,8 @@ export interface ThreadOptions<In> extends ThreadEvents<In> {
 /** A thread that loads its program already, and waits for what to do. It keeps no process alive. */
 export interface PreparedThread {
   begin<Out, In>(options: ThreadOptions<In>): Thread<Out>;
+  /** It is not needed. */
+  discard(): void;
 }
 
 /**
@@ -38,7 +40,6 @@ export function prepareThread(entry: URL, name: string): PreparedThread {
     stdin: false,
     execArgv: process.execArgv.filter((word) => !word.startsWith('--inspect')),
   });
-  worker.unref();
   let events: ThreadEvents<never> | undefined;
   const early: ((events: ThreadEvents<never>) => void)[] = [];
   const tell = (act: (events: ThreadEvents<never>) => void) => (events === undefined ? early.push(act) : act(events));
@@ -48,7 +49,10 @@ export function prepareThread(entry: URL, name: string): PreparedThread {
     tell(({ onFailure }) => onFailure(error instanceof Error ? (error.stack ?? error.message) : String(error))),
   );
   worker.on('exit', () => tell(({ onExit }) => onExit()));
+  // Not before: listening takes hold of it again.
+  worker.unref();
   return {
+    discard: () => void worker.terminate(),
     begin: ({ data, move = [], ...rest }) => {
       events = rest as ThreadEvents<never>;
       worker.ref();
