@@ -404,6 +404,14 @@ export function hypervisorConformance(backend: Backend): void {
       expect(b.regs().rbx).toBe(2n);
     });
 
+    test('the single-step trap of HLT wakes it', () => {
+      const b = bench(backend);
+      b.isr(1, 'inc byte [0x700]\n iret');
+      b.real('pushf\n pop ax\n or ah, 1\n push ax\n popf\n hlt\n and ah, 0xfe\n push ax\n popf\n mov bx, 5\n hlt');
+      expect(b.vcpu.run(100).reason).toBe('halt');
+      expect([b.regs().rbx, b.machine.memory.dma.read(0x700, 1)[0]]).toEqual([5n, 4]);
+    });
+
     test('a second NMI that another thread tells of when the first was just taken is taken too', () => {
       const b = bench(backend);
       b.isr(2, 'inc bx\n iret');

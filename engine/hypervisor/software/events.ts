@@ -13,6 +13,8 @@ const HAS_ERROR = 0x800;
 /** Interruption types (SDM vol. 3, table 24-16). */
 const TYPE = { external: 0, nmi: 2, exception: 3, software: 4 } as const;
 const NMI_VECTOR = 2;
+/** `shadow` after MOV SS. */
+const MOV_SS = 2;
 const WINDOWS = PROC.interruptWindow | PROC.nmiWindow;
 
 export interface EventParts {
@@ -57,7 +59,8 @@ export class Events {
   /** Choose what goes in now and which windows are awaited. False: nothing of it can be told before the guest has gone on a little. */
   prepare(): boolean {
     const { id, s, requests, irqchip } = this.#p;
-    if (s.excPending !== 0) return false;
+    // Traps of the last instruction come before interrupts (SDM vol. 3, table 6-2).
+    if (s.excPending !== 0 || (s.debugTraps !== 0 && s.shadow !== MOV_SS)) return false;
     let windows = 0;
     this.#secondNmi();
     if ((requests.pending(id) & REQUEST.nmi) !== 0) {

@@ -151,7 +151,7 @@ export class SoftwareVcpu extends ProcessorVcpu implements ExitContext {
       if (s.activity === ACTIVITY.shutdown) return 'shutdown';
       if (s.activity === ACTIVITY.waitForSipi) return 'wait-for-sipi';
       const halted = s.activity === ACTIVITY.halted;
-      if (this.core.holdsEvents || !this.#wakes()) return halted ? 'halt' : 'mwait';
+      if (s.debugTraps === 0 && (this.core.holdsEvents || !this.#wakes())) return halted ? 'halt' : 'mwait';
       wake(s);
       this.#look = true; // what woke it goes in now, not after an exit for a window
       if (halted) this.observation.counters.add(id, COUNTER['halt-wakeup']);
