@@ -28,6 +28,7 @@ describe('instruction', () => {
     ['vmcall', 18, {}],
     ['vmxoff', 26, {}],
     ['vmlaunch', 20, {}],
+    ['vmresume', 24, {}],
   ] as const)('%s', (text, reason, controls) => {
     const s = stage.guest(text, controls);
     expect(s.exit()).toEqual({ reason, qualification: 0n, length: SIZE(text), rip: stage.guestRip });

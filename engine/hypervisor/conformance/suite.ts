@@ -126,6 +126,42 @@ export function hypervisorConformance(backend: Backend): void {
       expect(seen.length).toBeGreaterThan(many);
     });
 
+    test.each([
+      ['invd', 0],
+      ['wbinvd', 0],
+      ['mov ecx, 0x1234\n rdpmc', 13],
+      ['mov ecx, 0x12345\n rdmsr', 13],
+      ['mov ecx, 0x12345\n wrmsr', 13],
+      ['mov eax, cr4\n or eax, 0x40000\n mov cr4, eax\n xor ecx, ecx\n xor edx, edx\n xor eax, eax\n xsetbv', 13],
+      ['mov eax, cr4\n or eax, 0x80000000\n mov cr4, eax', 13],
+      ['vmlaunch', 6],
+      ['vmresume', 6],
+      ['vmxoff', 6],
+      ['vmxon [0x9000]', 6],
+      ['vmclear [0x9000]', 6],
+      ['vmptrld [0x9000]', 6],
+      ['vmptrst [0x9000]', 6],
+      ['vmread eax, ebx', 6],
+      ['vmwrite eax, ebx', 6],
+      ['invept eax, [0x9000]', 6],
+      ['invvpid eax, [0x9000]', 6],
+    ])('the kernel’s %s raises %i, or nothing', (text, vector) => {
+      const b = bench(backend);
+      const { dma } = b.machine.memory;
+      const [gdt, idt] = [0xa000, 0xb000];
+      for (const [i, word] of [0, 0, 0x0000ffff, 0x00cf9b00, 0x0000ffff, 0x00cf9300].entries()) dma.write32(gdt + 4 * i, word);
+      for (const number of [6, 13]) {
+        b.code(0xc000 + number * 16, 32, `mov edi, ${number}\n hlt`);
+        dma.write32(idt + number * 8, 0x8_0000 | (0xc000 + number * 16));
+        dma.write32(idt + number * 8 + 4, 0x8e00);
+      }
+      b.flat(`${text}\n mov esi, 1\n hlt`);
+      const tables = { gdt: { base: BigInt(gdt), limit: 23 }, idt: { base: BigInt(idt), limit: 0xff } };
+      b.vcpu.set('sregs', { ...b.vcpu.get('sregs'), ...tables });
+      expect(b.vcpu.run(100).reason).toBe('halt');
+      expect([b.regs().rdi, b.regs().rsi]).toEqual([BigInt(vector), vector === 0 ? 1n : 0n]);
+    });
+
     test('a stop raised before or while it runs ends the run', () => {
       const { machine, vcpu, real } = bench(backend);
       machine.memory.bus.addPorts({
