@@ -86,7 +86,7 @@ function runEntry(entry: KvmUnitEntry, row: ClaimRow | undefined): Result {
     join(root, 'build/cli/rootmode'),
     ['run', '--kernel', program, '--append', appendOf(entry, row), ...environmentOf(entry, row), ...size, ...exit],
     {
-      timeout: entry.timeout * Number(values.slow) * 1000,
+      timeout: Math.ceil(entry.timeout * Number(values.slow) * 1000),
       killSignal: 'SIGKILL',
       encoding: 'utf8',
       input: '',

@@ -23,7 +23,16 @@ export function bareCapabilities(): Capabilities {
     roundRobin: true,
     exactPositions: true,
     // Without a hypervisor below it there are no exits: only what also happens on a processor is counted.
-    counters: ['halt-exits', 'halt-wakeup', 'io-exits', 'mmio-exits', 'irq-injections', 'remote-tlb-flush', ...JIT_COUNTERS],
+    counters: [
+      'halt-exits',
+      'halt-wakeup',
+      'io-exits',
+      'mmio-exits',
+      'irq-injections',
+      'remote-tlb-flush',
+      'unknown-ports',
+      ...JIT_COUNTERS,
+    ],
     probes: ['pio', 'mmio', 'apic', 'pic', 'ioapic', 'inject'],
     vmcsFields: {},
   };

@@ -30,6 +30,7 @@ const VCPU = {
 const UNKNOWN = {
   'refused-msrs': 'RDMSR and WRMSR that got #GP',
   'unknown-hypercalls': 'hypercalls with a number that does not exist',
+  'unknown-ports': 'accesses to ports where nothing answers',
 } as const;
 
 /** What is counted for the machine; whoever counts does so in its own cells, and the sum is shown. */

@@ -31,7 +31,7 @@ describe('counters', () => {
     expect(COUNTER_GROUPS.map(({ name, counters }) => [name, Object.keys(counters).length])).toEqual([
       ['vcpu', 21],
       ['vm', 9],
-      ['unknown', 2],
+      ['unknown', 3],
       ['jit', 6],
     ]);
     expect(new Set(Object.values(COUNTER)).size).toBe(38);

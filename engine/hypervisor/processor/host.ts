@@ -140,7 +140,9 @@ export class ProcessorHost {
       },
       portRead: (vcpu, port, size) => {
         if (served) counters.add(vcpu, COUNTER['io-exits']);
+        const before = bus.counters.unclaimedReads;
         const value = this.call(vcpu, () => bus.portRead(vcpu, port, size));
+        if (bus.counters.unclaimedReads !== before) counters.add(vcpu, COUNTER['unknown-ports']);
         if (probes.on(vcpu, PROBE.pio)) probes.fire(vcpu, 'pio', { port, size, value, write: false });
         return value;
       },
@@ -148,7 +150,9 @@ export class ProcessorHost {
         if (probes.on(vcpu, PROBE.pio)) probes.fire(vcpu, 'pio', { port, size, value, write: true });
         if (bus.letWait({ vcpu, space: 'port', at: port, size, value })) return;
         if (served) counters.add(vcpu, COUNTER['io-exits']);
+        const before = bus.counters.unclaimedWrites;
         this.call(vcpu, () => bus.portWrite(vcpu, port, size, value));
+        if (bus.counters.unclaimedWrites !== before) counters.add(vcpu, COUNTER['unknown-ports']);
       },
       acknowledgeInterrupt: (vcpu) => {
         const { irqchip } = this;

@@ -217,6 +217,7 @@ test('counters tell what happened, and nothing else', () => {
     'pf-guest',
     'halt-exits',
     'hypercalls',
+    'unknown-ports',
   ] as const;
   const seen = Object.fromEntries(names.map((name) => [name, count(name)]));
   // The program's page, the first access to the device, and the second.
@@ -229,6 +230,7 @@ test('counters tell what happened, and nothing else', () => {
     'pf-guest': 0,
     'halt-exits': 1,
     hypercalls: 0,
+    'unknown-ports': 1,
   });
   machine.memory.bus.addMmio({ gpa: 0xd010_0000, size: 4096, read: () => 0x0b0f0b0f, write: () => undefined });
   vcpu.set('regs', { ...vcpu.get('regs'), rip: 0xd010_0000n });
