@@ -45,15 +45,20 @@ const PLACES: Readonly<Record<LayoutId, readonly Place[]>> = {
   ],
 };
 
+/** Of the whole, what a panel beside the first one takes at most. */
+const LARGEST_SHARE = 0.45;
+
 export function applyLayout(api: DockviewApi, layout: LayoutId, title: (panel: PanelId) => string): void {
   api.clear();
+  // In a small window the first panel keeps the larger part.
+  const within = (size: number, whole: number): number => Math.min(size, Math.round(whole * LARGEST_SHARE));
   for (const { panel, beside, direction = 'right', size } of PLACES[layout]) {
     api.addPanel({
       id: panel,
       component: panel,
       title: title(panel),
-      ...(direction === 'right' && size !== undefined && { initialWidth: size }),
-      ...(direction === 'below' && size !== undefined && { initialHeight: size }),
+      ...(direction === 'right' && size !== undefined && { initialWidth: within(size, api.width) }),
+      ...(direction === 'below' && size !== undefined && { initialHeight: within(size, api.height) }),
       ...(beside !== undefined && { position: { referencePanel: beside, direction } }),
       ...(direction === 'within' && { inactive: true }),
     });

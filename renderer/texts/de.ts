@@ -58,6 +58,7 @@ export const de: Texts = {
     logEmpty: 'Der letzte Lauf hat nichts gemeldet.',
     off: 'Die Maschine ist aus',
     offHint: 'Nach dem Start erscheint hier ihre Konsole.',
+    offScreen: 'Nach dem Start erscheint hier ihr Bildschirm.',
     speed: '{mips} MIPS',
     process: 'Prozess {pid}',
     hostMemory: '{mib} MiB belegt',

@@ -56,6 +56,7 @@ export const en = {
     logEmpty: 'The last run said nothing.',
     off: 'The machine is off',
     offHint: 'Start it to see its console here.',
+    offScreen: 'Start it to see its screen here.',
     speed: '{mips} MIPS',
     process: 'Process {pid}',
     hostMemory: '{mib} MiB resident',

@@ -3,6 +3,7 @@ const en = {
   title: 'Inspector',
   off: 'Start the machine to look into it.',
   asking: 'Asking the machine…',
+  choose: 'Choose…',
   popOut: 'Move the panel into a window of its own',
   noWindow: 'The browser opened no window. Allow this page to open windows, and try again.',
   live: 'Live',
@@ -225,6 +226,7 @@ const de: typeof en = {
   title: 'Inspektor',
   off: 'Starten Sie die Maschine, um in sie hineinzusehen.',
   asking: 'Die Maschine wird gefragt…',
+  choose: 'Wählen…',
   popOut: 'Feld in ein eigenes Fenster',
   noWindow:
     'Der Browser hat kein Fenster geöffnet. Erlauben Sie dieser Seite, Fenster zu öffnen, und versuchen Sie es noch einmal.',
