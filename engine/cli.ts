@@ -8,6 +8,7 @@ import manifest from '../package.json' with { type: 'json' };
 import { EngineError } from './base/errors.ts';
 import type { MachineSettings } from './contract/settings.ts';
 import { describeImage } from './image-words.ts';
+import type { ServeOptions } from './library-verbs.ts';
 import { describeStorage, storageVerbs } from './storage-words.ts';
 import { describeWatching, watchVerbs } from './watch-verbs.ts';
 
@@ -284,7 +285,10 @@ function describeLibrary(program: Command, finish: (status: number) => void): vo
     .description('serve the window to a browser on this computer')
     .option('--port <number>', 'port on 127.0.0.1; 0 for any', '0')
     .option('--open', 'show it in your browser')
-    .action(async (options: { port: string; open?: boolean }) => {
+    .option('--listen <address>', 'serve beyond this computer, at this address; needs --tls-cert and --tls-key')
+    .option('--tls-cert <file>', 'certificate in PEM; hosts it names are the only ones that are answered')
+    .option('--tls-key <file>', 'its key in PEM')
+    .action(async (options: ServeOptions) => {
       await (await verbs()).serve(options, (text) => void write(process.stdout, text));
       finish(0);
     });

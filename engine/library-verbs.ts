@@ -32,6 +32,7 @@ import { welcome } from './manager/welcome.ts';
 import { guestRuns } from './servers/engine-connection.ts';
 import { libraryText } from './servers/library-text.ts';
 import { type RunWords, storedSettings } from './servers/run-settings.ts';
+import { type OutsideWords, outsideOf } from './servers/web/outside.ts';
 import { readPages } from './servers/web/pages.ts';
 import { serveWeb } from './servers/web/server.ts';
 
@@ -92,22 +93,23 @@ export async function importMachine(path: string, name = basename(path, FOLDER_S
   return `Took ${made.name} into ${made.folder}. \`rootmode start ${made.name}\` starts it.\n`;
 }
 
-export interface ServeOptions {
+export interface ServeOptions extends OutsideWords {
   readonly port: string;
   /** Show it in the person's browser. */
   readonly open?: boolean;
 }
 
 /** Serve the window to a browser until a signal comes. */
-export async function serve({ port, open = false }: ServeOptions, say: (text: string) => void): Promise<void> {
+export async function serve({ port, open = false, ...words }: ServeOptions, say: (text: string) => void): Promise<void> {
   const number = /^\d{1,5}$/.test(port) ? Number(port) : -1;
   if (number < 0 || number > 65535) {
     throw new EngineError('setting-invalid', { setting: '--port', value: port, reason: 'must be a number from 0 to 65535' });
   }
+  const outside = outsideOf(words);
   const { library, manager } = openLibrary();
   welcome(library, fileURLToPath(new URL('../assets/guests/welcome.bin', import.meta.url)));
   const pages = readPages(fileURLToPath(new URL('../.out/renderer', import.meta.url)));
-  const server = await serveWeb({ port: number, token: randomBytes(32).toString('base64url'), pages, manager });
+  const server = await serveWeb({ port: number, token: randomBytes(32).toString('base64url'), pages, manager, outside });
   const unwatch = watchLibrary(library, () => server.announce('library-changed', {}));
   say(`Rootmode is at ${server.url}\n`);
   if (open) openInBrowser(server.url);

@@ -65,6 +65,16 @@ describe('the window', () => {
     await page.getByRole('tab', { name: 'Serial console' }).click();
     await expect.poll(() => terminal().textContent()).toContain('typed in the window');
 
+    // What it wrote is found and saved.
+    const search = page.getByRole('searchbox', { name: 'Find in the console' });
+    await search.fill('IN THE WINDOW');
+    await expect.poll(() => page.locator('.xterm-selection div').count()).toBeGreaterThan(0);
+    await search.fill('in the cellar');
+    await page.getByText('Not found').waitFor();
+    const saving = page.waitForEvent('download');
+    await page.getByRole('button', { name: 'Save as file' }).click();
+    expect(readFileSync(await (await saving).path(), 'utf8')).toContain('typed in the window');
+
     await page.getByRole('button', { name: 'Turn off' }).click();
     await expect.poll(() => page.getByText('The machine is off').isVisible(), { timeout: 10_000 }).toBe(true);
     await page.getByRole('link', { name: 'All machines' }).click();
@@ -95,6 +105,12 @@ describe('the window', () => {
     await create('broken', join(root, 'package.json'));
     await page.getByRole('button', { name: 'Create and start' }).click();
     await expect.poll(() => page.getByRole('alert').textContent(), { timeout: 15_000 }).toMatch(/did not start: .*package\.json/);
+    await page.getByRole('tab', { name: 'Log' }).click();
+    await page.getByText(/^rootmode: .*package\.json/).waitFor();
+    await page.getByRole('searchbox', { name: 'Filter lines' }).fill('kernel nonsense');
+    await page.getByText('No line is like that.').waitFor();
+    await page.getByRole('searchbox', { name: 'Filter lines' }).fill('KERNEL package');
+    await page.getByText('1 of 1 lines').waitFor();
   });
 
   it('says what is wrong while one types, and keeps it', async () => {

@@ -40,7 +40,11 @@ function connect(): { readonly transport: Transport; readonly screens: ScreenSou
     return { transport: port, screens: port };
   }
   const token = takeToken() || 'none';
-  const transport = new SocketTransport({ url: `ws://${location.host}/`, protocols: ['rootmode.1', token], ...events });
+  const transport = new SocketTransport({
+    url: `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/`,
+    protocols: ['rootmode.1', token],
+    ...events,
+  });
   return { transport, screens: fetchedScreens(token) };
 }
 const { transport, screens } = connect();

@@ -1,8 +1,9 @@
 /**
- * The web mode: the renderer's files and one WebSocket per window, on this computer only. A message that names a machine goes to its
+ * The web mode: the renderer's files and one WebSocket per window, on this computer unless somebody gives a certificate. A message that names a machine goes to its
  * engine, any other to the manager; answers and events come back on the same socket.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { WebSocketServer } from 'ws';
 import { EngineError } from '../../contract/errors.ts';
@@ -13,9 +14,11 @@ import { reasonOf } from '../../host/files.ts';
 import { openScreenStream, type ScreenStream } from '../screen-stream.ts';
 import { WindowPeer } from '../window-peer.ts';
 import { type Admission, admitsHost, admitsRequest, admitsSocket, SUBPROTOCOL } from './admission.ts';
+import type { Outside } from './outside.ts';
 import { HEADERS, type Page } from './pages.ts';
 
 const HOST = '127.0.0.1';
+const USUAL_PORT = { http: 80, https: 443 } as const;
 const maximumWindows = 32;
 
 interface Window {
@@ -30,6 +33,8 @@ export interface WebServerOptions {
   readonly token: string;
   readonly pages: ReadonlyMap<string, Page>;
   readonly manager: Dispatcher;
+  /** Listen there in place of 127.0.0.1, under TLS. */
+  readonly outside?: Outside | undefined;
 }
 
 export interface WebServer {
@@ -42,9 +47,9 @@ export interface WebServer {
 }
 
 /** Serve until closed. Fails with `port-taken`. */
-export async function serveWeb({ port, token, pages, manager }: WebServerOptions): Promise<WebServer> {
+export async function serveWeb({ port, token, pages, manager, outside }: WebServerOptions): Promise<WebServer> {
   const windows = new Set<Window>();
-  const server = createServer((request, response) => {
+  const answer = (request: IncomingMessage, response: ServerResponse): void => {
     if (!admitsHost(admission, request)) return refuse(response, 403);
     if (request.method !== 'GET' && request.method !== 'HEAD') return refuse(response, 405);
     const machine = SCREEN_PATH.exec(request.url ?? '')?.[1];
@@ -53,7 +58,12 @@ export async function serveWeb({ port, token, pages, manager }: WebServerOptions
     if (page === undefined) return refuse(response, 404);
     response.writeHead(200, { ...HEADERS, 'Content-Type': page.type, 'Content-Length': page.bytes.length });
     response.end(request.method === 'HEAD' ? undefined : page.bytes);
-  });
+  };
+  const { cert, key } = outside ?? {};
+  const server =
+    cert === undefined || key === undefined
+      ? createServer(answer)
+      : createTlsServer({ cert, key, minVersion: 'TLSv1.2' }, answer);
   const sockets = new WebSocketServer({
     noServer: true,
     maxPayload: maximumRequestBytes,
@@ -82,11 +92,15 @@ export async function serveWeb({ port, token, pages, manager }: WebServerOptions
       });
     });
   });
-  const actual = await listen(server, port);
-  const admission: Admission = { hosts: [`${HOST}:${actual}`, `localhost:${actual}`], scheme: 'http', token };
+  const actual = await listen(server, { port, address: outside?.address ?? HOST });
+  const scheme = outside === undefined ? 'http' : 'https';
+  const names = outside?.names ?? [HOST, 'localhost'];
+  // Browsers leave out a port that goes without saying.
+  const ports = actual === USUAL_PORT[scheme] ? [`:${actual}`, ''] : [`:${actual}`];
+  const admission: Admission = { hosts: names.flatMap((name) => ports.map((end) => name + end)), scheme, token };
   return {
     port: actual,
-    url: `http://${HOST}:${actual}/#token=${token}`,
+    url: `${scheme}://${names[0]}:${actual}/#token=${token}`,
     announce: (event, data) => {
       for (const window of windows) window.send({ event, data });
     },
@@ -133,9 +147,9 @@ function refuse(response: ServerResponse, status: number): void {
   response.end();
 }
 
-function listen(server: Server, port: number): Promise<number> {
+function listen(server: Server, { port, address }: { readonly port: number; readonly address: string }): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', (cause) => reject(new EngineError('port-taken', { port, reason: reasonOf(cause) }, { cause })));
-    server.listen(port, HOST, () => resolve((server.address() as AddressInfo).port));
+    server.listen(port, address, () => resolve((server.address() as AddressInfo).port));
   });
 }
