@@ -1,11 +1,13 @@
 /** The guest's screen in a real browser: the Welcome machine of a first run, keys that change pixels, pause, scale, media, pictures. */
-import { rmSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { WELCOMED } from '../../engine/manager/welcome.ts';
+import { multibootImage } from '../benches/loop-guest.ts';
 import { root } from '../tasks/run.ts';
 import { noBrowser, openBrowser } from './browser.ts';
+import { connectTo } from './engine-client.ts';
 import { frames, framesPerSecond, installProbe, keyToPixel, pixel } from './screen-probe.ts';
 import { type Bench, notBuilt } from './session.ts';
 import { openWindow, pictures, type WindowSession } from './window-session.ts';
@@ -46,6 +48,26 @@ async function welcomeRuns(): Promise<void> {
   await canvas().waitFor({ timeout: 20_000 });
   await expect.poll(() => pixel(page, row(9)), { timeout: 20_000 }).toBe(DARK);
   await canvas().focus();
+}
+
+/** IA-32: turns VMware's pointer to positions, says `!`, and keeps the last event at 3 MiB. */
+function pointerGuest(): Buffer {
+  const magic = [0xb8, 0x68, 0x58, 0x4d, 0x56]; // mov eax, 'VMXh'
+  const ask = (command: number) => [0xb9, command, 0, 0, 0, 0x66, 0xba, 0x58, 0x56, 0xed]; // mov ecx, command; mov dx, 0x5658; in eax, dx
+  const start = [
+    ...[...magic, 0xbb, 0x52, 0x45, 0x41, 0x45, ...ask(41)], // enable
+    ...[...magic, 0xbb, 1, 0, 0, 0, ...ask(39)], // its version
+    ...[...magic, 0xbb, 0x52, 0x41, 0x42, 0x53, ...ask(41)], // positions
+    ...[0x66, 0xba, 0xf8, 0x03, 0xb0, 0x21, 0xee], // mov dx, 0x3f8; mov al, '!'; out dx, al
+  ];
+  const waiting = [0xf3, 0x90, ...magic, ...ask(40), 0x0f, 0xb7, 0xc0, 0x83, 0xf8, 4]; // pause; status; movzx eax, ax; cmp eax, 4
+  const event = [
+    ...[...magic, 0xbb, 4, 0, 0, 0, ...ask(39)],
+    ...[0xa3, 0, 0, 0x30, 0, 0x89, 0x1d, 4, 0, 0x30, 0, 0x89, 0x0d, 8, 0, 0x30, 0], // mov [0x300000], eax, ebx, ecx
+  ];
+  const back = waiting.length + 2 + event.length + 2;
+  const loop = [...waiting, 0x72, -(waiting.length + 2) & 0xff, ...event, 0xeb, -back & 0xff];
+  return multibootImage(Uint8Array.from([...start, ...loop]));
 }
 
 describe('the screen of a machine', () => {
@@ -115,6 +137,37 @@ describe('the screen of a machine', () => {
     process.stderr.write(`key to pixel: median ${found[4]?.toFixed(1)} ms (${found.map((one) => one.toFixed(0)).join(' ')})\n`);
     expect(found[4]).toBeLessThan(250);
   }, 90_000);
+
+  it('points at places where the guest’s driver takes them, without capturing the mouse', async () => {
+    const image = join(bench.data, 'pointer.bin');
+    writeFileSync(image, pointerGuest());
+    await bench.run('create', 'pointer', '--kernel', image, '--memory', '16', '--serial', 'console');
+    await bench.run('start', 'pointer');
+    await page.evaluate("location.hash = '#/machine/pointer/display'");
+    await expect.poll(() => frames(page), { timeout: 20_000 }).toBeGreaterThan(0);
+    const client = await connectTo(bench.runtime, 'pointer');
+    /** Buttons, x and y as the driver in the guest got them last. */
+    const got = async (): Promise<readonly number[]> => {
+      const { bytes } = await client.engine.machineMemory({ space: 'gpa', address: '0x300000', bytes: 12 });
+      const words = Buffer.from(bytes.replaceAll(/[^0-9a-f]/g, ''), 'hex');
+      return [0, 4, 8].map((at) => words.readUInt32LE(at));
+    };
+    const near = (part: number) => expect.closeTo(part * 0xffff, -3);
+    const box = await canvas().boundingBox();
+    if (box === null) throw new Error('there is no screen');
+    const move = (x: number, y: number) => page.mouse.move(box.x + box.width * x, box.y + box.height * y);
+    await move(0.5, 0.5);
+    await expect.poll(() => canvas().getAttribute('class')).toContain('direct');
+    await move(0.25, 0.75);
+    await expect.poll(got).toEqual([0, near(0.25), near(0.75)]);
+    await page.mouse.down();
+    await expect.poll(got).toEqual([0x20, near(0.25), near(0.75)]);
+    await move(0.9, 0.1);
+    await page.mouse.up();
+    await expect.poll(got).toEqual([0, near(0.9), near(0.1)]);
+    expect(await page.evaluate('document.pointerLockElement')).toBe(null);
+    client.close();
+  }, 60_000);
 
   it('moves', async () => {
     await bench.run(
