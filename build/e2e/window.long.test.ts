@@ -56,6 +56,18 @@ describe('the window', () => {
     await page.keyboard.type('typed in the window');
     await expect.poll(() => terminal().textContent()).toContain('typed in the window');
 
+    await page.getByRole('tab', { name: 'Monitor' }).click();
+    const command = page.getByLabel('Command for the monitor');
+    await command.fill('status');
+    await command.press('Enter');
+    await page.getByRole('log').getByText('status: running').waitFor();
+    await command.fill('no-such-word');
+    await command.press('Enter');
+    await page.getByRole('log').getByText('no-such-word').last().waitFor();
+    await command.press('ArrowUp');
+    await command.press('ArrowUp');
+    expect(await command.inputValue()).toBe('status');
+
     await page.getByRole('tab', { name: 'Inspector' }).click();
     // The guest's own code lies above 1 MiB and below 2: what is read is this guest's instruction pointer.
     await expect.poll(() => page.getByText(/^0x000000000010[0-9a-f]{4}$/).count()).toBeGreaterThan(0);

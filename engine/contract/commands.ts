@@ -119,6 +119,18 @@ export const commandList = command({
 });
 
 /** Everything an engine process serves, in the order in which help shows it. */
+/** Longest line of the monitor. */
+export const maximumMonitorLine = 1024;
+
+export const monitorLine = command({
+  name: 'monitor-line',
+  since: '0.1',
+  doc: 'Carry out a line as the monitor on a terminal does, and give what it prints: `help` shows commands. What is wrong with it is printed too.',
+  params: z.strictObject({ line: z.string().max(maximumMonitorLine) }),
+  result: z.strictObject({ text: z.string() }),
+  errors: [],
+});
+
 export const engineCommands = [
   machineStatus,
   machineRegisters,
@@ -138,4 +150,5 @@ export const engineCommands = [
   serialWrite,
   eventsSubscribe,
   commandList,
+  monitorLine,
 ] as const;

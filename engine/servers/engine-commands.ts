@@ -7,6 +7,7 @@ import {
   machineRegisters,
   machineReset,
   machineStatus,
+  monitorLine,
 } from '../contract/commands.ts';
 import { EngineError } from '../contract/errors.ts';
 import { eventsSubscribe, serialWrite } from '../contract/events.ts';
@@ -16,6 +17,7 @@ import { processCpuMicroseconds, processId, residentBytes } from '../host/proces
 import type { MachineControl } from '../machine/control.ts';
 import type { Coordinator } from '../machine/coordinator.ts';
 import { serveDebugging } from './debug-commands.ts';
+import { answerLine } from './monitor.ts';
 import { serveObservation } from './observe-commands.ts';
 import { serveScreen } from './screen-commands.ts';
 import { serveStorage } from './storage-commands.ts';
@@ -35,7 +37,7 @@ export function createEngineDispatcher(context: EngineContext): Dispatcher {
     return machine;
   };
   const status = (): MachineStatus => context.machine()?.status ?? 'starting';
-  return createDispatcher({
+  const dispatcher: Dispatcher = createDispatcher<undefined>({
     context: undefined,
     status,
     served: [
@@ -87,6 +89,8 @@ export function createEngineDispatcher(context: EngineContext): Dispatcher {
       // The connection's part is the command socket's.
       serve(eventsSubscribe, () => ({})),
       serve(commandList, () => ({ commands: engineCommands.map(describeCommand) })),
+      serve(monitorLine, async ({ line }) => ({ text: await answerLine(dispatcher, line) })),
     ],
   });
+  return dispatcher;
 }

@@ -1,6 +1,8 @@
 /** The monitor on the terminal of a machine: bytes typed there to lines, one carried out after the other. */
+
+import { maximumMonitorLine } from '../contract/commands.ts';
 import type { Dispatcher } from '../contract/serve.ts';
-import { createMonitor, maximumMonitorLine } from './monitor.ts';
+import { createMonitor } from './monitor.ts';
 
 export interface MonitorConsole {
   /** Bytes typed; `entered` with the first after the escape key. */

@@ -1,6 +1,6 @@
 /** The monitor: commands of the contract typed by a person. `machine-` may be left out, arguments follow as `name=value`. */
 import type { Command, ResultOf } from '../contract/command.ts';
-import { engineCommands, machineRegisters } from '../contract/commands.ts';
+import { engineCommands, machineRegisters, monitorLine } from '../contract/commands.ts';
 import { machineDisassemble, machineMemory, stopAdd } from '../contract/debug-commands.ts';
 import { EngineError } from '../contract/errors.ts';
 import { type Dispatcher, printable } from '../contract/serve.ts';
@@ -8,9 +8,6 @@ import { codeText, memoryText } from './debug-text.ts';
 import { registerText } from './register-text.ts';
 
 const monitorPrompt = '(rootmode) ';
-
-/** Longest line that is read. */
-export const maximumMonitorLine = 1024;
 
 export interface MonitorOptions {
   readonly dispatcher: Pick<Dispatcher, 'call'>;
@@ -26,35 +23,37 @@ export interface Monitor {
   line(text: string): Promise<void>;
 }
 
-export function createMonitor({ dispatcher, print, leave }: MonitorOptions): Monitor {
-  const verbs = new Map<string, Command>(engineCommands.map((command) => [verbOf(command), command]));
+const verbs = new Map<string, Command>(
+  engineCommands.filter((command) => command !== monitorLine).map((command) => [verbOf(command), command]),
+);
+/** What only a terminal has. */
+const LEAVE = ['continue', 'Return to the guest; the monitor stays a key away (Ctrl-A c).'] as const;
 
-  async function execute(text: string): Promise<'prompt' | 'left'> {
-    const [word, ...rest] = text.trim().split(/\s+/);
-    if (word === undefined || word === '') return 'prompt';
-    if (word === 'continue') {
-      leave();
-      return 'left';
-    }
-    if (word === 'help') {
-      print(helpText(verbs));
-      return 'prompt';
-    }
-    const command = verbs.get(word) ?? engineCommands.find(({ name }) => name === word);
+/** What a line of the monitor prints. Never rejects. */
+export async function answerLine(
+  dispatcher: MonitorOptions['dispatcher'],
+  text: string,
+  more: readonly (readonly [verb: string, doc: string])[] = [],
+): Promise<string> {
+  try {
+    const [word = '', ...rest] = text.trim().split(/\s+/);
+    if (word === '') return '';
+    if (word === 'help') return helpText(more);
+    const command = verbs.get(word) ?? [...verbs.values()].find(({ name }) => name === word);
     if (command === undefined) throw new EngineError('command-unknown', { command: printable(word) });
-    const result: unknown = await dispatcher.call(command as Command, wordsOf(command, argumentsOf(command, rest)) as never);
-    print(textOf(command, result));
-    return 'prompt';
+    const result: unknown = await dispatcher.call(command, wordsOf(command, argumentsOf(command, rest)) as never);
+    return textOf(command, result);
+  } catch (error) {
+    return `${error instanceof EngineError ? error.message : String(error)}\n`;
   }
+}
 
+export function createMonitor({ dispatcher, print, leave }: MonitorOptions): Monitor {
   return {
     enter: () => print(`monitor: \`help\` shows commands, \`continue\` returns to the guest\n${monitorPrompt}`),
     line: async (text) => {
-      try {
-        if ((await execute(text)) === 'left') return;
-      } catch (error) {
-        print(`${error instanceof EngineError ? error.message : String(error)}\n`);
-      }
+      if (text.trim() === LEAVE[0]) return leave();
+      print(await answerLine(dispatcher, text, [LEAVE]));
       print(monitorPrompt);
     },
   };
@@ -83,9 +82,8 @@ function verbOf(command: Command): string {
   return command.name.replace(/^machine-/, '');
 }
 
-function helpText(verbs: ReadonlyMap<string, Command>): string {
-  const rows = [...verbs].map(([verb, { doc }]) => [verb, doc] as const);
-  const all = [...rows, ['continue', 'Return to the guest; the monitor stays a key away (Ctrl-A c).'] as const];
+function helpText(more: readonly (readonly [verb: string, doc: string])[]): string {
+  const all = [...[...verbs].map(([verb, { doc }]) => [verb, doc] as const), ...more];
   const width = Math.max(...all.map(([verb]) => verb.length));
   return all.map(([verb, doc]) => `${verb.padEnd(width)}  ${doc}\n`).join('');
 }

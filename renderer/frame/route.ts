@@ -5,7 +5,7 @@ export const screens = ['library', 'new', 'images', 'statistics', 'host', 'prefe
 export type Screen = (typeof screens)[number];
 
 /** Tabs of a machine, in their order. */
-export const machineTabs = ['display', 'console', 'inspector', 'statistics', 'settings', 'log'] as const;
+export const machineTabs = ['display', 'console', 'monitor', 'inspector', 'statistics', 'settings', 'log'] as const;
 export type MachineTab = (typeof machineTabs)[number];
 
 export type Route =

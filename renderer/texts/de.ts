@@ -55,6 +55,7 @@ export const de: Texts = {
     statistics: 'Statistik',
     settings: 'Einstellungen',
     log: 'Protokoll',
+    monitor: 'Monitor',
     logEmpty: 'Der letzte Lauf hat nichts gemeldet.',
     off: 'Die Maschine ist aus',
     offHint: 'Nach dem Start erscheint hier ihre Konsole.',

@@ -53,6 +53,7 @@ export const en = {
     statistics: 'Statistics',
     settings: 'Settings',
     log: 'Log',
+    monitor: 'Monitor',
     logEmpty: 'The last run said nothing.',
     off: 'The machine is off',
     offHint: 'Start it to see its console here.',

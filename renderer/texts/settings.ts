@@ -37,6 +37,13 @@ const en = {
     save: 'Save as file',
     clear: 'Clear',
   },
+  monitor: {
+    off: 'Start it to give it commands.',
+    empty: '“help” shows what can be said here.',
+    line: 'Command for the monitor',
+    output: 'What the monitor printed',
+    run: 'Run',
+  },
   log: {
     filter: 'Filter lines',
     level: 'Level',
@@ -93,6 +100,13 @@ const de: typeof en = {
     nothing: 'Nicht gefunden',
     save: 'Als Datei sichern',
     clear: 'Leeren',
+  },
+  monitor: {
+    off: 'Nach dem Start nimmt sie hier Befehle.',
+    empty: '„help“ zeigt, was sich hier sagen lässt.',
+    line: 'Befehl an den Monitor',
+    output: 'Was der Monitor ausgab',
+    run: 'Ausführen',
   },
   log: {
     filter: 'Zeilen filtern',
