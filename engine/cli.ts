@@ -18,6 +18,7 @@ const REFUSED = 2;
 interface RunOptions {
   readonly kernel?: string;
   readonly firmware?: string;
+  readonly firmwareVariables?: string;
   readonly boot?: string;
   readonly initrd?: string;
   readonly append?: string;
@@ -167,6 +168,7 @@ function machineOptions(command: Command, serial: string): Command {
   return command
     .option('--kernel <file>', 'Linux bzImage, PVH ELF or multiboot image, started without firmware')
     .option('--firmware <file>', 'firmware image in place of the built-in BIOS')
+    .option('--firmware-variables <file>', 'where it keeps its variables; made of those beside the firmware when missing')
     .option('--boot <settings>', 'order=KIND+KIND... of disk, floppy and cdrom; menu=on waits for F12')
     .option('--initrd <file>', 'initial ramdisk; for multiboot, modules as FILE[ ARGUMENTS][,FILE...]')
     .option('--append <text>', 'kernel command line')

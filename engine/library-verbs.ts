@@ -21,6 +21,7 @@ import {
 } from './contract/library-commands.ts';
 import type { Dispatcher } from './contract/serve.ts';
 import type { MachineSettings } from './contract/settings.ts';
+import { variablesInFolder } from './firmware-variables.ts';
 import { openInBrowser } from './host/browser.ts';
 import { lockFolder } from './manager/folder-lock.ts';
 import { Library, libraryFolder } from './manager/library.ts';
@@ -38,7 +39,7 @@ import { serveWeb } from './servers/web/server.ts';
 
 /** Settings of the machine in a folder, which stays locked until this process ends. */
 export function takeMachine(folder: string): { readonly settings: MachineSettings; release(): void } {
-  const settings = runnableSettings(folder, readMachineFile(folder));
+  const settings = variablesInFolder(runnableSettings(folder, readMachineFile(folder)), folder);
   const release = lockFolder(folder, settings.name);
   return { settings, release: () => release(folder) };
 }

@@ -8,6 +8,7 @@ import { EngineError } from './base/index.ts';
 import type { CompilerPlan } from './compiler.ts';
 import type { MachineSettings } from './contract/settings.ts';
 import type { Stopped } from './contract/stops.ts';
+import { provideVariables } from './firmware-variables.ts';
 import { monotonicOrigin, monotonicSince } from './host/clock.ts';
 import { createPortPair, type PortEnd } from './host/compiler-port.ts';
 import { isRegularFile, readRegularFile } from './host/files.ts';
@@ -57,6 +58,7 @@ export async function runMachine(settings: MachineSettings, extras: RunExtras = 
   const interpreter = readInterpreter();
   const builtInFirmware = fileURLToPath(new URL('../assets/firmware/bios.bin', import.meta.url));
   const optionRoms = optionRomsBeside(settings);
+  provideVariables(settings);
   const control = buildMachineControl(settings, monotonicSince(clockOrigin));
 
   const start = <Out, In>(role: ThreadPlan['role'], events: ThreadEvents<In>) => {

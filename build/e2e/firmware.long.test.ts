@@ -70,6 +70,23 @@ describe.skipIf(notBuilt !== undefined)('firmware of others', () => {
     return undefined;
   });
 
+  it('OVMF keeps its variables in a file over a restart', async (ctx) => {
+    if (!existsSync(OVMF)) return ctx.skip(`${OVMF} is not there; Debian's package is ovmf`);
+    const kept = ['--firmware', OVMF, '--firmware-variables', join(folder, 'variables.fd')];
+    const variable = 'setvar Rootmode -guid 12345678-1234-1234-1234-123456789ABC';
+    const shell = async (words: string, answer: RegExp) => {
+      const session = bench.start(['run', ...kept, '--memory', '256', '--jit', 'on']);
+      await session.see('Shell>', 200_000);
+      session.type(`${words}\r`);
+      await session.see(answer, 60_000);
+      session.type('reset -s\r');
+      return (await session.ended).status;
+    };
+    expect(await shell(`${variable} -nv -bs =4f4b`, /Shell>/)).toBe(0);
+    expect(await shell(variable, /4F 4B/)).toBe(0);
+    return undefined;
+  });
+
   it('that needs SMM is refused with that reason', async (ctx) => {
     if (!existsSync(OVMF_SMM)) return ctx.skip(`${OVMF_SMM} is not there; Debian's package is ovmf`);
     const { status, err } = await bench.run('run', '--firmware', OVMF_SMM, '--memory', '64');

@@ -19,6 +19,8 @@ import { parallel } from '../devices/parallel/device.ts';
 import { pcTestdev } from '../devices/pc-testdev/device.ts';
 import { PciBus } from '../devices/pci/bus.ts';
 import { pciTestdev } from '../devices/pci-testdev/device.ts';
+import { pflash } from '../devices/pflash/device.ts';
+import { WINDOW as FLASH_WINDOW } from '../devices/pflash/spec.ts';
 import { piix3 } from '../devices/piix3/device.ts';
 import { piix4Pm } from '../devices/piix4-pm/device.ts';
 import type { ByteLine } from '../devices/ports.ts';
@@ -30,7 +32,7 @@ import { PORT as BACKDOOR } from '../devices/vmmouse/spec.ts';
 import type { BiosDrive } from '../firmware/bios/disk.ts';
 import { type BootFiles, bootDirectly } from '../firmware/boot.ts';
 import { firmwareFiles, placesInOrder } from '../firmware/fw-cfg/files.ts';
-import { checkFirmware } from '../firmware/image.ts';
+import { checkFirmware, checkVariables } from '../firmware/image.ts';
 import { firmwareMsrs } from '../firmware/mtrr.ts';
 import { i440fxPlatform, type Platform } from '../firmware/platform.ts';
 import type { InitialRegisters } from '../firmware/registers.ts';
@@ -39,7 +41,7 @@ import type { MachineMemory } from '../memory/index.ts';
 import type { InspectedMember, SavedState } from '../state/index.ts';
 import { attachDisplay, type Display } from './display.ts';
 import { attachBiosDrives } from './drives/bios.ts';
-import { createDriveBay, type DriveBay, type DriveSpec } from './drives/queue.ts';
+import { createDriveBay, type DriveBay, type DriveSpec, VARIABLES_DRIVE } from './drives/queue.ts';
 import { attachEventTimers, HPET, sharedClockLine } from './event-timers.ts';
 import { attachFirmware } from './firmware.ts';
 import { addShadowWindow, mapRam, mapShadow } from './guest-memory.ts';
@@ -121,6 +123,12 @@ export interface BootState {
   readonly msrs: readonly (readonly [index: number, value: bigint])[];
 }
 
+/** A file that firmware keeps its variables in. */
+export interface VariablesFile {
+  readonly name: string;
+  read(): Uint8Array;
+}
+
 /** Saved devices by name. */
 export type SavedBoard = Readonly<Record<string, SavedState>>;
 
@@ -130,8 +138,11 @@ export interface Board {
   readonly bay: DriveBay;
   /** Whether the guest holds the tray of a CD drive; it is then asked to let go. */
   askForTray(drive: number): 'free' | 'locked';
-  /** Put firmware into the machine for the next `reset`; no bytes for a machine that boots a kernel directly. Throws `boot-file`. */
-  loadFirmware(name: string, bytes: Uint8Array): void;
+  /**
+   * Put firmware into the machine for the next `reset`; no bytes for a machine that boots a kernel directly. `variables` are asked for once.
+   * Throws `boot-file`.
+   */
+  loadFirmware(name: string, bytes: Uint8Array, variables?: VariablesFile): void;
   /** Power-on of memory map and devices. vCPUs are stopped; the interrupt controllers are reset before. */
   reset(): void;
   /** After `reset`, for firmware that is loaded: what it finds in CMOS. */
@@ -250,6 +261,12 @@ function attachDevices({ memory, irqchip, config, ports }: BoardParts, platform:
     irqs: {},
     needs: ports.debugConsole ? { line: ports.debugConsole } : {},
   });
+  const flash = pflash.attach(memory, {
+    name: 'pflash',
+    at: { window: 2 ** 32 - FLASH_WINDOW },
+    irqs: {},
+    needs: { cells: rom.variables, lines: [bay.drives[VARIABLES_DRIVE]?.line()] },
+  });
   const traps = attachFirmware({ memory, irqchip, platform, rom, drives, boot });
 
   const display = config.vga === 'std' ? attachDisplay(memory, bus) : undefined;
@@ -284,6 +301,7 @@ function attachDevices({ memory, irqchip, config, ports }: BoardParts, platform:
       console,
       ...(display ? [display.device] : []),
       traps,
+      flash,
       ...(config.testDevices ? testDevices() : []),
     ],
     display,
@@ -328,9 +346,14 @@ export function createBoard(parts: BoardParts): Board {
     platform,
     bay,
     askForTray,
-    loadFirmware: (name, bytes) => {
+    loadFirmware: (name, bytes, variables) => {
       if (bytes.length > 0) checkFirmware(name, bytes);
-      rom.load(bytes);
+      const checked = (file: VariablesFile) => () => {
+        const content = file.read();
+        checkVariables(file.name, content, bytes.length);
+        return content;
+      };
+      rom.load(bytes, variables && checked(variables));
     },
     reset: () => {
       mapRam(memory);

@@ -1,5 +1,10 @@
-/** Firmware in the machine's own memory: below 4 GiB, and its last 128 KiB below 1 MiB wherever the host bridge shows no RAM. */
+/**
+ * Firmware in the machine's own memory: below 4 GiB, and its last 128 KiB below 1 MiB wherever the host bridge shows no RAM. Under it, where
+ * firmware has them, its variables.
+ */
 import { assert } from '../base/index.ts';
+import type { FlashCells } from '../devices/pflash/device.ts';
+import { WINDOW } from '../devices/pflash/spec.ts';
 import { MOST_FIRMWARE_BYTES as MOST_BYTES } from '../firmware/image.ts';
 import { type MachineMemory, PAGE } from '../memory/index.ts';
 
@@ -8,33 +13,58 @@ const LOW_TOP = 2 ** 20;
 const LOW_BYTES = 0x20000;
 const SEGMENT = 0x10000;
 const SLOT = 15;
+const VARIABLES_SLOT = 16;
 
 export interface RomPlace {
-  /** Put firmware there, filled up to whole segments of 64 KiB. With no bytes the machine has none. Maps change at the next `map`. */
-  load(bytes: Uint8Array): void;
+  /**
+   * Put firmware there, filled up to whole segments of 64 KiB where no variables lie below it. With no bytes the machine has none. Maps
+   * change at the next `map`.
+   *
+   * @param variables asked for once: afterwards they are what the guest made of them
+   */
+  load(bytes: Uint8Array, variables?: () => Uint8Array): void;
   /** The bytes as they are now. */
   image(): Uint8Array;
   /** Show the ROM below 4 GiB, or nothing. */
   map(): void;
   /** Where in the machine's memory the ROM's copy of a segment below 1 MiB lies; undefined when it has none. */
   below(gpa: number): number | undefined;
+  /** The cells of the variables' chip. */
+  readonly variables: FlashCells;
 }
 
-/** Every thread takes the same place. Its first word says how long the firmware is, which ends where the place ends. */
+/** Every thread takes the same place. Its first words say how long the firmware is, which ends where the place ends, and its variables. */
 export function createRom(memory: MachineMemory): RomPlace {
   const start = memory.arena.take('rom', PAGE + MOST_BYTES, PAGE);
   const end = start + PAGE + MOST_BYTES;
   const size = () => memory.u32[start >>> 2] ?? 0;
+  const kept = () => memory.u32[(start >>> 2) + 1] ?? 0;
+  const cells = () => memory.u8.subarray(end - size() - kept(), end - size());
+  const show = (array: boolean) => {
+    const shown = array ? kept() : 0;
+    if ((memory.slots.get(VARIABLES_SLOT)?.size ?? 0) === shown) return;
+    const below = size() + kept();
+    memory.slots.setSlot({ slot: VARIABLES_SLOT, gpa: TOP - below, size: shown, hva: end - below, readonly: true });
+  };
   return {
-    load: (bytes) => {
-      const length = Math.ceil(bytes.length / SEGMENT) * SEGMENT;
-      assert(length <= MOST_BYTES, 'firmware fits below 4 GiB');
+    load: (bytes, variables) => {
+      const before = kept() > 0 && variables !== undefined ? cells().slice() : undefined;
+      const below = before ?? variables?.() ?? new Uint8Array(0);
+      const length = below.length > 0 ? bytes.length : Math.ceil(bytes.length / SEGMENT) * SEGMENT;
+      assert(length + below.length <= MOST_BYTES, 'firmware and its variables fit below 4 GiB');
       memory.u8.fill(0xff, end - length, end);
       memory.u8.set(bytes, end - bytes.length);
+      memory.u8.set(below, end - length - below.length);
       memory.u32[start >>> 2] = length;
+      memory.u32[(start >>> 2) + 1] = below.length;
+      memory.u32[(start >>> 2) + 2] = before === undefined ? 0 : 1;
     },
     image: () => memory.u8.subarray(end - size(), end),
-    map: () => memory.slots.setSlot({ slot: SLOT, gpa: TOP - size(), size: size(), hva: end - size(), readonly: true }),
+    map: () => {
+      memory.slots.setSlot({ slot: SLOT, gpa: TOP - size(), size: size(), hva: end - size(), readonly: true });
+      show(true);
+    },
     below: (gpa) => (LOW_TOP - gpa <= Math.min(size(), LOW_BYTES) ? end - (LOW_TOP - gpa) : undefined),
+    variables: { bytes: cells, used: () => memory.u32[(start >>> 2) + 2] === 1, start: () => WINDOW - size() - kept(), show },
   };
 }

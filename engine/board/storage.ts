@@ -5,7 +5,7 @@ import { ide } from '../devices/ide/device.ts';
 import type { PciBus } from '../devices/pci/bus.ts';
 import type { Irqchip } from '../hypervisor/index.ts';
 import type { MachineMemory } from '../memory/index.ts';
-import { type DriveBay, IDE_DRIVES } from './drives/queue.ts';
+import { type DriveBay, IDE_DRIVES, VARIABLES_DRIVE } from './drives/queue.ts';
 
 /** ISA interrupts of the two channels in legacy mode. */
 const [PRIMARY, SECONDARY] = [14, 15];
@@ -35,7 +35,10 @@ export function attachStorage({ memory, irqchip, bus, bay, isaDma }: StoragePart
     name: 'floppy',
     at: { regs: 0x3f0, input: 0x3f7 },
     irqs: { intr: irqchip.line(FLOPPY) },
-    needs: { drives: bay.drives.slice(IDE_DRIVES).map((drive) => drive?.line()), channel: isaDma(FLOPPY_CHANNEL) },
+    needs: {
+      drives: bay.drives.slice(IDE_DRIVES, VARIABLES_DRIVE).map((drive) => drive?.line()),
+      channel: isaDma(FLOPPY_CHANNEL),
+    },
   });
   return {
     devices: [controller, floppy],

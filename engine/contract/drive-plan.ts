@@ -19,7 +19,9 @@ export interface DrivePlan {
   readonly medium?: MediumSettings;
 }
 
-type Drives = { readonly [K in keyof typeof storageSettings]: z.output<(typeof storageSettings)[K]> };
+type Drives = { readonly [K in keyof typeof storageSettings]: z.output<(typeof storageSettings)[K]> } & {
+  readonly variables?: string | undefined;
+};
 
 /** Where CD drives go first, and disks: a CD drive is master of the second channel, as on most PCs. */
 const [CD_PLACES, DISK_PLACES] = [
@@ -27,9 +29,12 @@ const [CD_PLACES, DISK_PLACES] = [
   [0, 1, 3, 2],
 ] as const;
 
-/** The drives by place: 0 to 3 at the IDE channels, 4 and 5 at the floppy controller; undefined where there is none or no place is left. */
-export function drivePlan({ disks, cdroms, floppies }: Drives): (DrivePlan | undefined)[] {
-  const plan: (DrivePlan | undefined)[] = new Array<undefined>(6).fill(undefined);
+/**
+ * The drives by place: 0 to 3 at the IDE channels, 4 and 5 at the floppy controller, 6 the file of the firmware's variables; undefined where
+ * there is none or no place is left.
+ */
+export function drivePlan({ disks, cdroms, floppies, variables }: Drives): (DrivePlan | undefined)[] {
+  const plan: (DrivePlan | undefined)[] = new Array<undefined>(7).fill(undefined);
   const put = (places: readonly number[], drive: DrivePlan) => {
     const place = places.find((one) => plan[one] === undefined);
     if (place !== undefined) plan[place] = drive;
@@ -52,6 +57,10 @@ export function drivePlan({ disks, cdroms, floppies }: Drives): (DrivePlan | und
   floppies.forEach((one, i) => {
     put([4, 5], removable('floppy', i, one));
   });
+  if (variables !== undefined) {
+    const medium = { file: variables, format: 'raw', readonly: false, snapshot: false } as const;
+    put([6], { name: 'variables', kind: 'disk', medium });
+  }
   return plan;
 }
 

@@ -11,6 +11,7 @@ export function mapPaths(settings: StoredSettings, at: (path: string) => string)
     ...settings,
     ...(settings.kernel !== undefined && { kernel: at(settings.kernel) }),
     ...(settings.firmware !== undefined && { firmware: at(settings.firmware) }),
+    ...(settings.variables !== undefined && { variables: at(settings.variables) }),
     modules: settings.modules.map(medium),
     disks: settings.disks.map(medium),
     cdroms: settings.cdroms.map(medium),

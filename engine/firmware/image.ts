@@ -26,3 +26,12 @@ export function checkFirmware(file: string, bytes: Uint8Array): void {
       'name the build without secure boot, such as OVMF_CODE_4M.fd',
     );
 }
+
+/** Throws `boot-file` for variables that are no pages or do not fit below the firmware. */
+export function checkVariables(file: string, bytes: Uint8Array, firmwareBytes: number): void {
+  const refuse = (defect: string): never => {
+    throw new EngineError('boot-file', { file, defect, remedy: 'name a copy of the variables that came with the firmware' });
+  };
+  if (bytes.length === 0 || bytes.length % SEGMENT !== 0) refuse('has no size of a file of variables');
+  if (bytes.length + firmwareBytes > MOST_FIRMWARE_BYTES) refuse('does not fit below 4 GiB together with the firmware');
+}

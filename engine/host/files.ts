@@ -1,5 +1,5 @@
 /** Files named by people. */
-import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync, statSync, writeFileSync } from 'node:fs';
 import { EngineError } from '../base/errors.ts';
 
 /** Read a regular file whole. `what` names its role in sentences: "kernel". Devices and pipes are refused: they may never end. */
@@ -29,6 +29,17 @@ export function checkRegularFile(path: string, what: string): number {
     return fstatSync(file).size;
   } finally {
     closeSync(file);
+  }
+}
+
+/** Make `path` as a copy of `from`, unless there is something already. Fails with `file-missing`, `file-unreadable` and `file-unwritable`. */
+export function copyIfMissing(from: string, path: string, what: string): void {
+  if (statSync(path, { throwIfNoEntry: false }) !== undefined) return;
+  const bytes = readRegularFile(from, what);
+  try {
+    writeFileSync(path, bytes, { flag: 'wx' });
+  } catch (cause) {
+    throw new EngineError('file-unwritable', { what, path, reason: reasonOf(cause) }, { cause });
   }
 }
 

@@ -3,7 +3,7 @@
  */
 
 import { REQUEST } from '../base/index.ts';
-import type { Board } from '../board/board.ts';
+import type { Board, VariablesFile } from '../board/board.ts';
 import type { MachineSettings } from '../contract/settings.ts';
 import type { KvmSegment, Machine } from '../hypervisor/index.ts';
 
@@ -12,7 +12,7 @@ type BootState = ReturnType<Board['boot']>;
 
 /** What a machine starts from: a kernel with what belongs to it, or firmware. */
 export type StartFiles =
-  | { readonly name: string; readonly firmware: Uint8Array }
+  | { readonly name: string; readonly firmware: Uint8Array; readonly variables?: VariablesFile }
   | { readonly files: BootFiles; readonly bios: Uint8Array };
 
 type ReadFile = (path: string, what: string) => Uint8Array;
@@ -23,7 +23,10 @@ export function readStartFiles(settings: MachineSettings, builtIn: string, readF
   const bios = () => readFile(builtIn, 'built-in firmware');
   // A kernel that starts by itself finds the screen as the BIOS leaves it, with its characters.
   if (kernel !== undefined) return { files: kernelFiles(settings, kernel, readFile), bios: bios() };
-  return { name: firmware ?? builtIn, firmware: firmware === undefined ? bios() : readFile(firmware, 'firmware') };
+  if (firmware === undefined) return { name: builtIn, firmware: bios() };
+  const kept = settings.variables;
+  const variables = kept !== undefined && { name: kept, read: () => readFile(kept, 'file of variables') };
+  return { name: firmware, firmware: readFile(firmware, 'firmware'), ...(variables && { variables }) };
 }
 
 function kernelFiles(settings: MachineSettings, kernel: string, readFile: ReadFile): BootFiles {
@@ -44,7 +47,7 @@ export interface PowerOnParts {
 
 /** Under the machine lock, with every vCPU stopped. Throws what the board's `boot` throws; the machine is then in no defined state. */
 export function powerOn({ machine, board, start }: PowerOnParts): void {
-  if ('firmware' in start) board.loadFirmware(start.name, start.firmware);
+  if ('firmware' in start) board.loadFirmware(start.name, start.firmware, start.variables);
   else board.loadFirmware('', new Uint8Array(0));
   machine.reset();
   board.reset();

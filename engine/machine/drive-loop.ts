@@ -8,6 +8,8 @@ import type { DriveServer } from '../board/drives/server.ts';
 const FOLLOWS = 0.25;
 /** Requests served before the event loop has a turn. */
 const TURN = 8;
+/** Most rounds after the end: requests that follow from others. */
+const MOST_LAST = 64;
 /** A wait ends after this many milliseconds at the latest; nothing depends on it. */
 const IDLE = 60_000;
 
@@ -41,6 +43,8 @@ export function startDriveLoop(server: DriveServer, turn: () => Promise<void>): 
         if (waited.async) await waited.value;
       }
     }
+    // What the guest has asked for before it was stopped, such as to keep its firmware's variables.
+    for (let more = MOST_LAST; more > 0 && server.serve(); more--);
   };
   const over = run();
   return {

@@ -21,6 +21,7 @@ import { driveSettings } from './drive-settings.ts';
 export interface RunWords {
   readonly kernel?: string | undefined;
   readonly firmware?: string | undefined;
+  readonly firmwareVariables?: string | undefined;
   readonly boot?: string | undefined;
   readonly initrd?: string | undefined;
   readonly append?: string | undefined;
@@ -56,6 +57,7 @@ export function runSettings(words: RunWords): MachineSettings {
     name: words.name ?? `machine-${words.processId}`,
     ...(words.kernel !== undefined && { kernel: words.kernel }),
     ...(words.firmware !== undefined && { firmware: words.firmware }),
+    ...(words.firmwareVariables !== undefined && { variables: words.firmwareVariables }),
     ...(words.boot !== undefined && { boot: bootWords(words.boot) }),
     modules: words.initrd === undefined ? [] : moduleWords(words.initrd),
     append: words.append ?? '',
@@ -97,7 +99,9 @@ export function storedSettings(words: RunWords): StoredSettings {
 }
 
 /** A kernel and firmware exclude each other, and what belongs to a kernel needs one. */
-function checkStart({ kernel, firmware, initrd, append }: RunWords, ramBytes: number): void {
+function checkStart({ kernel, firmware, firmwareVariables, initrd, append }: RunWords, ramBytes: number): void {
+  if (firmwareVariables !== undefined && firmware === undefined)
+    refuse('--firmware-variables', firmwareVariables, 'belongs to firmware; name it with --firmware');
   if (kernel !== undefined) {
     if (firmware !== undefined) refuse('--firmware', firmware, 'starts a machine without --kernel; leave one of the two out');
     checkImage('kernel', kernel, ramBytes);

@@ -27,6 +27,7 @@ export function settingRows(cpuModels: readonly string[]): readonly SettingRow[]
     { key: 'kernel', kind: 'text', optional: true },
     { key: 'append', kind: 'text' },
     { key: 'firmware', kind: 'text', optional: true },
+    { key: 'variables', kind: 'text', optional: true },
     { key: 'serial', kind: 'text' },
     { key: 'serial2', kind: 'text' },
     { key: 'parallel', kind: 'text' },

@@ -3,7 +3,7 @@ import { biosDrive } from '../../devices/bios-drive/device.ts';
 import type { Device } from '../../devices/device.ts';
 import type { BiosDiskPlace, BiosDrive } from '../../firmware/bios/disk.ts';
 import type { MachineMemory } from '../../memory/index.ts';
-import { type DriveBay, IDE_DRIVES } from './queue.ts';
+import { type DriveBay, IDE_DRIVES, VARIABLES_DRIVE } from './queue.ts';
 
 const CHANNELS = [
   { commandPort: 0x1f0, controlPort: 0x3f6, irq: 14 },
@@ -29,7 +29,7 @@ export interface Trays {
 }
 
 export function attachBiosDrives(memory: MachineMemory, bay: DriveBay, trays: Trays): BiosDrives {
-  const attached = bay.drives.flatMap((drive, d) => {
+  const attached = bay.drives.slice(0, VARIABLES_DRIVE).flatMap((drive, d) => {
     if (drive === undefined) return [];
     const [, lane] = drive.lanes;
     const line = {

@@ -200,9 +200,10 @@ export class Drive {
   }
 }
 
-/** All drives of a machine: 0 to 3 at the IDE channels, 4 and 5 at the floppy controller. */
+/** All drives of a machine: 0 to 3 at the IDE channels, 4 and 5 at the floppy controller, then the file behind the firmware's flash. */
 export const IDE_DRIVES = 4;
-export const DRIVES = 6;
+export const VARIABLES_DRIVE = 6;
+export const DRIVES = 7;
 
 export interface DriveBay {
   readonly drives: readonly (Drive | undefined)[];
