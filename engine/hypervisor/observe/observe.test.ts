@@ -34,7 +34,7 @@ describe('counters', () => {
       ['unknown', 3],
       ['jit', 6],
     ]);
-    expect(new Set(Object.values(COUNTER)).size).toBe(38);
+    expect(new Set(Object.values(COUNTER)).size).toBe(39);
   });
 
   it('are counted for one vCPU, and seen by every thread', () => {
