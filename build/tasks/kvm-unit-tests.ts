@@ -8,15 +8,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import {
-  type ClaimRow,
-  claimUnder,
-  type KvmUnitEntry,
-  type Outcome,
-  outcomeOf,
-  parseClaims,
-  parseEntries,
-} from './kvm-unit-entries.ts';
+import { type ClaimRow, type KvmUnitEntry, type Outcome, outcomeOf, parseClaims, parseEntries } from './kvm-unit-entries.ts';
 import { root } from './run.ts';
 
 const { values, positionals } = parseArgs({
@@ -101,7 +93,7 @@ function runEntry(entry: KvmUnitEntry, row: ClaimRow | undefined): Result {
 const counts = { held: 0, broken: 0, passing: 0 };
 for (const entry of entries) {
   const row = claims.get(entry.name);
-  const claim = claimUnder(accel, entry, row);
+  const claim = row?.[accel] ?? 'not in the table';
   const chosen = names.length > 0 ? names.includes(entry.name) : values.all || claim === 'must pass';
   if (!chosen) continue;
   const { outcome, output, seconds } = runEntry(entry, row);
