@@ -70,6 +70,44 @@ describe(`the shell on ${real ?? 'the stand-in'}`, () => {
     await expect.poll(lit, { interval: 15 }).toBe(0x23395f);
   }, 60_000);
 
+  it('pauses, steps, stops at exits, edits a register, starts a killed machine again, deletes it and takes that back', async () => {
+    await boot('echo');
+    await page.getByRole('tab', { name: 'Inspector' }).click();
+    await page.getByText('guestRip', { exact: true }).waitFor();
+    await page.keyboard.press('Control+2');
+    await page.keyboard.press('Shift+F5');
+    await page.locator('.held').waitFor();
+    await page.locator('.dv-tab', { hasText: 'Stops' }).click();
+    await page.getByLabel('Reason, such as CPUID; empty: any').fill('IO_INSTRUCTION');
+    await page.getByRole('button', { name: 'Add stop' }).click();
+    await page.keyboard.press('F5');
+    await page.getByText(/^Stopped: exit: reason IO_INSTRUCTION/).waitFor();
+    const here = page.locator('.line.ip');
+    const rip = await here.textContent();
+    await page.keyboard.press('F11');
+    await expect.poll(() => here.textContent()).not.toBe(rip);
+    const r15 = page.locator('.registers-panel dl div', { hasText: 'r15' });
+    await r15.locator('button').click();
+    await page.locator('.registers-panel .editor').fill('0x1234');
+    await page.keyboard.press('Enter');
+    await expect.poll(() => r15.textContent()).toContain('0x0000000000001234');
+    await page.locator('.dv-tab', { hasText: 'VMCS' }).click();
+    await expect.poll(() => page.locator('tr', { hasText: 'exitReason' }).first().textContent()).toContain('IO_INSTRUCTION');
+
+    const pid = Number(/Process ([\d,]+)/.exec((await page.locator('footer').textContent()) ?? '')?.[1]?.replace(',', ''));
+    process.kill(pid, 'SIGKILL');
+    await page.getByRole('tab', { name: 'Serial console' }).click();
+    await page.getByRole('button', { name: 'Start again' }).click();
+    await expect.poll(() => page.locator('.xterm-rows').textContent(), { timeout: 20_000 }).toContain('sent back');
+    await page.getByRole('button', { name: 'Turn off' }).click();
+    await page.getByText('The machine is off').waitFor();
+    await page.getByRole('link', { name: 'All machines' }).click();
+    await page.getByRole('button', { name: 'Delete' }).click();
+    await page.getByText('No machines yet').waitFor();
+    await page.getByRole('button', { name: 'Undo' }).click();
+    await page.getByRole('link', { name: 'echo' }).waitFor();
+  }, 90_000);
+
   it('keeps pages from Node, from other pages and from code made at run time', async () => {
     await expect.poll(() => page.getByText('No machines yet').isVisible()).toBe(true);
     expect(await page.evaluate('typeof require + typeof process + typeof rootmodeShell')).toBe('undefinedundefinedobject');

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
@@ -167,6 +167,27 @@ describe('library', () => {
 describe('the lock of a machine folder', () => {
   beforeEach(() => library.create({ name: 'one', settings }));
   const folder = (): string => join(root, 'one.rmvm');
+
+  it('keeps what it has on a full disk, says so, and goes on when there is room', ({ skip }) => {
+    const small = join(root, 'small');
+    mkdirSync(small);
+    if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', small]).status !== 0)
+      return skip('a file system of its own can only be mounted by root');
+    try {
+      const on = new Library(small, now);
+      on.create({ name: 'one', notes: 'kept', settings });
+      const filler = join(small, 'filler');
+      expect(() => writeFileSync(filler, Buffer.alloc(1 << 20))).toThrow(/ENOSPC/);
+      expect(codeOf(() => on.create({ name: 'two', settings }))).toBe('file-unwritable');
+      expect(codeOf(() => on.change('one', { notes: 'x'.repeat(19_000) }))).toBe('file-unwritable');
+      expect(readdirSync(small).sort()).toEqual(['.removed', 'filler', 'one.rmvm']);
+      expect(on.list()).toMatchObject([{ name: 'one', file: { notes: 'kept' } }]);
+      rmSync(filler);
+      expect(on.change('one', { notes: 'new' })).toMatchObject({ file: { notes: 'new' } });
+    } finally {
+      spawnSync('umount', [small]);
+    }
+  });
 
   it('keeps a running machine from being changed, moved, copied and removed', async () => {
     const release = lockFolder(folder(), 'one');

@@ -4,6 +4,7 @@ const en = {
   off: 'Start the machine to look into it.',
   asking: 'Asking the machine…',
   choose: 'Choose…',
+  waits: 'The processor waits for an interrupt: there is no instruction to step over. Go on with F5.',
   popOut: 'Move the panel into a window of its own',
   noWindow: 'The browser opened no window. Allow this page to open windows, and try again.',
   live: 'Live',
@@ -227,6 +228,7 @@ const de: typeof en = {
   off: 'Starten Sie die Maschine, um in sie hineinzusehen.',
   asking: 'Die Maschine wird gefragt…',
   choose: 'Wählen…',
+  waits: 'Der Prozessor wartet auf eine Unterbrechung: Es gibt keinen Befehl für einen Schritt. Mit F5 geht es weiter.',
   popOut: 'Feld in ein eigenes Fenster',
   noWindow:
     'Der Browser hat kein Fenster geöffnet. Erlauben Sie dieser Seite, Fenster zu öffnen, und versuchen Sie es noch einmal.',
