@@ -4,7 +4,7 @@
         org 0x7c00
 BUFFER  equ 0x3000
 PACKET  equ 0x2f00
-SECTORS equ 7
+SECTORS equ 9
 
         xor ax, ax
         mov ds, ax
@@ -438,6 +438,245 @@ t_vbe:  mov dword [BUFFER], 'VBE2'
         clc
         ret
 
+; An alarm a second or two from now calls INT 4Ah; there is one at a time.
+t_alarm:
+        mov word [0x4a * 4], .ring
+        mov word [0x4a * 4 + 2], 0
+        mov byte [.rung], 0
+        mov ah, 2
+        int 0x1a
+        fail_unless nc
+        mov al, dh
+        add al, 2
+        daa
+        cmp al, 0x60
+        jb .set
+        sub al, 0x60                    ; the minute after: its seconds come as well
+        mov ah, al
+        mov al, cl
+        add al, 1
+        daa
+        mov cl, al
+        mov al, ah
+.set:   mov dh, al
+        mov ah, 6
+        int 0x1a
+        fail_unless nc
+        mov ah, 6
+        int 0x1a
+        fail_unless c
+        mov bx, 200                     ; ticks: 11 s
+.wait:  sti
+        hlt
+        cmp byte [.rung], 1
+        je .rang
+        dec bx
+        jnz .wait
+        stc
+        ret
+.rang:  mov ah, 7
+        int 0x1a
+        mov ah, 6
+        int 0x1a
+        fail_unless nc
+        mov ah, 7
+        int 0x1a
+        clc
+        ret
+.ring:  mov byte [cs:.rung], 1
+        iret
+.rung:  db 0
+
+; A packet that the keyboard controller is told to pass on as the mouse's reaches the program's handler.
+t_mouse:
+        mov ax, 0xc205
+        mov bh, 3
+        int 0x15
+        fail_unless nc
+        push cs
+        pop es
+        mov bx, .moved
+        mov ax, 0xc207
+        int 0x15
+        fail_unless nc
+        mov ax, 0xc200
+        mov bh, 1
+        int 0x15
+        fail_unless nc
+        mov byte [.seen], 0
+        mov si, .packet
+        mov cx, 3
+.byte:  cli
+        call .ready
+        mov al, 0xd3
+        out 0x64, al
+        call .ready
+        lodsb
+        out 0x60, al
+        sti
+        mov dx, 2000
+.pause: nop
+        dec dx
+        jnz .pause
+        loop .byte
+        mov ax, 0xc200
+        mov bh, 0
+        int 0x15
+        fail_unless nc
+        cmp byte [.seen], 1
+        fail_unless e
+        cmp byte [.state], 0x09
+        fail_unless e
+        cmp word [.x], 5
+        fail_unless e
+        cmp word [.y], 7
+        fail_unless e
+        clc
+        ret
+.ready: in al, 0x64
+        test al, 2
+        jnz .ready
+        ret
+.moved: push bp
+        mov bp, sp
+        push ax
+        inc byte [cs:.seen]
+        mov ax, [bp + 12]
+        mov [cs:.state], al
+        mov ax, [bp + 10]
+        mov [cs:.x], ax
+        mov ax, [bp + 8]
+        mov [cs:.y], ax
+        pop ax
+        pop bp
+        retf
+.packet: db 0x09, 5, 7
+.seen:  db 0
+.state: db 0
+.x:     dw 0
+.y:     dw 0
+
+; From 32-bit protected mode: the directory names the PCI BIOS, which answers there, and the VBE's functions set what is shown.
+t_bios32:
+        mov ax, 0xf000
+        mov es, ax
+        xor si, si
+.look:  cmp dword [es:si], '_32_'
+        je .found
+        add si, 16
+        jnz .look
+        stc
+        ret
+.found: mov eax, [es:si + 4]
+        mov [.entry], eax
+        mov ax, 0x4f02                  ; 800x600 at 256 colours, with more memory than one screen
+        mov bx, 0x4103
+        int 0x10
+        cmp ax, 0x004f
+        fail_unless e
+        mov ax, 0x4f0a
+        mov bl, 0
+        int 0x10
+        cmp ax, 0x004f
+        fail_unless e
+        cmp [es:di], cx                 ; where each function begins: inside
+        fail_unless b
+        cmp [es:di + 2], cx
+        fail_unless b
+        cmp [es:di + 4], cx
+        fail_unless b
+        xor eax, eax
+        mov ax, es
+        shl eax, 4
+        movzx edi, di
+        add eax, edi
+        movzx ecx, word [es:di + 2]
+        add eax, ecx
+        mov [.start], eax
+        mov eax, [.entry]
+        mov [.patch], eax
+        cli
+        lgdt [.gdtr]
+        mov eax, cr0
+        or al, 1
+        mov cr0, eax
+        jmp 8:.flat
+        bits 32
+.flat:  mov ax, 16
+        mov ds, ax
+        mov es, ax
+        mov ss, ax
+        movzx esp, sp
+        mov eax, '$PCI'
+        xor ebx, ebx
+        call 8:0                        ; its offset is put in below
+.patch  equ $ - 6
+        mov [.result], al
+        lea eax, [ebx + edx]
+        mov [.service], eax
+        mov [.patch2], eax
+        mov eax, 'none'
+        xor ebx, ebx
+        mov ecx, [.entry]
+        mov [.patch3], ecx
+        call 8:0
+.patch3 equ $ - 6
+        mov [.unknown], al
+        mov ax, 0xb101
+        call 8:0
+.patch2 equ $ - 6
+        mov [.pci], edx
+        mov ax, 0x4f07                  ; display start: 800 bytes on, a line
+        xor ebx, ebx
+        mov ecx, 800 / 4
+        xor edx, edx
+        call [.start]
+        jmp 24:.back
+        bits 16
+.back:  mov eax, cr0
+        and al, 0xfe
+        mov cr0, eax
+        jmp 0:.real
+.real:  xor ax, ax
+        mov ds, ax
+        mov es, ax
+        mov ss, ax
+        sti
+        mov ax, 0x4f07                  ; by the service in real mode
+        mov bx, 1
+        int 0x10
+        push cx
+        push dx
+        mov ax, 3
+        int 0x10
+        pop dx
+        pop cx
+        cmp cx, 0
+        fail_unless e
+        cmp dx, 1
+        fail_unless e
+        cmp byte [.result], 0
+        fail_unless e
+        cmp byte [.unknown], 0x80
+        fail_unless e
+        cmp dword [.pci], 'PCI '
+        fail_unless e
+        clc
+        ret
+.entry: dd 0
+.start: dd 0
+.service: dd 0
+.pci:   dd 0
+.result: db 0xff
+.unknown: db 0
+        align 8
+.gdt:   dq 0
+        dq 0x00cf9b000000ffff           ; code and data of 32 bits, all of memory
+        dq 0x00cf93000000ffff
+        dq 0x00009b000000ffff           ; code of 16 bits for the way back
+.gdtr:  dw 31
+        dd .gdt
+
 tests:  dw t_memory
         db "INT 11h, 12h", 0
         dw t_e820
@@ -458,6 +697,12 @@ tests:  dw t_memory
         db "PCI BIOS", 0
         dw t_keys
         db "INT 16h", 0
+        dw t_alarm
+        db "INT 1Ah 06h, 07h", 0
+        dw t_mouse
+        db "INT 15h C2h", 0
+        dw t_bios32
+        db "BIOS32, VBE in protected mode", 0
         dw t_text
         db "INT 10h text", 0
         dw t_points

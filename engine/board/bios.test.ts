@@ -25,6 +25,31 @@ it('says which drives were tried', () => {
   expect(m.serial()).toContain('  Disk 1 (empty.img) has no boot signature in its first sector.\r\n');
 });
 
+it('waits for F12, shows the drives, and starts the one that is chosen, and no other when it cannot be', () => {
+  const bytes = new Uint8Array(1 << 20);
+  bytes.set([0xb0, 0x00, 0xe6, 0xf4, 0xf4]); // mov al, 0; out F4h, al; hlt
+  bytes.set([0x55, 0xaa], 510);
+  const chosen = (digit: string) => {
+    const m = pc({
+      config: { bootMenuMilliseconds: 3000 },
+      drives: (memory) => [
+        memoryDrive({ kind: 'disk', bytes: new Uint8Array(1 << 20), memory, title: 'empty.img' }),
+        memoryDrive({ kind: 'disk', bytes, memory, title: 'system.img', unit: 1 }),
+      ],
+    });
+    m.powerOn();
+    m.run(() => m.serial().includes('Press F12 for the boot menu.'));
+    expect(m.key('F12')).toBe(true);
+    m.run(() => m.serial().includes('Esc: the usual order'));
+    expect(m.serial()).toContain('  1. Disk 1: empty.img\r\n  2. Disk 2: system.img\r\n');
+    m.key(`Digit${digit}`);
+    m.run(() => m.happened.length > 0 || m.serial().includes('Press a key'));
+    return [m.happened, m.serial().includes('Disk 1 (empty.img) has no boot signature')];
+  };
+  expect(chosen('2')).toEqual([['exit 0'], false]);
+  expect(chosen('1')).toEqual([[], true]);
+});
+
 it('answers a real-mode program as a BIOS does', () => {
   const bytes = new Uint8Array(1 << 20);
   bytes.set(readFileSync(new URL('../../assets/guests/services.bin', import.meta.url)));
