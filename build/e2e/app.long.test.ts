@@ -80,6 +80,13 @@ describe.skipIf(missing !== undefined)(`the app${missing === undefined ? '' : ` 
     await page.keyboard.type('echo $((6*7)) typed\n');
     await expect.poll(() => terminal().textContent(), { timeout: 60_000 }).toContain('42 typed');
     await keep('console');
+    await page.getByRole('tab', { name: 'Monitor' }).click();
+    await page.getByLabel('Command for the monitor').fill('registers vcpu=0');
+    await page.getByLabel('Command for the monitor').press('Enter');
+    await page.getByRole('log').getByText(/rip/i).first().waitFor();
+    await keep('monitor');
+    await page.getByRole('tab', { name: 'Log' }).click();
+    await keep('log');
   });
 
   it('shows its VMCS, its rules and the way of an address', async () => {
