@@ -287,6 +287,17 @@ describe('state', () => {
     expect(other.memory.slots.all()).toEqual(m.memory.slots.all());
   });
 
+  it('has done the writes that were waiting when it is saved', () => {
+    const m = machine();
+    m.start();
+    const at = 0x8000_1234;
+    expect(m.memory.bus.letWait({ vcpu: 0, space: 'port', at: 0xcf8, size: 4, value: at })).toBe(true);
+    const other = machine();
+    other.start();
+    other.board.restore(m.board.save());
+    expect([m.inb(0xcf8, 4), other.inb(0xcf8, 4)]).toEqual([at, at]);
+  });
+
   it('is power-on again after a reset', () => {
     const m = machine({ testDevices: true });
     m.irqchip.reset();

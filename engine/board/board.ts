@@ -338,7 +338,10 @@ export function createBoard(parts: BoardParts): Board {
   const rom = createRom(memory);
   const { devices, display, bus, bay, askForTray, ...controls } = attachDevices(parts, platform, rom);
   const { pressPowerButton, pressSleepButton, keyboard } = controls;
-  const save = (): SavedBoard => Object.fromEntries(devices.map((device) => [device.name, device.save()]));
+  const save = (): SavedBoard => {
+    memory.bus.settle();
+    return Object.fromEntries(devices.map((device) => [device.name, device.save()]));
+  };
   const restoreAll = (saved: SavedBoard) => {
     for (const device of devices) device.restore(saved[device.name] ?? []);
   };
@@ -356,6 +359,7 @@ export function createBoard(parts: BoardParts): Board {
       rom.load(bytes, variables && checked(variables));
     },
     reset: () => {
+      memory.bus.settle(); // what waits belongs to what was before
       mapRam(memory);
       rom.map();
       for (const device of devices) device.reset();

@@ -85,11 +85,7 @@ export class Bus {
   constructor(views: Views, { arena, lock }: { readonly arena: Arena; readonly lock: Lock }) {
     this.#views = views;
     this.#waiting = new CoalescedWrites(views, arena.take('coalesced-writes', COALESCED_BYTES, 64));
-    lock.acquired = () =>
-      this.#waiting.take(({ vcpu, space, at, size, value }) => {
-        if (space === 'port') this.portWrite(vcpu, at, size, value);
-        else this.mmioWrite(vcpu, at, size, value);
-      });
+    lock.acquired = () => this.settle();
     this.#places = new Float64Array(views.buffer as ArrayBuffer, FIXED.placements, REGIONS * 2);
   }
 
@@ -140,6 +136,14 @@ export class Bus {
       if (at >= region.at && at + size <= region.at + region.size) return this.#waiting.put(write);
     }
     return false;
+  }
+
+  /** Perform the writes that wait, as taking the machine lock does. Under that lock, or while all vCPUs are stopped. */
+  settle(): void {
+    this.#waiting.take(({ vcpu, space, at, size, value }) => {
+      if (space === 'port') this.portWrite(vcpu, at, size, value);
+      else this.mmioWrite(vcpu, at, size, value);
+    });
   }
 
   /** May writes to the whole page wait? */
