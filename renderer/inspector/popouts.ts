@@ -27,6 +27,8 @@ export function usePopouts() {
         windows.add(window);
         window.addEventListener('load', () => {
           dress(window);
+          // Panels look the same wherever they are.
+          window.document.body.classList.add('inspector');
           window.addEventListener('keydown', onKey);
           // After dockview, which gives it the title of this page.
           setTimeout(() => {
