@@ -164,6 +164,20 @@ describe('the window', () => {
     await expect.poll(() => page.getByRole('alert').textContent()).toContain('photos is no machine');
   });
 
+  it('takes in the archive of a machine', async () => {
+    await bench.run('create', 'packed', '--kernel', echo, '--memory', '16');
+    const folder = join(bench.runtime, 'archives');
+    mkdirSync(folder);
+    expect((await bench.run('export', 'packed', join(folder, 'packed.rmvm'))).status).toBe(0);
+    writeFileSync(join(folder, 'readme.txt'), 'no machine');
+    await page.evaluate(`localStorage.setItem('last-folder', ${JSON.stringify(folder)})`);
+    await page.getByRole('button', { name: 'Import…' }).click();
+    await page.getByRole('dialog').getByText('packed.rmvm').waitFor();
+    expect(await page.getByRole('dialog').getByText('readme.txt').count()).toBe(0);
+    await page.getByRole('dialog').getByText('packed.rmvm').click();
+    await page.getByRole('link', { name: 'packed-2' }).waitFor();
+  });
+
   it('tells a page without the key what to do', async () => {
     const stranger = await (browser as Browser).newPage();
     await stranger.goto(url.replace(/#.*/, ''));

@@ -96,7 +96,7 @@ const en = {
   },
   picker: {
     file: 'Choose a file',
-    folder: 'Choose a folder',
+    folder: 'Choose the folder or archive of a machine',
     up: 'The folder above',
     filter: 'Filter…',
     nothing: 'Nothing here that matches.',
@@ -228,7 +228,7 @@ const de: typeof en = {
   },
   picker: {
     file: 'Datei wählen',
-    folder: 'Ordner wählen',
+    folder: 'Ordner oder Archiv einer Maschine wählen',
     up: 'Der Ordner darüber',
     filter: 'Filtern…',
     nothing: 'Nichts hier, das passt.',

@@ -22,7 +22,7 @@ export const de: Texts = {
     as: { cards: 'Als Karten', list: 'Als Liste' },
     tags: 'Schlagwörter',
     all: 'Alle',
-    import: 'Ordner holen',
+    import: 'Hereinholen…',
     bulk: 'Die gewählten Maschinen',
     chosen: '{count} gewählt',
     choose: '{name} wählen',

@@ -20,7 +20,7 @@ export const en = {
     as: { cards: 'As cards', list: 'As a list' },
     tags: 'Tags',
     all: 'All',
-    import: 'Import folder',
+    import: 'Import…',
     bulk: 'The chosen machines',
     chosen: '{count} chosen',
     choose: 'Choose {name}',
