@@ -239,7 +239,6 @@ class RegionLowering extends Lowering {
     const outer = this.#memo;
     this.#memo = new Map();
     this.#region.scope(() => {
-      const skips = point.how === 'skip';
       for (const { offset, type, value } of point.spills()) {
         code.get(CPU);
         if ('what' in value) this.#again(value);
@@ -254,21 +253,16 @@ class RegionLowering extends Lowering {
         code.i64(BigInt(point.rip));
         code.op('i64.add');
       } else this.#again(point.rip);
+      if (point.how === 'skip') {
+        this.#budgetAfter(point.retired);
+        code.call(this.#into.functionIndex(point.faulted ? 'stopFaulted' : 'stop'));
+        code.return();
+        return;
+      }
       code.memory('i64.store', offsetOf('rip'));
       code.get(CPU);
-      code.get(this.permanent(this.#into.budget));
-      if (point.retired > 0) {
-        code.i32(point.retired);
-        code.op('i32.sub');
-      }
+      this.#budgetAfter(point.retired);
       code.memory('i32.store', offsetOf('budget'));
-      if (point.faulted) {
-        for (const name of ['excPending', 'excCanonical'] as const) {
-          code.get(CPU);
-          code.i32(0);
-          code.memory('i32.store', offsetOf(name));
-        }
-      }
       if (point.how === 'chain') {
         code.get(CPU);
         code.get(CPU);
@@ -276,20 +270,26 @@ class RegionLowering extends Lowering {
         code.returnCallIndirect(this.#into.regionType, 0);
       } else {
         if (point.how === 'shadow') this.#noteShadow(point.retired);
-        code.i32(skips ? LEFT.skip : point.how === 'shadow' ? LEFT.shadow : 0);
+        code.i32(point.how === 'shadow' ? LEFT.shadow : 0);
         code.return();
       }
     });
     this.#memo = outer;
   }
 
+  #budgetAfter(retired: number): void {
+    const { code } = this.#into;
+    code.get(this.permanent(this.#into.budget));
+    if (retired === 0) return;
+    code.i32(retired);
+    code.op('i32.sub');
+  }
+
   /** The budget at which interrupts are still held back. */
   #noteShadow(retired: number): void {
     const { code } = this.#into;
     code.get(CPU);
-    code.get(this.permanent(this.#into.budget));
-    code.i32(retired);
-    code.op('i32.sub');
+    this.#budgetAfter(retired);
     code.memory('i32.store', offsetOf('shadowBudget'));
   }
 

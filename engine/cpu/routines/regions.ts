@@ -1,7 +1,17 @@
 /** What regions of the JIT call: guest addresses their inline probe did not find, and the region at RIP. */
 import type { Int } from '../../isa/emitter.ts';
 import { FIXED } from '../../memory/index.ts';
-import { BLOCK, CPU_JUMPS, CPU_TLB, JUMP_ENTRIES, JUMP_ENTRY, TLB_ENTRIES, TLB_ENTRY, TLB_ENTRY_BYTES } from '../regions.ts';
+import {
+  BLOCK,
+  CPU_JUMPS,
+  CPU_TLB,
+  JUMP_ENTRIES,
+  JUMP_ENTRY,
+  LEFT,
+  TLB_ENTRIES,
+  TLB_ENTRY,
+  TLB_ENTRY_BYTES,
+} from '../regions.ts';
 import { offsetOf } from '../state.ts';
 import { isOurs } from './lookup.ts';
 import { ACCESS, TRANSLATED } from './physical.ts';
@@ -94,4 +104,23 @@ const findRegion: RoutineDefinition = {
   },
 };
 
-export const regionRoutines: readonly RoutineDefinition[] = [touchRead, touchWrite, findRegion];
+/** (cpu, rip, budget) → what a region returns that is left for the interpreter, which meets a queued exception again. */
+const stopping = (name: string, faulted: boolean): RoutineDefinition => ({
+  name,
+  parameters: ['i32', 'i64', 'i32'],
+  result: 'i32',
+  build(r) {
+    r.setState('rip', r.parameterInt(1));
+    r.setState('budget', r.unsigned(r.parameter(2)));
+    if (faulted) for (const field of ['excPending', 'excCanonical'] as const) r.setState(field, r.const(0));
+    r.returns(r.i32(LEFT.skip));
+  },
+});
+
+export const regionRoutines: readonly RoutineDefinition[] = [
+  touchRead,
+  touchWrite,
+  findRegion,
+  stopping('stop', false),
+  stopping('stopFaulted', true),
+];

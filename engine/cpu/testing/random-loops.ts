@@ -207,7 +207,9 @@ class Writer {
     const rewrites = r.chance(20);
     const bp = this.#name(BP, 32);
     const word = this.#w.code === 64 ? 'dq' : 'dd';
+    const farBlocks = r.chance(15);
     for (let i = 0; i < blocks; i++) {
+      if (farBlocks && r.chance(50)) this.#line('align 4096');
       this.#line(`b${i}:`);
       for (let k = 1 + r.below(5); k > 0; k--) this.body();
       if (faults && r.chance(40)) this.faulting();
@@ -218,7 +220,10 @@ class Writer {
       else if (r.chance(70)) this.#line(`dec ${bp}\njnz b${r.below(i + 1)}`);
     }
     this.#line(`b${blocks}: hlt`);
+    // Elsewhere a region asks whether the code is still there.
+    const far = r.chance(40);
     for (let i = 0; i < functions; i++) {
+      if (far) this.#line('align 4096');
       this.#line(`f${i}:`);
       for (let k = 1 + r.below(3); k > 0; k--) this.body();
       if (i + 1 < functions && r.chance(50)) this.#line(`call f${i + 1}`);

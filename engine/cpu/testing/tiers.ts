@@ -115,9 +115,9 @@ const generated = (
 
 export const tiers: readonly Tier[] = [oracle, generated('interpreter', { jit: 'off' }), generated('jit', { jit: 'force' })];
 
-/** Regions of what is hot, made by a compiler that answers when it likes. */
+/** Regions of what is hot after 10000 entries, made by a compiler that answers when it likes. */
 export const tierBesideCompiler = (compiler: CompilerPort, codeBytes: number): Tier =>
-  generated('jit', { jit: 'on', compiler, codeBytes });
+  generated('jit', { jit: 'on', compiler, codeBytes, heat: () => 10_000 });
 
 /** Blocks become regions after a random number of entries, so that each run goes through the tiers in an order of its own. */
 export const shuffled = (random: Random): Tier => generated('shuffled', { jit: 'force', heat: () => 1 + random.below(12) });
