@@ -24,6 +24,7 @@ const ofTheSystem = [
   'lintian',
   'unshare',
   'fish',
+  'fallocate',
   'openssl',
 ];
 

@@ -40,6 +40,7 @@ interface RunOptions {
   readonly rtc?: string;
   readonly screenshotAt?: readonly string[];
   readonly reboot: boolean;
+  readonly hpet?: boolean;
   readonly debugExit?: boolean;
   readonly machine?: string;
 }
@@ -188,6 +189,7 @@ function machineOptions(command: Command, serial: string): Command {
     .option('--serial2 <where>', 'what COM2 sends: file:PATH or none', 'none')
     .option('--parallel <where>', 'what the printer port sends: file:PATH or none', 'none')
     .option('--no-reboot', 'end instead of resetting; after a triple fault with status 1 and a report')
+    .option('--hpet', 'tell the guest of the high-precision event timer')
     .addOption(new Option('--debug-exit', 'a debug exit port at 0xf4: writing V ends with status (V << 1) | 1'));
 }
 

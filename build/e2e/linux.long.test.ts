@@ -62,6 +62,21 @@ describe.skipIf(reason !== undefined)(`Debian's kernel${reason === undefined ? '
     expect(readdirSync(bench.runtime)).toEqual([]);
   });
 
+  it('takes the HPET for its clock when it is told of one', async () => {
+    const session = bench.start([...words('hpet', 'console=ttyS0 quiet panic=-1 clocksource=hpet'), '--hpet']);
+    await session.see(userSpaceMark, 200_000);
+    await session.see(prompt);
+    const sources = '/sys/devices/system/clocksource/clocksource0';
+    expect(await ask(session, `cat ${sources}/available_clocksource ${sources}/current_clocksource`)).toMatch(
+      /hpet.*\nhpet\n<0>/,
+    );
+    expect(
+      await ask(session, 'a=$(cut -d. -f1 /proc/uptime); sleep 2; b=$(cut -d. -f1 /proc/uptime); echo $((b - a >= 1))'),
+    ).toBe('1\n<0>\n');
+    session.kill('SIGINT');
+    expect((await session.ended).status).toBe(130);
+  });
+
   it('loses no byte of a large paste, nor of output that waits for its reader', async () => {
     const session = await shell('pasted');
     const numbers = Array.from({ length: 4000 }, (_, n) => `${n + 1}\n`).join('');

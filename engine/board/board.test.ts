@@ -118,10 +118,10 @@ describe('hardware after a direct boot', () => {
 
   it('loads the kernel and gives the first state', () => {
     const m = machine();
-    const { registers, msrs } = m.start();
+    const { registers } = m.start();
     expect(registers).toMatchObject({ mode: 'protected', rax: 0x2badb002 });
     expect(m.memory.dma.read32(0x100000)).toBe(0x1badb002);
-    expect(msrs.map(([index]) => index)).toContain(0x2ff);
+    expect(m.board.processorMsrs.map(([index]) => index)).toContain(0x2ff);
   });
 
   it('places base addresses of PCI devices where they answer', () => {
@@ -296,6 +296,22 @@ describe('state', () => {
     other.start();
     other.board.restore(m.board.save());
     expect([m.inb(0xcf8, 4), other.inb(0xcf8, 4)]).toEqual([at, at]);
+  });
+
+  it('brings firmware and its variables along', () => {
+    const m = machine();
+    const firmware = Uint8Array.from({ length: 0x20000 }, (_, i) => i * 7);
+    m.board.loadFirmware('firmware', firmware, { name: 'variables', read: () => new Uint8Array(0x2000).fill(0x5a) });
+    m.irqchip.reset();
+    m.board.reset();
+    const other = machine();
+    other.irqchip.reset();
+    other.board.reset();
+    other.board.restore(m.board.save());
+    expect(other.board.save()).toEqual(m.board.save());
+    expect(other.memory.slots.all()).toEqual(m.memory.slots.all());
+    expect([...other.memory.dma.read(2 ** 32 - 0x20000 - 2, 4)]).toEqual([0x5a, 0x5a, 0, 7]);
+    expect(() => other.board.restore({ ...m.board.save(), rom: [[1, new Uint8Array(9 << 20)]] })).toThrow(EngineError);
   });
 
   it('is power-on again after a reset', () => {

@@ -117,10 +117,9 @@ export interface BoardParts {
   readonly ports: BoardPorts;
 }
 
-/** How the first processor starts after a direct boot, and MSRs that firmware would have set on it. */
+/** How the first processor starts after a direct boot. */
 export interface BootState {
   readonly registers: InitialRegisters;
-  readonly msrs: readonly (readonly [index: number, value: bigint])[];
 }
 
 /** A file that firmware keeps its variables in. */
@@ -136,6 +135,8 @@ export type SavedBoard = Readonly<Record<string, SavedState>>;
 export interface Board {
   readonly platform: Platform;
   readonly bay: DriveBay;
+  /** MSRs as firmware leaves them on every processor. */
+  readonly processorMsrs: readonly (readonly [index: number, value: bigint])[];
   /** Whether the guest holds the tray of a CD drive; it is then asked to let go. */
   askForTray(drive: number): 'free' | 'locked';
   /**
@@ -338,16 +339,22 @@ export function createBoard(parts: BoardParts): Board {
   const rom = createRom(memory);
   const { devices, display, bus, bay, askForTray, ...controls } = attachDevices(parts, platform, rom);
   const { pressPowerButton, pressSleepButton, keyboard } = controls;
+  const kept = [rom, ...devices];
   const save = (): SavedBoard => {
     memory.bus.settle();
-    return Object.fromEntries(devices.map((device) => [device.name, device.save()]));
+    return Object.fromEntries(kept.map((part) => [part.name, part.save()]));
   };
+  /** The ROM first: what devices show of it follows. */
   const restoreAll = (saved: SavedBoard) => {
+    rom.restore(saved[rom.name] ?? []);
+    mapRam(memory);
+    rom.map();
     for (const device of devices) device.restore(saved[device.name] ?? []);
   };
   return {
     platform,
     bay,
+    processorMsrs: firmwareMsrs(),
     askForTray,
     loadFirmware: (name, bytes, variables) => {
       if (bytes.length > 0) checkFirmware(name, bytes);
@@ -369,7 +376,7 @@ export function createBoard(parts: BoardParts): Board {
       initializeHardware(memory, irqchip, platform);
       if (platform.display) startTextMode(memory, bios);
       const registers = bootDirectly(files, { platform, memory: { write: (gpa, bytes) => memory.dma.write(gpa, bytes) } });
-      return { registers, msrs: firmwareMsrs() };
+      return { registers };
     },
     pressPowerButton,
     pressSleepButton,
@@ -377,13 +384,11 @@ export function createBoard(parts: BoardParts): Board {
     keyboard,
     save,
     restore: (saved) => {
-      const known = new Set(devices.map(({ name }) => name));
+      const known = new Set(kept.map(({ name }) => name));
       for (const name of Object.keys(saved)) {
         if (!known.has(name)) throw new EngineError('state-unknown', { part: 'board', id: name });
       }
       const before = save();
-      mapRam(memory);
-      rom.map();
       try {
         restoreAll(saved);
       } catch (error) {

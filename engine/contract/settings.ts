@@ -71,6 +71,10 @@ export const MachineSettings = z.strictObject({
     .enum(['utc', 'local'])
     .default('utc')
     .describe('What the real-time clock shows when the guest has not set it: world time, or that of the host’s zone.'),
+  hpet: z
+    .boolean()
+    .default(false)
+    .describe('Tell guests of the HPET. Those that know one try its interrupts while they start, for 160 ms of their time.'),
   noReboot: z.boolean().default(false).describe('End instead of resetting, after a triple fault too.'),
   debugExit: z.boolean().default(false).describe('A write to port 0xF4 ends the machine with a status.'),
 });

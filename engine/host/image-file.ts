@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { EngineError } from '../base/errors.ts';
 import { codeOf, reasonOf } from './files.ts';
+import { punchHole } from './hole.ts';
 import { lockImage } from './image-lock.ts';
 
 /** `block`'s Storage over a file. */
@@ -124,7 +125,7 @@ function imageFile(fd: number, { path, readonly, unlock }: OpenFile): ImageFile 
         fail(cause);
       }
     },
-    punch: () => false,
+    punch: (at, bytes) => punchHole(fd, at, bytes),
     nextData: (at) => {
       const { size } = fstatSync(fd);
       return at < size ? { start: at, end: size } : undefined;

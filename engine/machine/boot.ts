@@ -12,7 +12,7 @@ type BootState = ReturnType<Board['boot']>;
 
 /** What a machine starts from: a kernel with what belongs to it, or firmware. */
 export type StartFiles =
-  | { readonly name: string; readonly firmware: Uint8Array; readonly variables?: VariablesFile }
+  | { readonly name: string; readonly ours: boolean; readonly firmware: Uint8Array; readonly variables?: VariablesFile }
   | { readonly files: BootFiles; readonly bios: Uint8Array };
 
 type ReadFile = (path: string, what: string) => Uint8Array;
@@ -23,10 +23,10 @@ export function readStartFiles(settings: MachineSettings, builtIn: string, readF
   const bios = () => readFile(builtIn, 'built-in firmware');
   // A kernel that starts by itself finds the screen as the BIOS leaves it, with its characters.
   if (kernel !== undefined) return { files: kernelFiles(settings, kernel, readFile), bios: bios() };
-  if (firmware === undefined) return { name: builtIn, firmware: bios() };
+  if (firmware === undefined) return { name: builtIn, ours: true, firmware: bios() };
   const kept = settings.variables;
   const variables = kept !== undefined && { name: kept, read: () => readFile(kept, 'file of variables') };
-  return { name: firmware, firmware: readFile(firmware, 'firmware'), ...(variables && { variables }) };
+  return { name: firmware, ours: false, firmware: readFile(firmware, 'firmware'), ...(variables && { variables }) };
 }
 
 function kernelFiles(settings: MachineSettings, kernel: string, readFile: ReadFile): BootFiles {
@@ -53,11 +53,13 @@ export function powerOn({ machine, board, start }: PowerOnParts): void {
   board.reset();
   if ('firmware' in start) board.startFirmware();
   else setFirstVcpu(machine, board.boot(start.files, start.bios));
+  // As a BIOS that has woken every processor leaves them; firmware of others wakes them itself. An INIT keeps these registers.
+  if (!('firmware' in start) || start.ours) for (const vcpu of machine.vcpus) vcpu.set('msrs', board.processorMsrs);
   // The vCPUs' own threads have views of their own: at their next run they look at everything anew.
   machine.requests.raise(-1, REQUEST.flushTlb);
 }
 
-function setFirstVcpu({ vcpus }: Machine, { registers, msrs }: BootState): void {
+function setFirstVcpu({ vcpus }: Machine, { registers }: BootState): void {
   const [first] = vcpus;
   if (first === undefined) return;
   const sregs = first.get('sregs');
@@ -86,5 +88,4 @@ function setFirstVcpu({ vcpus }: Machine, { registers, msrs }: BootState): void 
     rip: BigInt(registers.rip),
     rflags: BigInt(registers.rflags),
   });
-  first.set('msrs', msrs);
 }

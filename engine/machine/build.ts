@@ -61,7 +61,7 @@ interface Parts {
 }
 
 function build({ settings, memory: shared, interpreter, role, optionRoms }: ThreadPlan, ports: ThreadPorts): Parts {
-  const { memoryKiB, cpus, cpu, accel, threads, debugExit, jit, vga } = settings;
+  const { memoryKiB, cpus, cpu, accel, threads, debugExit, jit, vga, hpet } = settings;
   const memory = createMachineMemory({ ramBytes: memoryKiB * 1024, vcpus: cpus, memory: shared, hostNow: ports.hostNow });
   const gate = new Gate(memory);
   const observation = createObservation(memory, capabilitiesOf(settings).vmcsFields);
@@ -97,6 +97,7 @@ function build({ settings, memory: shared, interpreter, role, optionRoms }: Thre
     config: {
       cpus,
       testDevices: debugExit,
+      hpet,
       vga,
       drives: driveSpecs(settings),
       bootOrder: settings.boot.order,

@@ -43,6 +43,7 @@ export interface RunWords {
   readonly name?: string | undefined;
   /** False after `--no-reboot`. */
   readonly reboot: boolean;
+  readonly hpet?: boolean | undefined;
   readonly debugExit?: boolean | undefined;
   /** Names a machine that was given no name. */
   readonly processId: number;
@@ -75,6 +76,7 @@ export function runSettings(words: RunWords): MachineSettings {
     keyboardLayout: oneOf('--keyboard-layout', words.keyboardLayout ?? 'us', keyboardLayouts),
     rtc: oneOf('--rtc', words.rtc ?? 'utc', ['utc', 'local']),
     noReboot: !words.reboot,
+    hpet: words.hpet ?? false,
     debugExit: words.debugExit ?? false,
   };
   if (!/^(stdio|console|none|file:.+)$/s.test(words.serial))

@@ -31,6 +31,7 @@ export function settingRows(cpuModels: readonly string[]): readonly SettingRow[]
     { key: 'serial', kind: 'text' },
     { key: 'serial2', kind: 'text' },
     { key: 'parallel', kind: 'text' },
+    { key: 'hpet', kind: 'check' },
     { key: 'noReboot', kind: 'check' },
     { key: 'debugExit', kind: 'check' },
   ];

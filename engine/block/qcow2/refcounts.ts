@@ -121,13 +121,22 @@ export class Refcounts {
     const { clusterBytes } = this.#header;
     const pending = this.#pending;
     this.#pending = [];
+    const freed: number[] = [];
     for (const { cluster, count } of pending) {
       for (let i = cluster; i < cluster + count; i++) {
         this.add(i, -1);
         if (this.get(i) > 0) continue;
         this.metadata.delete(i);
-        this.#storage.punch(i * clusterBytes, clusterBytes);
+        freed.push(i);
       }
+    }
+    // In runs as long as can be: hosts give back large ranges faster, or only those.
+    freed.sort((one, other) => one - other);
+    for (let i = 0; i < freed.length; ) {
+      const first = freed[i] as number;
+      let end = first;
+      for (; freed[i] === end; i++) end++;
+      this.#storage.punch(first * clusterBytes, (end - first) * clusterBytes);
     }
   }
 
