@@ -70,9 +70,9 @@ describe.skipIf(reason !== undefined)(`Debian's kernel${reason === undefined ? '
     expect(await ask(session, `cat ${sources}/available_clocksource ${sources}/current_clocksource`)).toMatch(
       /hpet.*\nhpet\n<0>/,
     );
-    expect(
-      await ask(session, 'a=$(cut -d. -f1 /proc/uptime); sleep 2; b=$(cut -d. -f1 /proc/uptime); echo $((b - a >= 1))'),
-    ).toBe('1\n<0>\n');
+    // Short lines: the terminal repeats what is typed, and breaks long ones.
+    await ask(session, 'up() { cut -d. -f1 /proc/uptime; }');
+    expect(await ask(session, 'a=$(up); sleep 2; echo $(($(up) - a >= 1))')).toBe('1\n<0>\n');
     session.kill('SIGINT');
     expect((await session.ended).status).toBe(130);
   });
