@@ -202,6 +202,12 @@ describe.skipIf(missing !== undefined)(`the app${missing === undefined ? '' : ` 
     await page.getByLabel('machine.json').fill(json.replace('"cpus": 2', '"cpus": 1'));
     await page.getByRole('button', { name: 'Apply' }).click();
     await expect.poll(() => page.getByLabel('Virtual processors').inputValue()).toBe('1');
+    // News of the library take nothing away from who is typing.
+    await page.getByLabel('Firmware image').fill('/tmp/firm');
+    await bench.run('create', 'news', '--kernel', echo, '--memory', '16');
+    await bench.run('remove', 'news');
+    await page.waitForTimeout(500);
+    expect(await page.getByLabel('Firmware image').inputValue()).toBe('/tmp/firm');
     // What can be absent can be taken away again.
     const text = () => page.getByLabel('machine.json').inputValue();
     await page.getByLabel('Firmware image').fill('/tmp/firmware');
