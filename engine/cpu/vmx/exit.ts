@@ -64,11 +64,11 @@ const CR4_PAE = 0x20;
 const GUEST_ACTIVITY = [0, 1, 0, 3, 0];
 const PDPTES = ['guestPdpte0', 'guestPdpte1', 'guestPdpte2', 'guestPdpte3'] as const;
 
-/** A field of 64 bits or of natural width; nearly all are 0. */
+/** A field of 64 bits or of natural width. A region that is nowhere keeps nothing. */
 function put(c: SlowContext, at: number, value: bigint): void {
-  const { words } = c.vmcs;
-  words[at] = value === 0n ? 0 : Number(BigInt.asUintN(32, value));
-  words[at + 1] = value === 0n ? 0 : Number(BigInt.asUintN(64, value) >> 32n);
+  const { u32, u64 } = c.s.views;
+  // Fields stand at multiples of eight bytes.
+  if (c.vmcs.words === u32) u64[at >>> 1] = value;
 }
 
 /** The guest-state area as VM exits write it (SDM vol. 3, 27.3). */
