@@ -12,7 +12,8 @@ import { MachineFile } from './machine-file.ts';
 type Json = Readonly<Record<string, unknown>>;
 const DIALECT = 'https://json-schema.org/draft/2020-12/schema';
 
-function schemaOf(type: z.ZodType, io: 'input' | 'output'): Json {
+/** Of one declaration: what may be sent (`input`), or what comes back with everything filled in (`output`). */
+export function schemaOf(type: z.ZodType, io: 'input' | 'output'): Json {
   const { $schema: _version, ...rest } = z.toJSONSchema(type, { io, unrepresentable: 'any' });
   return rest;
 }

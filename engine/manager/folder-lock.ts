@@ -12,7 +12,7 @@ import { processStart } from '../host/process.ts';
 const FILE = 'lock';
 
 /** Whether a path is that of a lock: it belongs to a process, not to the machine. */
-export const isLock = (path: string): boolean => /[/\\]lock(\..*)?$/.test(path);
+export const isLock = (path: string): boolean => /[/\\]lock(\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(\.old)?)?$/.test(path);
 
 interface Holder {
   readonly pid: number;

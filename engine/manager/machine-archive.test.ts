@@ -105,10 +105,13 @@ describe('machine archives', () => {
     const bytes = Buffer.alloc(3 * 1024 * 1024 + 123);
     for (let at = 0; at < bytes.length; at += 70_001) bytes[at] = 1 + (at % 251);
     library.create({ name: 'one', settings: StoredSettings.parse({ disks: [{ file: 'disk.img' }] }) });
-    writeFileSync(join(folderOf('one'), 'disk.img'), bytes);
+    // Named as a lock is not.
+    for (const name of ['disk.img', 'lock.img']) writeFileSync(join(folderOf('one'), name), bytes);
     await library.export('one', archive);
     await library.import(archive, 'two');
-    expect(readFileSync(join(folderOf('two'), 'disk.img')).equals(bytes)).toBe(true);
+    await library.copy('one', 'three');
+    for (const name of ['disk.img', 'lock.img'])
+      for (const machine of ['two', 'three']) expect(readFileSync(join(folderOf(machine), name)).equals(bytes)).toBe(true);
   });
 
   it.each<[string, () => void, string]>([

@@ -63,8 +63,9 @@ export function archiveOf(files: readonly FolderFile[]): Blob {
   return stored(new Blob(parts));
 }
 
-/** The machine's file and what may lie beside it; the lock and logs are the old place's. */
-const isOwn = (path: string): boolean => !/^(lock(\..*)?|logs\/.*|.*\/lock(\..*)?)$/.test(path);
+/** The machine's file and what may lie beside it; the lock, under its own names (`engine/manager/folder-lock.ts`), and logs are the old place's. */
+const isOwn = (path: string): boolean =>
+  !/^(logs\/.*|(.*\/)?lock(\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(\.old)?)?)$/.test(path);
 
 /** The files of a folder that a person dropped, or `undefined` when it is no machine's. */
 export async function filesOfMachine(folder: FileSystemDirectoryEntry): Promise<readonly FolderFile[] | undefined> {

@@ -1,11 +1,11 @@
 /** Manual pages about what other programs rely on: the contract's messages, and the file of a machine. */
-import * as z from 'zod';
 import type { Command } from '../../contract/command.ts';
 import { engineCommands } from '../../contract/commands.ts';
 import { EngineError, type ErrorCode, errorCodes } from '../../contract/errors.ts';
 import { eventSchemas } from '../../contract/events.ts';
 import { managerCommands } from '../../contract/library-commands.ts';
 import { MachineFile } from '../../contract/machine-file.ts';
+import { schemaOf } from '../../contract/schemas.ts';
 import { entry, escaped, type PageFacts, sentence } from './roff.ts';
 
 /** The part of JSON Schema that our declarations come to. */
@@ -23,9 +23,6 @@ interface Schema {
   readonly default?: unknown;
   readonly description?: string;
 }
-
-const jsonSchema = (type: z.ZodType, io: 'input' | 'output'): Schema =>
-  z.toJSONSchema(type, { io, unrepresentable: 'any' }) as Schema;
 
 /** What a value may be, in a few words. */
 function typeText(schema: Schema): string {
@@ -67,8 +64,8 @@ function commandLines({ name, doc, allowedIn, params, result, errors }: Command)
     `.SS ${escaped(name)}`,
     sentence(doc),
     ...(allowedIn === undefined ? [] : ['.br', escaped(`Allowed while the machine is ${allowedIn.join(' or ')}.`)]),
-    ...entry('takes', typeText(jsonSchema(params, 'input'))),
-    ...entry('gives', typeText(jsonSchema(result, 'output'))),
+    ...entry('takes', typeText(schemaOf(params, 'input'))),
+    ...entry('gives', typeText(schemaOf(result, 'output'))),
     ...(errors.length === 0 ? [] : entry('fails with', errors.join(', '))),
   ];
 }
@@ -98,7 +95,7 @@ export function contractPage(facts: PageFacts): string {
     '.SH COMMANDS OF THE LIBRARY',
     ...managerCommands.flatMap(commandLines),
     '.SH EVENTS',
-    ...Object.entries(eventSchemas).flatMap(([name, data]) => entry(name, typeText(jsonSchema(data, 'output')))),
+    ...Object.entries(eventSchemas).flatMap(([name, data]) => entry(name, typeText(schemaOf(data, 'output')))),
     '.SH ERRORS',
     ...errorCodes.flatMap((code) => entry(code, errorText(code))),
     '.SH SEE ALSO',
@@ -115,7 +112,7 @@ function memberLines([name, schema]: readonly [string, Schema]): string[] {
 
 /** rootmode-machine(5): what stands in a machine's folder. */
 export function machinePage(facts: PageFacts): string {
-  const { settings, ...notes } = jsonSchema(MachineFile, 'input').properties ?? {};
+  const { settings, ...notes } = (schemaOf(MachineFile, 'input') as Schema).properties ?? {};
   return [
     head('rootmode-machine', 5, facts, 'Rootmode Machines'),
     '.SH NAME',
