@@ -22,20 +22,11 @@ import { LEFT } from '../regions.ts';
 import { CONTROLS, FAST } from '../routines/mxcsr.ts';
 import { offsetOf } from '../state.ts';
 import type { FlagFact } from './conditions.ts';
+import { loadedPart, partOf, storedPart, withPart } from './slot-parts.ts';
 import { FLAG_AUX, GENERAL, SLOTS, slotAt } from './slots.ts';
 import { Dirty, flagJoin, SlotState } from './state.ts';
 import { CR0, CR4, OSFXSR, type Scope, SSE_OFF, scopeIn, ValueBuilder } from './values.ts';
 
-const MASKS: Partial<Record<MemoryOp, readonly [bits: number, signed: boolean]>> = {
-  'i64.load8_u': [8, false],
-  'i64.load16_u': [16, false],
-  'i64.load32_u': [32, false],
-  'i64.load8_s': [8, true],
-  'i64.load16_s': [16, true],
-  'i64.load32_s': [32, true],
-  'i64.load': [64, false],
-};
-const STORED: Partial<Record<MemoryOp, number>> = { 'i64.store8': 8, 'i64.store16': 16, 'i64.store32': 32, 'i64.store': 64 };
 /** Routines after which something else than the region has to go on, or that need all registers in memory. */
 const REFUSED = new Set(['exclusiveBegin', 'stageAlone', 'lockPair', 'slow']);
 /** General registers that routines read from the state block and leave there. */
@@ -205,21 +196,9 @@ export class RegionBuilder extends ValueBuilder {
   }
 
   #loadSlot(name: MemoryOp, slot: number, byte: number): Node {
-    const shape = MASKS[name];
-    if (shape === undefined) throw new Refused(`${name} of a slot`);
-    const [bits, signed] = shape;
-    const whole = this.#slotValue(slot);
-    let value = whole;
-    if (whole.type === 'v128' && bits === 32 && !signed)
-      return this.numeric('i64.extend_i32_u', this.lane('i32x4.extract_lane', byte >> 2, 'i32', whole));
-    if (whole.type === 'v128') {
-      value = this.lane('i64x2.extract_lane', byte >> 3, 'i64', whole);
-      byte &= 7;
-    }
-    if (byte !== 0) value = this.numeric('i64.shr_u', value, this.const64(BigInt(8 * byte)));
-    if (bits === 64) return value;
-    if (signed) return this.numeric(`i64.extend${bits as 8 | 16 | 32}_s`, value);
-    return this.numeric('i64.and', value, this.const64((1n << BigInt(bits)) - 1n));
+    const part = loadedPart(name, byte);
+    if (part === undefined) throw new Refused(`${name} of a slot`);
+    return partOf(this, this.#slotValue(slot), part);
   }
 
   override loadV(address: Node, offset = 0): Node {
@@ -241,34 +220,10 @@ export class RegionBuilder extends ValueBuilder {
 
   #storeSlot(name: MemoryOp, slot: number, byte: number, value: Node): void {
     if (this.dead) return;
-    const bits = STORED[name];
-    if (bits === undefined) throw new Refused(`${name} of a slot`);
-    const isVector = (SLOTS[slot] as (typeof SLOTS)[number]).type === 'v128';
-    if (bits === 64 && !isVector) {
-      this.slots.set(slot, value);
-      return;
-    }
-    const old = this.#slotValue(slot);
-    if (isVector && bits === 32) {
-      const word = this.numeric('i32.wrap_i64', value);
-      this.slots.set(slot, this.lane('i32x4.replace_lane', byte >> 2, 'v128', old, word));
-      return;
-    }
-    if (isVector) {
-      const lane = byte >> 3;
-      const half = bits === 64 ? value : this.#insert(this.lane('i64x2.extract_lane', lane, 'i64', old), value, bits, byte & 7);
-      this.slots.set(slot, this.lane('i64x2.replace_lane', lane, 'v128', old, half));
-      return;
-    }
-    this.slots.set(slot, this.#insert(old, value, bits, byte));
-  }
-
-  #insert(old: Node, value: Node, bits: number, byte: number): Node {
-    const mask = (1n << BigInt(bits)) - 1n;
-    const shift = BigInt(8 * byte);
-    const low = this.numeric('i64.and', value, this.const64(mask));
-    const placed = byte === 0 ? low : this.numeric('i64.shl', low, this.const64(shift));
-    return this.numeric('i64.or', this.numeric('i64.and', old, this.const64(~(mask << shift))), placed);
+    const part = storedPart(name, byte);
+    if (part === undefined) throw new Refused(`${name} of a slot`);
+    const isWhole = part.bits === 64 && (SLOTS[slot] as (typeof SLOTS)[number]).type !== 'v128';
+    this.slots.set(slot, isWhole ? value : withPart(this, this.#slotValue(slot), { ...part, value }));
   }
 
   override storeV(address: Node, value: Node, offset = 0): void {
