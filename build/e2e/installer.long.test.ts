@@ -60,15 +60,20 @@ function movedDown(before: Picture, after: Picture): Selection | undefined {
     : undefined;
 }
 
+/** Starts an installer from a CD, in a machine of its name. */
+function boot(kind: 'text' | 'gtk', append: string): ReturnType<typeof atTheScreen> | { readonly missing: string } {
+  if ('missing' in installers) return installers;
+  const cd = isolinuxCd(folder, { ...installers[kind], append });
+  if ('missing' in cd) return cd;
+  bench.start(['run', '--cdrom', cd.path, '--memory', '1024', '--name', kind, '--serial', 'none', '--jit', 'on']);
+  return atTheScreen(bench, kind);
+}
+
 describe.skipIf(notBuilt !== undefined)(`Debian's installer${notBuilt === undefined ? '' : ` (skipped: ${notBuilt})`}`, () => {
   it('as text comes to its languages, and the keyboard goes on from there', { timeout: BOOT_LIMIT * 2 }, async (ctx) => {
-    if ('missing' in installers) return ctx.skip(installers.missing);
-    const { kernel, initrd } = installers.text;
     // Without mode setting the kernel's console stays in the text mode that the firmware left.
-    const cd = isolinuxCd(folder, { kernel, initrd, append: 'vga=normal fb=false nomodeset --- quiet' });
-    if ('missing' in cd) return ctx.skip(cd.missing);
-    bench.start(['run', '--cdrom', cd.path, '--memory', '1024', '--name', 'text', '--serial', 'none', '--jit', 'on']);
-    const screen = atTheScreen(bench, 'text');
+    const screen = boot('text', 'vga=normal fb=false nomodeset --- quiet');
+    if ('missing' in screen) return ctx.skip(screen.missing);
     const languages = await screen.shows(/Choose the language/, BOOT_LIMIT);
     expect(languages).toMatch(/English/);
     screen.command('key', 'enter');
@@ -79,12 +84,8 @@ describe.skipIf(notBuilt !== undefined)(`Debian's installer${notBuilt === undefi
   });
 
   it('as graphics comes to its languages, chosen by keyboard and by mouse', { timeout: BOOT_LIMIT * 2 }, async (ctx) => {
-    if ('missing' in installers) return ctx.skip(installers.missing);
-    const { kernel, initrd } = installers.gtk;
-    const cd = isolinuxCd(folder, { kernel, initrd, append: 'vga=788 --- quiet' });
-    if ('missing' in cd) return ctx.skip(cd.missing);
-    bench.start(['run', '--cdrom', cd.path, '--memory', '1024', '--name', 'gtk', '--serial', 'none', '--jit', 'on']);
-    const screen = atTheScreen(bench, 'gtk');
+    const screen = boot('gtk', 'vga=788 --- quiet');
+    if ('missing' in screen) return ctx.skip(screen.missing);
     const photo = (): Picture => {
       screen.command('screenshot', join(folder, 'now.png'));
       return readPng(join(folder, 'now.png'));

@@ -1,27 +1,16 @@
 /** What the back end `bare` offers. Apart from the machine, so that who only asks loads no processor. */
 import { CPU_MODEL_NAMES } from '../../cpu/index.ts';
-import { RAM_BYTES, SLOTS } from '../../memory/index.ts';
-import { type Capabilities, GROUP_ORDER } from '../index.ts';
+import type { Capabilities } from '../index.ts';
+import { processorCapabilities } from '../processor/capabilities.ts';
 
-const MAX_VCPUS = 16;
 const JIT_COUNTERS = ['jit-regions', 'jit-modules', 'jit-bytes', 'jit-refused', 'jit-instructions', 'jit-microseconds'] as const;
 
 /** What this back end offers; it needs nothing of the host but V8. */
 export function bareCapabilities(): Capabilities {
   return {
+    ...processorCapabilities,
     backend: 'bare',
-    available: true,
-    maxVcpus: MAX_VCPUS,
-    maxRamBytes: RAM_BYTES.maximum,
-    slots: SLOTS,
     models: CPU_MODEL_NAMES,
-    groups: GROUP_ORDER,
-    dirtyLog: true,
-    readonlySlots: true,
-    x2apic: true,
-    ioEvents: true,
-    roundRobin: true,
-    exactPositions: true,
     // Without a hypervisor below it there are no exits: only what also happens on a processor is counted.
     counters: [
       'halt-exits',

@@ -1,9 +1,8 @@
 /** What the back end `software` offers. Apart from the machine, so that who only asks loads no processor. */
 import { CPU_MODEL_NAMES, claims, cpuModel, VMCS } from '../../cpu/index.ts';
-import { RAM_BYTES, SLOTS } from '../../memory/index.ts';
-import { type Capabilities, COUNTER, GROUP_ORDER } from '../index.ts';
+import { type Capabilities, COUNTER } from '../index.ts';
+import { processorCapabilities } from '../processor/capabilities.ts';
 
-const MAX_VCPUS = 16;
 /** Frequencies make no difference to what a model claims. */
 const HZ = 1_000_000_000;
 const NO_VMX = CPU_MODEL_NAMES.filter((name) => {
@@ -14,20 +13,10 @@ const NO_VMX = CPU_MODEL_NAMES.filter((name) => {
 /** What this back end offers; it needs nothing of the host but V8. */
 export function softwareCapabilities(): Capabilities {
   return {
+    ...processorCapabilities,
     backend: 'software',
-    available: true,
-    maxVcpus: MAX_VCPUS,
-    maxRamBytes: RAM_BYTES.maximum,
-    slots: SLOTS,
     // A guest that is a hypervisor itself runs on `bare`.
     models: NO_VMX,
-    groups: GROUP_ORDER,
-    dirtyLog: true,
-    readonlySlots: true,
-    x2apic: true,
-    ioEvents: true,
-    roundRobin: true,
-    exactPositions: true,
     counters: counted,
     probes: [
       'entry',
