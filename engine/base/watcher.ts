@@ -35,6 +35,10 @@ export interface Watcher {
   readonly data: boolean;
   /** Changes of the mode are worth a look. */
   readonly modes: boolean;
+  /** Exceptions and writes of control registers are worth a look, by `event`. */
+  readonly events: boolean;
+  /** Accesses to MSRs, ports and device memory are, by `event` or by a probe: the instructions that make them run by themselves. */
+  readonly alone: boolean;
   before(linear: bigint, frame: WatchedFrame): boolean;
   access(linear: bigint, size: number, write: boolean): boolean;
   event(event: WatchedEvent): boolean;

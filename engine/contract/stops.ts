@@ -7,7 +7,7 @@ const Access = z.enum(['read', 'write', 'any']);
 const Where = z.string().max(1000).optional();
 const Port = z.int().min(0).max(0xffff);
 
-/** What to stop at. Addresses are linear (gva); code stops before the instruction, everything else after what happened, with the next branch at the latest. */
+/** What to stop at. Addresses are linear (gva); code stops before the instruction, everything else right after the one that did it. */
 export const StopCondition = z.discriminatedUnion('on', [
   z.strictObject({ on: z.literal('code'), gva: Address }),
   z.strictObject({

@@ -3,7 +3,7 @@ import { VmExit } from './context.ts';
 import { FLAG } from './flags.ts';
 import { InstructionContext } from './instruction-context.ts';
 import { queuedExit } from './linear-memory.ts';
-import { PENDING_EXIT } from './routines/ept.ts';
+import { PENDING_ALONE, PENDING_EXIT } from './routines/ept.ts';
 import { DELIVERY } from './routines/privilege.ts';
 import { REQUEST } from './state.ts';
 import type { CpuEvent } from './system/delivery.ts';
@@ -23,6 +23,8 @@ const STOPPING = REQUEST.stop | REQUEST.sync | REQUEST.init | REQUEST.sipi;
 export abstract class EventContext extends InstructionContext {
   /** Interrupts and NMIs wait: somebody steps through this code and no other. */
   holdsEvents = false;
+  /** The next instruction is run by itself. */
+  protected alone = false;
   /** Vector of the last exception an instruction raised; -1: none since it was set so. */
   faulted = -1;
 
@@ -35,6 +37,11 @@ export abstract class EventContext extends InstructionContext {
 
   protected deliverException(): void {
     const { s } = this;
+    if (s.excPending === PENDING_ALONE) {
+      s.excPending = 0;
+      this.alone = true;
+      return;
+    }
     const software = this.software;
     this.software = undefined;
     s.softwareFault = 0;
@@ -67,8 +74,9 @@ export abstract class EventContext extends InstructionContext {
   }
 
   #notice(vector: number): void {
-    if (this.watcher === undefined) return;
     const { s } = this;
+    // Of what its monitor takes, the guest knows only what is injected.
+    if (this.watcher === undefined || (s.monitored !== 0 && s.nonRoot !== 0 && isTrapped(this, vector, s.excError))) return;
     const error = s.excHasError !== 0 ? s.excError : undefined;
     this.notice({ kind: 'exception', vector, error, address: vector === VECTOR.PF ? s.excAddress : undefined });
   }

@@ -8,7 +8,7 @@ export type { CpuModel } from './model/model.ts';
 export { CPU_MODEL_NAMES, cpuModel, withVmx } from './model/models.ts';
 export { createProcessor, type InterpreterImage, type Processor, type ProcessorOptions } from './processor.ts';
 export { GENERAL_REGISTERS, vcpuState } from './state.ts';
-export { writeControl, xsetbv } from './system/control.ts';
+export { setControl, xsetbv } from './system/control.ts';
 export { cpuidView } from './system/identity.ts';
 export { initBlocked, monitorTriggered, wake } from './system/idle.ts';
 export { readMsr, writeMsr } from './system/msr.ts';

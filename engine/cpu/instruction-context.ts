@@ -21,7 +21,7 @@ import { deriveMode, modeName } from './derived.ts';
 import { slowName } from './ir/emitter.ts';
 import type { CpuModel } from './model/model.ts';
 import { REC, STATUS, WATCH_WRITE } from './regions.ts';
-import { PENDING_EXIT } from './routines/ept.ts';
+import { PENDING_ALONE, PENDING_EXIT } from './routines/ept.ts';
 import { offsetOf, REQUEST } from './state.ts';
 import { dataBreakpoints } from './system/debug.ts';
 import type { CpuEvent } from './system/delivery.ts';
@@ -36,6 +36,22 @@ const TSC_FRACTION = 48n;
 const requestOffset = offsetOf('request');
 /** PAUSE instructions in a row after which a vCPU gives its thread away. */
 const PAUSES = 256;
+
+/** Routines that reach ports, MSRs or memory, VMCS fields included, and after which their block goes on. */
+const ACCESSES: ReadonlySet<SlowName> = new Set([
+  ...([
+    'rdmsr',
+    'portIn',
+    'portOut',
+    'checkPort',
+    'loadSegment',
+    'verify',
+    'accessRights',
+    'segmentLimit',
+    'readControl',
+  ] as const),
+  ...(['fxsave', 'xsave', 'vmxon', 'vmclear', 'vmptrld', 'vmptrst', 'vmread', 'vmwrite', 'monitor'] as const),
+]);
 
 /** Running alone: `begin` returns when every other vCPU stands at a safe point, where they stay until `end`. */
 export interface ExclusiveSection {
@@ -84,6 +100,8 @@ export abstract class InstructionContext implements SlowContext {
   protected late = false;
   /** Thrown by a routine, taken between instructions. */
   protected exit: VmExit | undefined;
+  /** One instruction is run. */
+  protected stepping = false;
   /** The debugger, while there is one. */
   protected watcher: Watcher | undefined;
   /** The mode when the debugger last looked. */
@@ -118,6 +136,7 @@ export abstract class InstructionContext implements SlowContext {
     const { scratch } = s;
     this.#record = record;
     this.#jumped = false;
+    if (!routine.ends && this.watcher?.alone === true && ACCESSES.has(name) && this.#mustBeAlone()) return STATUS.fault;
     const args = routine.args;
     try {
       const stands =
@@ -171,6 +190,27 @@ export abstract class InstructionContext implements SlowContext {
     if (!fault.late) return STATUS.fault;
     this.late = true;
     return STATUS.leave;
+  }
+
+  /**
+   * What reaches a port, an MSR or a device in the middle of a run of instructions could not be stopped at right there: while somebody
+   * watches such accesses, the instruction is left undone, as by a fault, and then run by itself.
+   */
+  #mustBeAlone(): boolean {
+    if (this.stepping || this.between || this.watcher?.alone !== true || this.s.busOpen !== 0) return false;
+    this.s.excPending = PENDING_ALONE;
+    return true;
+  }
+
+  mmioRead(pa: number, size: 1 | 2 | 4): number {
+    return this.#mustBeAlone() ? 0 : this.host.mmioRead(this.index, pa, size);
+  }
+
+  /** 1: the access was not made. */
+  mmioWrite(pa: number, size: 1 | 2 | 4, value: number): number {
+    if (this.#mustBeAlone()) return 1;
+    this.host.mmioWrite(this.index, pa, size, value >>> 0);
+    return 0;
   }
 
   /** A locked access that is no wasm atomic: nobody else may run until it is done. */

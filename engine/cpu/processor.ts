@@ -145,7 +145,7 @@ export function createProcessor(options: ProcessorOptions): Processor {
 }
 
 function instantiate(options: ProcessorOptions, table: WebAssembly.Table, core: (cpu: number) => VcpuCore): ProcessorExports {
-  const { host, machine, interpreter } = options;
+  const { machine, interpreter } = options;
   const physical = (low: number, high: number): number => (low >>> 0) + (high >>> 0) * 2 ** 32;
   const env = {
     memory: machine.memory,
@@ -154,12 +154,9 @@ function instantiate(options: ProcessorOptions, table: WebAssembly.Table, core: 
     lookupSlow: (cpu: number) => core(cpu).lookup(),
     hot: (cpu: number, block: number) => core(cpu).hot(block),
     hostTsc: (cpu: number) => core(cpu).hostTsc(),
-    mmioRead: (cpu: number, low: number, high: number, size: 1 | 2 | 4) =>
-      host.mmioRead(core(cpu).index, physical(low, high), size),
-    mmioWrite: (cpu: number, low: number, high: number, size: 1 | 2 | 4, value: number) => {
-      host.mmioWrite(core(cpu).index, physical(low, high), size, value >>> 0);
-      return 0;
-    },
+    mmioRead: (cpu: number, low: number, high: number, size: 1 | 2 | 4) => core(cpu).mmioRead(physical(low, high), size),
+    mmioWrite: (cpu: number, low: number, high: number, size: 1 | 2 | 4, value: number) =>
+      core(cpu).mmioWrite(physical(low, high), size, value),
     codeWritten: (cpu: number, at: number, bytes: number) => core(cpu).codeWritten(at >>> 0, bytes),
     exclusiveBegin: (cpu: number) => core(cpu).exclusiveBegin(),
     exclusiveEnd: (cpu: number) => core(cpu).exclusiveEnd(),

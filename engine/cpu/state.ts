@@ -347,6 +347,7 @@ export const vcpuState = defineState('vcpu', {
     ...derived,
   }),
   monitored: u32({ id: 272, range: [0, 1], doc: '1: VM exits end run() instead of going to HOST_RIP', ...derived }),
+  watched: u32({ id: 273, range: [0, 1], doc: '1: a debugger is to be told of exceptions and control registers', ...derived }),
 });
 
 export type VcpuFieldName = keyof typeof vcpuState.fields & string;

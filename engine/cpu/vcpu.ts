@@ -62,7 +62,6 @@ export class VcpuCore extends EventContext {
   readonly #o: VcpuOptions;
   readonly #code: CodeLookup;
   #exports!: ProcessorExports;
-  #stepping = false;
 
   constructor(options: VcpuOptions) {
     super(options);
@@ -105,6 +104,8 @@ export class VcpuCore extends EventContext {
     this.s.busTable = this.#o.busTable ?? FIXED.physTable;
     this.s.busOpen = 0;
     this.s.monitored = this.#o.monitored ? 1 : 0;
+    this.s.watched = this.watcher?.events ? 1 : 0;
+    this.alone = false;
     if (this.s.nonRoot !== 0) cacheControls(this);
     this.tlb.clear();
     this.modeChanged();
@@ -123,6 +124,7 @@ export class VcpuCore extends EventContext {
   /** From now on a debugger looks on, or none does. Between runs, on the thread that runs this vCPU. */
   watch(watcher: Watcher | undefined): void {
     this.watcher = watcher;
+    this.s.watched = watcher?.events ? 1 : 0;
     this.watchedMode = watcher?.modes ? modeName(this.s) : '';
     // What is decoded and cached does not ask whether its page is watched.
     this.#code.forget();
@@ -205,13 +207,13 @@ export class VcpuCore extends EventContext {
   /** Run generated code once; returns instructions retired. */
   #advance(limit: number): number {
     const { s } = this;
-    this.#stepping = this.mustStep();
-    if (this.#stepping && this.#isWatched() && this.watcher?.before(this.linearIp, this.#frame())) {
+    this.stepping = this.mustStep();
+    if (this.stepping && this.#isWatched() && this.watcher?.before(this.linearIp, this.#frame())) {
       this.left = 'stop';
       return 0;
     }
-    if (this.#stepping && this.#instructionBreakpoint()) return 0;
-    const held = this.#stepping || s.shadow !== 0;
+    if (this.stepping && this.#instructionBreakpoint()) return 0;
+    const held = this.stepping || s.shadow !== 0;
     const budget = held ? 1 : s.nonRoot !== 0 && exitsByTime(s) ? Math.min(limit, TIMED_RUN) : limit;
     const single = (s.sysFlags & FLAG.T) !== 0;
     const resumed = (s.sysFlags & FLAG.R) !== 0;
@@ -222,6 +224,7 @@ export class VcpuCore extends EventContext {
     this.between = false;
     const exit = this.#exports.run(s.base);
     this.between = true;
+    this.alone = false;
     this.exclusiveEnd(); // a fault has left the locked access
     const done = budget - s.budget;
     if (done > 0) {
@@ -249,6 +252,7 @@ export class VcpuCore extends EventContext {
   protected mustStep(): boolean {
     const { s } = this;
     const step =
+      this.alone ||
       (s.sysFlags & (FLAG.T | FLAG.R)) !== 0 ||
       breakpointsArmed(s, 'execute') ||
       breakpointsArmed(s, 'data') ||
@@ -310,12 +314,14 @@ export class VcpuCore extends EventContext {
     if (this.watcher === undefined || this.watcher.pages.size === 0) return this.#code.lookup('known');
     if (!this.#isWatched()) return this.#code.lookup('jump');
     // Nothing is cached of a watched page: all ways into it come by here.
-    return this.#stepping ? this.#code.lookup('forgotten') : 0;
+    return this.stepping ? this.#code.lookup('forgotten') : 0;
   }
 
   /** A block was entered often enough to deserve a region. */
   hot(block: number): number {
-    if (this.watcher === undefined) this.#code.jit?.hot(block >>> 0);
+    const { watcher } = this;
+    const isStepped = watcher !== undefined && (watcher.each || watcher.data || watcher.pages.size > 0);
+    if (!isStepped) this.#code.jit?.hot(block >>> 0);
     return 0;
   }
 

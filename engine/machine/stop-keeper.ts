@@ -131,12 +131,17 @@ export class StopKeeper {
 const RETURNS = [0xc3, 0xc2, 0xcb, 0xca, 0xcf];
 const isPrefix = (byte: number): boolean => byte === 0x66 || byte === 0xf3 || byte === 0xf2 || (byte & 0xf0) === 0x40;
 
+/** What may be met in the middle of a run of instructions. */
+const ALONE: ReadonlySet<string> = new Set(['port', 'mmio', 'msr', 'serial', 'probe']);
+
 /** The stops of one vCPU that its back end watches. */
 class StopWatcher implements Watcher {
   readonly pages: ReadonlySet<bigint>;
   readonly each: boolean;
   readonly data: boolean;
   readonly modes: boolean;
+  readonly events: boolean;
+  readonly alone: boolean;
   readonly #code = new Map<bigint, ArmedStop[]>();
   readonly #ranges: readonly { readonly stop: ArmedStop; readonly from: bigint; readonly end: bigint; readonly access: string }[];
   readonly #events: readonly ArmedStop[];
@@ -163,13 +168,15 @@ class StopWatcher implements Watcher {
     this.data = this.#ranges.length > 0;
     this.#events = stops.filter(({ condition: { on } }) => on === 'msr' || on === 'cr' || on === 'exception' || on === 'mode');
     this.modes = this.#events.some(({ condition }) => condition.on === 'mode');
+    this.events = this.#events.length > 0;
+    this.alone = stops.some(({ condition: { on } }) => ALONE.has(on));
     this.#returns = stops.filter(({ condition }) => condition.on === 'return');
     this.each = this.#returns.length > 0;
   }
 
   /** Nothing for a back end to watch. */
   get idle(): boolean {
-    return this.pages.size === 0 && !this.data && !this.each && this.#events.length === 0;
+    return this.pages.size === 0 && !this.data && !this.each && !this.alone && this.#events.length === 0;
   }
 
   pass(next: NextInstruction): void {

@@ -21,7 +21,7 @@ const writeControl: RoutineDefinition = {
       r.if(r.notB(condition), () => r.handOver('writeControl', number, value));
     const open = r.orB(r.eq(r.state('nonRoot'), zero), r.none(r.state('procControls'), PROC.cr3Load));
     require(r.andB(r.andB(r.eq(number, r.const(CR3)), r.eq(r.state('cpl'), zero)), open));
-    require(r.andB(r.ne(r.state('longMode'), zero), r.eq(r.state('slowData'), zero)));
+    require(r.andB(r.ne(r.state('longMode'), zero), r.eq(r.or(r.state('slowData'), r.state('watched')), zero)));
     const tagged = r.any(r.state('cr4'), PCIDE);
     const keep = r.andB(tagged, r.any(value, NO_FLUSH));
     const next = r.select(keep, r.and(value, r.const(NO_FLUSH - 1n)), value);

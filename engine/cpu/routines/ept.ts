@@ -25,6 +25,8 @@ const EPT_EXIT = { violation: 48, misconfiguration: 49, logFull: 62 } as const;
 const LOG_ENTRIES = 512;
 /** `excPending` when what is queued is a VM exit. */
 export const PENDING_EXIT = 2;
+/** Nothing the guest sees: the instruction was left undone to be run again by itself. */
+export const PENDING_ALONE = 3;
 
 /** While the bus is open: the answer for an address that belongs to it. */
 function toBus(r: Routine, when: Bool): void {

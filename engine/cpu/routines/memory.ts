@@ -182,7 +182,9 @@ const writeTranslated: RoutineDefinition = {
     r.if(onBus(r, at), () => {
       const pa = r.and(at, r.const(~TRANSLATED.bus & 0xffffffffffffffffn));
       r.if(r.eq(bytes, r.const(8)), () => {
-        r.call('mmioWrite', 'i32', r.cpu, r.wrap(pa), r.high(pa), r.i32(4), r.wrap(value));
+        r.if(r.truth(r.call('mmioWrite', 'i32', r.cpu, r.wrap(pa), r.high(pa), r.i32(4), r.wrap(value))), () =>
+          r.returns(r.i32(1)),
+        );
         const upper = r.add(64, pa, r.const(4));
         r.returns(r.call('mmioWrite', 'i32', r.cpu, r.wrap(upper), r.high(upper), r.i32(4), r.high(value)));
       });
@@ -274,7 +276,8 @@ const storeSlow: RoutineDefinition = {
         () => r.ltU(r.get(i), bytes),
         () => {
           const byte = r.trunc(8, r.shr(64, value, r.shl(64, r.get(i), r.const(3))));
-          r.call('writeTranslated', 'i32', r.cpu, splitAddress(r, linear, r.get(i), first, second), r.const(1), byte);
+          const at = splitAddress(r, linear, r.get(i), first, second);
+          r.if(r.truth(r.call('writeTranslated', 'i32', r.cpu, at, r.const(1), byte)), () => r.returns(r.i32(1)));
           r.set(i, r.add(64, r.get(i), r.const(1)));
         },
       );

@@ -114,9 +114,14 @@ function writeCr4(c: SlowContext, value: bigint): void {
 }
 
 export function writeControl(c: SlowContext, n: number, value: bigint): void {
+  setControl(c, n, value);
+  c.notice?.({ kind: 'cr', cr: n, value });
+}
+
+/** A monitor's doing, with bits of its own: it tells itself what the guest wrote. */
+export function setControl(c: SlowContext, n: number, value: bigint): void {
   requireRing0(c);
   writeRegister(c, n, value);
-  c.notice?.({ kind: 'cr', cr: n, value });
 }
 
 function writeRegister(c: SlowContext, n: number, value: bigint): void {
@@ -146,13 +151,14 @@ function writeRegister(c: SlowContext, n: number, value: bigint): void {
 export function lmsw(c: SlowContext, value: number): void {
   requireRing0(c);
   const present = cr0(c.s);
-  writeCr0(c, BigInt(((present & ~0xe) | (value & 0xf) | (present & CR0.PE)) >>> 0));
+  writeControl(c, 0, BigInt(((present & ~0xe) | (value & 0xf) | (present & CR0.PE)) >>> 0));
 }
 
 export function clts(c: SlowContext): void {
   requireRing0(c);
   c.s.cr0 &= ~BigInt(CR0.TS);
   c.modeChanged();
+  c.notice?.({ kind: 'cr', cr: 0, value: c.s.cr0 });
 }
 
 export function xgetbv(c: SlowContext): bigint {

@@ -4,7 +4,7 @@
  */
 import type { SlowName } from '../../isa/fields.ts';
 import { type SlowContext, VmExit } from '../context.ts';
-import { clts, writeControl } from '../system/control.ts';
+import { clts, setControl } from '../system/control.ts';
 import { raiseGp, raiseUd } from '../system/faults.ts';
 import { checkPort } from '../system/ports.ts';
 import { CR0, cr0, cr4, gpr, gpr32, is64, isProtected, RCX } from '../system/registers.ts';
@@ -102,13 +102,15 @@ function writeMasked(c: SlowContext, number: 0 | 4, value: bigint): readonly big
   const [mask, shadow] = number === 0 ? [get(c, 'cr0Mask'), get(c, 'cr0Shadow')] : [get(c, 'cr4Mask'), get(c, 'cr4Shadow')];
   if (((value ^ shadow) & mask) !== 0n) return controlExit(c, number, ACCESS.to);
   const real = number === 0 ? c.s.cr0 : c.s.cr4;
-  writeControl(c, number, (value & ~mask) | (real & mask));
+  setControl(c, number, (value & ~mask) | (real & mask));
+  c.notice?.({ kind: 'cr', cr: number, value });
   return DONE;
 }
 
 function writeTpr(c: SlowContext, value: bigint): readonly bigint[] {
   if (value > 15n) raiseGp();
   c.memory.writePhysical(32, virtualTpr(c), value << 4n);
+  c.notice?.({ kind: 'cr', cr: 8, value });
   if (Number(value) < (get32(c, 'tprThreshold') & 15)) throw new VmExit(REASON.tprThreshold, { rip: c.nextIp() });
   return DONE;
 }
@@ -158,7 +160,9 @@ const lmswIntercept: Intercept = (c, source) => {
   }
   const real = BigInt(cr0(c.s));
   const free = ~mask & 0xen;
-  writeControl(c, 0, (real & ~free) | (source & free) | (source & ~mask & 1n));
+  const next = (real & ~free) | (source & free) | (source & ~mask & 1n);
+  setControl(c, 0, next);
+  c.notice?.({ kind: 'cr', cr: 0, value: (next & ~mask) | (shadow & mask) });
   return DONE;
 };
 

@@ -236,6 +236,7 @@ export class SoftwareVcpu extends ProcessorVcpu implements ExitContext {
   inject(vector: number, errorCode?: number): void {
     if (vector === PAGE_FAULT) this.observation.counters.add(this.id, COUNTER['pf-guest']);
     this.#events.exception(vector, errorCode);
+    this.core.notice({ kind: 'exception', vector, error: errorCode, address: vector === PAGE_FAULT ? this.#s.cr2 : undefined });
   }
 
   lookForEvents(): void {

@@ -1,5 +1,5 @@
 /** Accesses to control registers that masks and shadows do not serve (SDM vol. 3, table 27-3), and XSETBV. */
-import { FIELD, writeControl, xsetbv as writeXcr } from '../../../cpu/index.ts';
+import { FIELD, setControl, xsetbv as writeXcr } from '../../../cpu/index.ts';
 import { PROBE } from '../../index.ts';
 import { CR0_KEPT, CR4_KEPT } from '../controls.ts';
 import { raised } from '../raised.ts';
@@ -24,24 +24,29 @@ export function guestCr4({ core, monitor }: Pick<ExitContext, 'core' | 'monitor'
 }
 
 function writeCr0(x: ExitContext, value: bigint): void {
-  writeControl(x.core, 0, value | BigInt(CR0_KEPT));
+  setControl(x.core, 0, value | BigInt(CR0_KEPT));
   x.monitor.set64(FIELD.cr0Shadow, (value & CR0_WRITABLE) | CR0_ET);
   x.monitor.changedAll();
+  x.core.notice({ kind: 'cr', cr: 0, value });
 }
 
 function writeCr4(x: ExitContext, value: bigint): boolean {
   // The guest's processor has no VMX.
   if ((value & BigInt(CR4_KEPT)) !== 0n) return false;
-  writeControl(x.core, 4, value | BigInt(CR4_KEPT));
+  setControl(x.core, 4, value | BigInt(CR4_KEPT));
   x.monitor.set64(FIELD.cr4Shadow, value);
   x.monitor.changedAll();
   return true;
 }
 
 function write(x: ExitContext, number: number, value: bigint): boolean {
-  if (number === 0) writeCr0(x, value);
-  else if (number === 4) return writeCr4(x, value);
-  else writeControl(x.core, number, value);
+  if (number === 0) {
+    writeCr0(x, value);
+    return true;
+  }
+  if (number !== 4) setControl(x.core, number, value);
+  else if (!writeCr4(x, value)) return false;
+  x.core.notice({ kind: 'cr', cr: number, value });
   return true;
 }
 
