@@ -115,6 +115,29 @@ afterEach(() => {
   else process.env.XDG_RUNTIME_DIR = runtime;
 });
 
+it.skipIf(notBuilt !== undefined)('keeps the VMCS of every recorded exit', async () => {
+  bench.start(['run', '--kernel', image('kept', ON_DEMAND), '--memory', '16', '--name', 'kept', '--serial', 'console']);
+  const client = await engine('kept');
+  const { trace } = await client.machineTraceStart({ probes: ['exit'], vmcs: true, where: 'reason == CPUID' });
+  await client.serialWrite({ bytes: btoa('x') });
+  const events: Awaited<ReturnType<typeof client.machineTraceRead>>['events'] = [];
+  while (events.length < CPUIDS) events.push(...(await client.machineTraceRead({ trace, waitMilliseconds: 2000 })).events);
+  await client.machineTraceStop({ trace });
+  expect(events).toHaveLength(CPUIDS);
+  for (const { nanoseconds, args } of events.filter((_, i) => i % 7 === 0)) {
+    const { fields, launched } = await client.machineExitVmcs({ vcpu: 0, nanoseconds });
+    const value = (name: string) => BigInt(fields.find((field) => field.name === name)?.value ?? -1);
+    expect([value('exitReason'), value('guestRip'), value('exitInstructionLength'), launched]).toEqual([
+      10n,
+      BigInt(args.rip as string),
+      2n,
+      true,
+    ]);
+  }
+  await expect(client.machineExitVmcs({ vcpu: 0, nanoseconds: 1 })).rejects.toMatchObject({ code: 'exit-forgotten' });
+  await expect(client.machineExitVmcs({ vcpu: 9, nanoseconds: 1 })).rejects.toMatchObject({ code: 'vcpu-unknown' });
+});
+
 describe.skipIf(notBuilt !== undefined).each(accelerators)(
   `a counted guest on %s${notBuilt ? ` (skipped: ${notBuilt})` : ''}`,
   (accel) => {

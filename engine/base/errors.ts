@@ -143,6 +143,10 @@ const sentences = {
   'trace-field': (d: { field: string; backend: string }) =>
     `Events on ${d.backend} bring no VMCS field ${d.field}; \`rootmode vmcs\` shows the names there are.`,
   'trace-fields': (d: { maximum: number }) => `Events bring at most ${d.maximum} VMCS fields at once; name fewer.`,
+  'trace-vmcs': (d: { backend: string }) =>
+    `Events on ${d.backend}, or added up, bring no VMCS; start the machine on the accelerator software and record exits.`,
+  'exit-forgotten': (d: { vcpu: number }) =>
+    `The VMCS of that exit of vCPU ${d.vcpu} is not kept: it was not recorded, or newer exits took its place; record again.`,
   'trace-limit': (d: { maximum: number }) => `A machine has at most ${d.maximum} traces at once; end another one first.`,
   'trace-unknown': (d: { trace: number }) =>
     `There is no trace ${d.trace}: nobody fetched from it for too long, or it was ended; start it again.`,

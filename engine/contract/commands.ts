@@ -8,6 +8,7 @@ import { eventsSubscribe, serialWrite } from './events.ts';
 import {
   machineCounters,
   machineEntryChecks,
+  machineExitVmcs,
   machineTraceRead,
   machineTraceStart,
   machineTraceStop,
@@ -136,6 +137,7 @@ export const engineCommands = [
   machineRegisters,
   machineCounters,
   machineVmcs,
+  machineExitVmcs,
   machineEntryChecks,
   machineWalk,
   machineTraceStart,

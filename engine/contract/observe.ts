@@ -49,6 +49,36 @@ const EntryChecks = z.array(
   }),
 );
 
+/** A VMCS, every field. */
+const vmcsShape = {
+  vcpu: Vcpu,
+  /** Physical address of the region. */
+  pointer: Hexadecimal,
+  launched: z.boolean(),
+  fields: z.array(
+    z.strictObject({
+      name: z.string(),
+      encoding: Hexadecimal,
+      /** Bits, or natural width. */
+      width: z.union([z.literal(16), z.literal(32), z.literal(64), z.literal('natural')]),
+      area: z.enum(['control', 'read-only', 'guest', 'host']),
+      value: Hexadecimal,
+      /** What is set in the value, in words. */
+      bits: z.array(z.string()),
+      /** Bits that must be 1, and bits that may be, where capability MSRs decide. */
+      ones: Hexadecimal.optional(),
+      may: Hexadecimal.optional(),
+      about: z
+        .strictObject({
+          /** One sentence in English. */
+          text: z.string(),
+          bits: z.array(z.strictObject({ at: z.int().min(0).max(63), name: z.string(), text: z.string() })),
+        })
+        .optional(),
+    }),
+  ),
+} as const;
+
 export const machineVmcs = command({
   name: 'machine-vmcs',
   since: '0.1',
@@ -60,36 +90,25 @@ export const machineVmcs = command({
     about: z.boolean().default(false),
   }),
   result: z.strictObject({
-    vcpu: Vcpu,
-    /** Physical address of the region. */
-    pointer: Hexadecimal,
-    launched: z.boolean(),
-    fields: z.array(
-      z.strictObject({
-        name: z.string(),
-        encoding: Hexadecimal,
-        /** Bits, or natural width. */
-        width: z.union([z.literal(16), z.literal(32), z.literal(64), z.literal('natural')]),
-        area: z.enum(['control', 'read-only', 'guest', 'host']),
-        value: Hexadecimal,
-        /** What is set in the value, in words. */
-        bits: z.array(z.string()),
-        /** Bits that must be 1, and bits that may be, where capability MSRs decide. */
-        ones: Hexadecimal.optional(),
-        may: Hexadecimal.optional(),
-        about: z
-          .strictObject({
-            /** One sentence in English. */
-            text: z.string(),
-            bits: z.array(z.strictObject({ at: z.int().min(0).max(63), name: z.string(), text: z.string() })),
-          })
-          .optional(),
-      }),
-    ),
+    ...vmcsShape,
     /** When VM entry failed: its rules in the manual's order up to the one that did not hold, and what that one compared. */
     failure: EntryChecks.optional(),
   }),
   errors: ['vcpu-unknown', 'vmcs-none', 'machine-not-answering'],
+});
+
+export const machineExitVmcs = command({
+  name: 'machine-exit-vmcs',
+  since: '0.1',
+  doc: 'The VMCS as it was at a recorded exit, of the last trace that kept them; that may have ended.',
+  allowedIn: ['running', 'paused'],
+  params: z.strictObject({
+    vcpu: Vcpu.default(0),
+    /** Machine clock, as the event of the exit says. */
+    nanoseconds: z.number().nonnegative(),
+  }),
+  result: z.strictObject(vmcsShape),
+  errors: ['vcpu-unknown', 'vmcs-none', 'exit-forgotten'],
 });
 
 export const machineEntryChecks = command({
@@ -157,9 +176,20 @@ export const machineTraceStart = command({
     fields: z.array(z.string().max(64)).max(8).default([]),
     /** Time in the guest and in handlers instead of events; `where` then chooses exits. */
     histogram: z.boolean().default(false),
+    /** Keep the whole VMCS of each exit for `machine-exit-vmcs`: the last some hundred thousand of them. Costs each exit some microseconds. */
+    vmcs: z.boolean().default(false),
   }),
   result: z.strictObject({ trace: z.int().positive() }),
-  errors: ['vcpu-unknown', 'probe-unknown', 'probe-missing', 'trace-where', 'trace-field', 'trace-fields', 'trace-limit'],
+  errors: [
+    'vcpu-unknown',
+    'probe-unknown',
+    'probe-missing',
+    'trace-where',
+    'trace-field',
+    'trace-fields',
+    'trace-limit',
+    'trace-vmcs',
+  ],
 });
 
 const Histogram = z.strictObject({

@@ -10,6 +10,7 @@ export type {
 export { IoEvents } from './io-events.ts';
 export { type InterruptReport, Irqchip, interruptReport } from './irqchip/index.ts';
 export {
+  applyImage,
   argumentTexts,
   COUNTER,
   COUNTER_GROUPS,
@@ -19,7 +20,10 @@ export {
   decodeField,
   describeField,
   type EntryCheck,
+  type ExitImage,
+  type ExitImageReader,
   type Histogram,
+  imageHead,
   MAXIMUM_LISTENERS,
   type Observation,
   PROBE,

@@ -2,12 +2,19 @@
 import type { HostNow } from '../base/index.ts';
 import type { MachineSettings } from '../contract/settings.ts';
 import { bareCapabilities } from '../hypervisor/bare/index.ts';
-import { type Capabilities, createObservation, type Observation } from '../hypervisor/index.ts';
-import { softwareCapabilities } from '../hypervisor/software/index.ts';
+import { type Capabilities, createObservation, type Observation, type VmcsImage } from '../hypervisor/index.ts';
+import { softwareCapabilities, vmcsOfImage } from '../hypervisor/software/index.ts';
 import { createMachineMemory, type MachineMemory } from '../memory/index.ts';
+import type { ExitHistory } from './exit-history.ts';
 import { Gate } from './gate.ts';
 import { takeStopList } from './stop-keeper.ts';
 import type { TextCell } from './text-cell.ts';
+
+/** Which exit: machine nanoseconds as its event tells them. */
+export interface RecordedExit {
+  readonly vcpu: number;
+  readonly nanoseconds: number;
+}
 
 /** The main thread's part: memory, and the words by which it stops and starts the others. */
 export interface MachineControl {
@@ -15,6 +22,8 @@ export interface MachineControl {
   readonly gate: Gate;
   readonly observation: Observation;
   readonly capabilities: Capabilities;
+  /** The VMCS of a recorded exit, where there are exits. */
+  readonly vmcsOf: ((history: ExitHistory, exit: RecordedExit) => VmcsImage | undefined) | undefined;
   /** The list of stops, which this thread writes. */
   readonly stops: TextCell;
 }
@@ -24,7 +33,12 @@ export function buildMachineControl(settings: MachineSettings, hostNow: HostNow)
   const capabilities = capabilitiesOf(settings);
   const gate = new Gate(memory);
   const observation = createObservation(memory, capabilities.vmcsFields);
-  return { memory, gate, observation, capabilities, stops: takeStopList(memory) };
+  const vmcsOf =
+    settings.accel === 'software'
+      ? (history: ExitHistory, { vcpu, nanoseconds }: RecordedExit) =>
+          vmcsOfImage((words) => history.find(vcpu, nanoseconds, words))
+      : undefined;
+  return { memory, gate, observation, capabilities, vmcsOf, stops: takeStopList(memory) };
 }
 
 export function capabilitiesOf({ accel }: MachineSettings): Capabilities {

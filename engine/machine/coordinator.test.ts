@@ -32,7 +32,7 @@ function make(given: Partial<MachineSettingsInput> = {}) {
   const notices: string[] = [];
   const machine = new Coordinator({
     settings,
-    control: { memory, gate, observation: createObservation(memory), capabilities: bareCapabilities(), stops },
+    control: { memory, gate, observation: createObservation(memory), capabilities: bareCapabilities(), vmcsOf: undefined, stops },
     startIo: (_plan, events) => {
       io = events;
       return { post: ({ kind }) => told.push(kind), terminate: async () => void terminated.push('io') };

@@ -8,6 +8,7 @@ export {
   describeField,
   type EntryCheck,
   type Histogram,
+  type VmcsImage,
   type WalkEntry as WalkedEntry,
 } from '../hypervisor/index.ts';
 

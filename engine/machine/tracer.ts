@@ -7,6 +7,7 @@ import { EngineError } from '../base/index.ts';
 import {
   type Capabilities,
   compileWhere,
+  type ExitImageReader,
   MAXIMUM_LISTENERS,
   type Observation,
   PROBES,
@@ -15,6 +16,7 @@ import {
   type VcpuTimes,
   WhereError,
 } from '../hypervisor/index.ts';
+import { ExitHistory } from './exit-history.ts';
 
 export interface TraceOptions {
   /** Absent: exits where the back end has them, otherwise everything. */
@@ -25,6 +27,8 @@ export interface TraceOptions {
   readonly fields: readonly string[];
   /** Times added up instead of events. */
   readonly histogram: boolean;
+  /** Keep the whole VMCS of each exit, in `exits`. */
+  readonly vmcs?: boolean | undefined;
 }
 
 export interface TraceEvent {
@@ -70,6 +74,8 @@ interface Trace {
   /** Of its vCPUs; none when it adds up times. */
   readonly readers: readonly Reader[];
   readonly fields: readonly string[];
+  /** None when it keeps no VMCSs. */
+  readonly images: readonly { readonly vcpu: number; readonly reader: ExitImageReader }[];
   waiting: ProbeEvent[];
   dropped: number;
   stopped: boolean;
@@ -82,6 +88,8 @@ export class Tracer {
   /** Names of the fields that records carry now, in their order, which stays while there is any trace. */
   #captured: string[] = [];
   #serial = 0;
+  /** VMCSs of recorded exits, of the last recording that wanted them. */
+  readonly exits = new ExitHistory();
   /** Probes that fire for stops. */
   #stopMask = 0;
 
@@ -103,6 +111,7 @@ export class Tracer {
       observation.probes.captureFields(captured.map((name) => capabilities.vmcsFields[name] as number));
       this.#captured = captured;
     }
+    if (options.vmcs) this.#begin(options);
     const watched = vcpu === undefined ? [...Array(vcpus).keys(), -1] : [vcpu];
     const trace: Trace = {
       id: ++this.#serial,
@@ -111,6 +120,7 @@ export class Tracer {
       vcpus: watched,
       readers: histogram ? [] : watched.map((one) => observation.probes.reader(one)),
       fields,
+      images: options.vmcs ? this.#imageReaders(watched) : [],
       waiting: [],
       dropped: 0,
       stopped: false,
@@ -153,6 +163,8 @@ export class Tracer {
     this.#traces.delete(id);
     this.#enable();
     listeners.clear(trace.place);
+    if (trace.images.length > 0) this.#drainImages(trace);
+    if (trace.images.length > 0) this.#o.observation.images.record(false);
     if (this.#traces.size > 0 || this.#captured.length === 0) return;
     this.#captured = [];
     probes.captureFields([]);
@@ -161,6 +173,25 @@ export class Tracer {
   /** The machine ends. */
   close(): void {
     for (const id of [...this.#traces.keys()]) this.stop(id);
+  }
+
+  /** Only one recording keeps VMCSs; what the last one kept goes. */
+  #begin({ histogram }: TraceOptions): void {
+    const { backend, vmcsFields } = this.#o.capabilities;
+    if (histogram || Object.keys(vmcsFields).length === 0) throw new EngineError('trace-vmcs', { backend });
+    for (const { id, images } of [...this.#traces.values()]) if (images.length > 0) this.stop(id);
+    this.exits.clear();
+  }
+
+  #imageReaders(vcpus: readonly number[]): Trace['images'] {
+    const { images } = this.#o.observation;
+    const readers = vcpus.filter((vcpu) => vcpu >= 0).map((vcpu) => ({ vcpu, reader: images.reader(vcpu) }));
+    images.record(true);
+    return readers;
+  }
+
+  #drainImages({ images }: Trace): void {
+    for (const { vcpu, reader } of images) this.exits.take(vcpu, reader);
   }
 
   #freePlace(): number {
@@ -247,6 +278,7 @@ export class Tracer {
   }
 
   #drain(trace: Trace): void {
+    this.#drainImages(trace);
     const { place, readers, waiting } = trace;
     const before = waiting.length;
     for (const reader of readers) {

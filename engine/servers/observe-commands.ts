@@ -3,6 +3,7 @@ import { EngineError } from '../contract/errors.ts';
 import {
   machineCounters,
   machineEntryChecks,
+  machineExitVmcs,
   machineTraceRead,
   machineTraceStart,
   machineTraceStop,
@@ -21,6 +22,7 @@ import {
   describeField,
   type EntryCheck,
   type Histogram,
+  type VmcsImage,
   type WalkedEntry,
 } from '../machine/observed.ts';
 
@@ -44,22 +46,17 @@ export function serveObservation({ settings, control, running }: ObservationCont
     serve(machineVmcs, async ({ vcpu, about }) => {
       const { vmcs } = await running().questions.ask(vcpu, { kind: 'vmcs' });
       if (vmcs === undefined) throw new EngineError('vmcs-none', { name: settings.name, vcpu, backend: settings.accel });
-      const { pointer, launched, fields, failure } = vmcs;
-      return {
-        vcpu,
-        pointer: hex(pointer),
-        launched,
-        fields: fields.map((field) => {
-          const { name, encoding, width, area, value, ones, may } = field;
-          return {
-            ...{ name, encoding: hex(encoding), width, area, value: digits(value, width), bits: decodeField(field) },
-            ...(ones === undefined ? {} : { ones: hex(ones) }),
-            ...(may === undefined ? {} : { may: hex(may) }),
-            ...(about && { about: describeField(field) }),
-          };
-        }),
-        ...(failure && { failure: checksOnWire(failure) }),
-      };
+      const { failure } = vmcs;
+      return { vcpu, ...vmcsOnWire(vmcs, about), ...(failure && { failure: checksOnWire(failure) }) };
+    }),
+    serve(machineExitVmcs, ({ vcpu, nanoseconds }) => {
+      const { vcpus } = control.memory;
+      if (vcpu >= vcpus) throw new EngineError('vcpu-unknown', { vcpu, vcpus });
+      if (control.vmcsOf === undefined)
+        throw new EngineError('vmcs-none', { name: settings.name, vcpu, backend: settings.accel });
+      const vmcs = control.vmcsOf(running().tracer.exits, { vcpu, nanoseconds });
+      if (vmcs === undefined) throw new EngineError('exit-forgotten', { vcpu });
+      return { vcpu, ...vmcsOnWire(vmcs, false) };
     }),
     serve(machineEntryChecks, async ({ vcpu }) => {
       const { checks } = await running().questions.ask(vcpu, { kind: 'entry-checks' });
@@ -117,6 +114,22 @@ export function serveObservation({ settings, control, running }: ObservationCont
       return {};
     }),
   ];
+}
+
+function vmcsOnWire({ pointer, launched, fields }: VmcsImage, about: boolean) {
+  return {
+    pointer: hex(pointer),
+    launched,
+    fields: fields.map((field) => {
+      const { name, encoding, width, area, value, ones, may } = field;
+      return {
+        ...{ name, encoding: hex(encoding), width, area, value: digits(value, width), bits: decodeField(field) },
+        ...(ones === undefined ? {} : { ones: hex(ones) }),
+        ...(may === undefined ? {} : { may: hex(may) }),
+        ...(about && { about: describeField(field) }),
+      };
+    }),
+  };
 }
 
 /** With all its digits, as wide as the field. */

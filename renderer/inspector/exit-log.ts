@@ -98,6 +98,12 @@ export class ExitLog {
     };
   }
 
+  /** The exit of the same vCPU before this one; `undefined` where there is none. */
+  before(at: number): number | undefined {
+    for (let one = at - 1; one >= 0; one--) if (this.#vcpu[one] === this.#vcpu[at]) return one;
+    return undefined;
+  }
+
   /** The first exit at or after a time; `length` when there is none. */
   find(nanoseconds: number): number {
     let low = 0;

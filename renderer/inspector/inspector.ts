@@ -61,6 +61,11 @@ export function createInspector(name: string) {
     lookNow();
     return done;
   };
+  /** The recorded exit whose VMCS is to be seen, and the one it is compared with. */
+  const chosenExit = shallowRef<ChosenExit>();
+  const markedExit = shallowRef<ChosenExit>();
+  /** Grows whenever somebody asks to see that VMCS. */
+  const vmcsWanted = ref(0);
   /** An address somebody wants to see the way of. */
   const wantedAddress = ref('');
   return {
@@ -71,6 +76,9 @@ export function createInspector(name: string) {
     live,
     lookNow,
     wantedAddress,
+    chosenExit,
+    markedExit,
+    vmcsWanted,
     vcpus: computed(() => status.value?.vcpus.length ?? 1),
     stops,
     stopped,
@@ -81,6 +89,15 @@ export function createInspector(name: string) {
       return () => looks.delete(look);
     },
   };
+}
+
+export interface ChosenExit {
+  readonly vcpu: number;
+  /** Machine clock, by which the engine knows it. */
+  readonly nanoseconds: number;
+  readonly label: string;
+  /** Moment of the exit of this vCPU before it, if that was recorded. */
+  readonly before: number | undefined;
 }
 
 type StopList = ResultOf<typeof stopList>;

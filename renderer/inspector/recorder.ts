@@ -33,14 +33,15 @@ export function useRecorder(client: EngineClient) {
     }
   }
 
-  /** `where` chooses exits, as for traces; empty: all of them. */
-  async function start(where: string): Promise<void> {
+  /** `where` chooses exits, as for traces; empty: all of them. `vmcs`: the engine keeps the VMCS of each. */
+  async function start(where: string, vmcs: boolean): Promise<void> {
     problem.value = '';
     try {
       const wanted = where.trim();
       ({ trace } = await client.machineTraceStart({
         probes: ['exit'],
         fields: [...recordedFields],
+        vmcs,
         ...(wanted !== '' && { where: wanted }),
       }));
       recording.value = true;

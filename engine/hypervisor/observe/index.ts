@@ -1,5 +1,6 @@
 export { COUNTER, COUNTER_GROUPS, type CounterName } from './counters.ts';
 export { argumentTexts, compileWhere } from './event-names.ts';
+export { applyImage, type ExitImage, type ExitImageReader, imageHead } from './exit-images.ts';
 export { MAXIMUM_LISTENERS } from './listeners.ts';
 export { createObservation, type Observation } from './observation.ts';
 export { PROBE, PROBES, type ProbeName } from './probe-table.ts';

@@ -1,6 +1,7 @@
 /** What can be watched of a machine while it runs: counters and probes, in its shared memory. */
 import type { MachineMemory } from '../../memory/index.ts';
 import { Counters } from './counters.ts';
+import { ExitImages } from './exit-images.ts';
 import { Listeners } from './listeners.ts';
 import { Probes } from './probes.ts';
 
@@ -8,6 +9,7 @@ export interface Observation {
   readonly counters: Counters;
   readonly probes: Probes;
   readonly listeners: Listeners;
+  readonly images: ExitImages;
 }
 
 /**
@@ -16,5 +18,7 @@ export interface Observation {
  */
 export function createObservation(memory: MachineMemory, vmcsFields: Readonly<Record<string, number>> = {}): Observation {
   const listeners = new Listeners(memory, vmcsFields);
-  return { counters: new Counters(memory), probes: new Probes(memory, listeners), listeners };
+  const counters = new Counters(memory);
+  const images = new ExitImages(memory);
+  return { counters, probes: new Probes(memory, listeners, images), listeners, images };
 }

@@ -5,6 +5,7 @@
 import { assert } from '../../base/index.ts';
 import type { MachineMemory } from '../../memory/index.ts';
 import type { FieldReader, Happening } from './event-names.ts';
+import type { ExitImages } from './exit-images.ts';
 import type { Listeners } from './listeners.ts';
 import { PROBE, PROBES, type Probe, type ProbeArguments, type ProbeName } from './probe-table.ts';
 
@@ -40,6 +41,7 @@ export interface ProbeEvent extends Happening {
  */
 export class Probes {
   readonly #listeners: Listeners;
+  readonly #images: ExitImages;
   #fieldReader: FieldReader = () => undefined;
   /** What a probe reads for its listeners is no event itself. */
   #firing = false;
@@ -57,8 +59,9 @@ export class Probes {
   watcher: ((event: Happening) => void) | undefined;
 
   /** Takes its place from the arena: every thread does so at the same point. */
-  constructor({ arena, views, vcpus, clock }: MachineMemory, listeners: Listeners) {
+  constructor({ arena, views, vcpus, clock }: MachineMemory, listeners: Listeners, images: ExitImages) {
     this.#listeners = listeners;
+    this.#images = images;
     this.#words = views.i32;
     this.#floats = new Float64Array(views.buffer as ArrayBuffer, 0, Math.floor(views.buffer.byteLength / 8));
     this.#clock = clock;
@@ -91,7 +94,9 @@ export class Probes {
       const event = { probe, vcpu, time: this.#clock.now(), args: values };
       this.watcher?.(event);
       const listeners = this.#listeners.hear(event);
-      if (listeners !== 0) this.#write(event, listeners);
+      if (listeners === 0) return;
+      if (probe === PROBE.exit && this.#images.recording) this.#images.write(vcpu, event.time);
+      this.#write(event, listeners);
     } finally {
       this.#firing = false;
     }

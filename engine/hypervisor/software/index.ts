@@ -1,2 +1,3 @@
 export { softwareCapabilities } from './capabilities.ts';
+export { vmcsOfImage } from './exit-images.ts';
 export { createSoftwareMachine } from './machine.ts';

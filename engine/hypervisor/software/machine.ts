@@ -6,6 +6,7 @@ import { type Machine, PROBE } from '../index.ts';
 import { createProcessorBase, createProcessorMachine, type ProcessorMachineOptions } from '../processor/index.ts';
 import { softwareCapabilities } from './capabilities.ts';
 import { writeMsrBitmap } from './controls.ts';
+import { IMAGE_WORDS } from './exit-images.ts';
 import { Mmu } from './mmu/mmu.ts';
 import { Para, paraStates } from './para/para.ts';
 import { SoftwareVcpu } from './vcpu.ts';
@@ -77,6 +78,13 @@ export function createSoftwareMachine(options: ProcessorMachineOptions): Machine
     });
   });
   observation.probes.fieldReader = (vcpu, encoding) => vcpus[vcpu]?.field(encoding);
+  observation.images.source = {
+    words: IMAGE_WORDS,
+    region: (vcpu) => {
+      vcpus[vcpu]?.monitor.writeState();
+      return pagesOf(vcpu) + REGION.vmcs;
+    },
+  };
   memory.dirtyLog.harvestWrites = (slot) => mmu.harvest(slot);
   return createProcessorMachine(base, vcpus, {
     mapChange: (change) => {
