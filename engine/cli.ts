@@ -8,7 +8,7 @@ import manifest from '../package.json' with { type: 'json' };
 import { EngineError } from './base/errors.ts';
 import type { MachineSettings } from './contract/settings.ts';
 import { describeImage } from './image-words.ts';
-import type { ServeOptions } from './library-verbs.ts';
+import type { DownloadWords, ServeOptions } from './library-verbs.ts';
 import { describeStorage, storageVerbs } from './storage-words.ts';
 import { describeWatching, watchVerbs } from './watch-verbs.ts';
 
@@ -283,7 +283,29 @@ function describeLibrary(program: Command, finish: (status: number) => void): vo
     .description('take a machine into the library, from an archive or a machine folder')
     .argument('<path>', 'the archive or folder')
     .argument('[name]', 'its name here; that of the file unless given')
-    .action(async (path: string, name?: string) => say(await (await verbs()).importMachine(path, name)));
+    .option('--allow-outside', 'also when the folder names files outside of itself, which the guest can then read and change')
+    .action(async (path: string, name: string | undefined, words: { allowOutside?: boolean }) =>
+      say(await (await verbs()).importMachine(path, name, words)),
+    );
+  program
+    .command('copy')
+    .description('copy a machine that does not run, disks included')
+    .argument('<name>', 'name of the machine')
+    .argument('<to>', 'name of the copy')
+    .action(async (name: string, to: string) => say(await (await verbs()).copy(name, to)));
+  program
+    .command('rename')
+    .description('give a machine that does not run another name')
+    .argument('<name>', 'name of the machine')
+    .argument('<to>', 'its new name')
+    .action(async (name: string, to: string) => say(await (await verbs()).rename(name, to)));
+  program
+    .command('download')
+    .description('download an image into the library; goes on where an earlier attempt was cut')
+    .argument('<url>', 'its address')
+    .option('--name <name>', 'its name in the library; that of the address unless given')
+    .option('--sha256 <sum>', 'its SHA-256, checked before it appears')
+    .action(async (url: string, words: DownloadWords) => say(await (await verbs()).download(url, words)));
   program
     .command('serve')
     .description('serve the window to a browser on this computer')
@@ -382,7 +404,7 @@ async function doctor({ json }: { json?: boolean }): Promise<number> {
 }
 
 const screenVerbs = ['screenshot', 'screen', 'type', 'key', 'power'];
-const libraryVerbs = ['list', 'create', 'start', 'remove', 'restore', 'serve'];
+const libraryVerbs = ['list', 'create', 'start', 'remove', 'restore', 'export', 'import', 'copy', 'rename', 'download', 'serve'];
 const verbs = [
   'run',
   ...libraryVerbs,

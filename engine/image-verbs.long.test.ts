@@ -61,9 +61,9 @@ describe.skipIf(missing !== undefined)(`beside qemu-img${missing ? ` (skipped: $
     ['large clusters', { clusterSize: '2M' }],
     ['lazy', { lazyRefcounts: true, clusterSize: '4K' }],
     ['zstd', { compression: 'zstd' }],
-  ])('an image of ours is sound and the same disk: %s', (name, words) => {
+  ])('an image of ours is sound and the same disk: %s', async (name, words) => {
     const file = at(`${name}.qcow2`);
-    create(file, '16M', words);
+    await create(file, '16M', words);
     fine('check', file);
     fill(file, 1);
     model(at('model.raw'), SIZE, [1]);
@@ -155,15 +155,15 @@ describe.skipIf(missing !== undefined)(`beside qemu-img${missing ? ` (skipped: $
   });
 
   it('layers: created, written, rebased and committed, as their tools see it', async () => {
-    create(at('base.qcow2'), '16M', {});
+    await create(at('base.qcow2'), '16M', {});
     fill(at('base.qcow2'), 9);
-    create(at('top.qcow2'), undefined, { backing: 'base.qcow2' });
+    await create(at('top.qcow2'), undefined, { backing: 'base.qcow2' });
     fill(at('top.qcow2'), 10);
     model(at('model.raw'), SIZE, [9, 10]);
     fine('check', at('top.qcow2'));
     const same = () => fine('compare', '-f', 'qcow2', '-F', 'raw', at('top.qcow2'), at('model.raw'));
     same();
-    create(at('other.qcow2'), '16M', {});
+    await create(at('other.qcow2'), '16M', {});
     fill(at('other.qcow2'), 11);
     await rebase(at('top.qcow2'), { backing: 'other.qcow2' });
     same();
@@ -181,7 +181,7 @@ describe.skipIf(missing !== undefined)(`beside qemu-img${missing ? ` (skipped: $
     const writer = fileURLToPath(new URL('./block/testing/endless-writer.ts', import.meta.url));
     for (const [i, words] of [{}, { lazyRefcounts: true }, { clusterSize: '4K' }].entries()) {
       const file = at(`killed${i}.qcow2`);
-      create(file, '64M', words);
+      await create(file, '64M', words);
       for (let round = 0; round < 3; round++) {
         const child = spawn(process.execPath, [writer, file, String(round)], { stdio: ['ignore', 'pipe', 'inherit'] });
         await new Promise<void>((resolve) => child.stdout.once('data', () => resolve()));

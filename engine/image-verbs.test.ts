@@ -16,9 +16,9 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const at = (name: string) => join(folder, name);
 
 describe('bad images', () => {
-  const refusal = (body: () => unknown): string => {
+  const refusal = async (body: () => unknown): Promise<string> => {
     try {
-      body();
+      await body();
     } catch (failure) {
       if (failure instanceof EngineError) return failure.code;
       throw failure;
@@ -26,23 +26,23 @@ describe('bad images', () => {
     return 'none';
   };
 
-  it('a backing file that is missing, stands on itself, or is no image of ours', () => {
-    create(at('a.qcow2'), '1M', {});
-    create(at('b.qcow2'), undefined, { backing: 'a.qcow2' });
+  it('a backing file that is missing, stands on itself, or is no image of ours', async () => {
+    await create(at('a.qcow2'), '1M', {});
+    await create(at('b.qcow2'), undefined, { backing: 'a.qcow2' });
     rmSync(at('a.qcow2'));
-    expect(refusal(() => openImage(imageHost('test'), at('b.qcow2')))).toBe('image-backing');
+    expect(await refusal(() => openImage(imageHost('test'), at('b.qcow2')))).toBe('image-backing');
     symlinkSync('b.qcow2', at('a.qcow2'));
-    expect(refusal(() => openImage(imageHost('test'), at('b.qcow2')))).toBe('image-backing');
+    expect(await refusal(() => openImage(imageHost('test'), at('b.qcow2')))).toBe('image-backing');
     rmSync(at('a.qcow2'));
     writeFileSync(at('a.qcow2'), 'KDMV');
-    expect(refusal(() => openImage(imageHost('test'), at('b.qcow2')))).toBe('image-format');
+    expect(await refusal(() => openImage(imageHost('test'), at('b.qcow2')))).toBe('image-format');
   });
 
-  it('too many images behind each other', () => {
-    create(at('deep0.qcow2'), '1M', {});
+  it('too many images behind each other', async () => {
+    await create(at('deep0.qcow2'), '1M', {});
     for (let i = 1; i < 70; i++) {
       try {
-        create(at(`deep${i}.qcow2`), '1M', { backing: `deep${i - 1}.qcow2` });
+        await create(at(`deep${i}.qcow2`), '1M', { backing: `deep${i - 1}.qcow2` });
       } catch (failure) {
         expect((failure as EngineError).code).toBe('image-backing');
         return;
@@ -51,8 +51,8 @@ describe('bad images', () => {
     expect.fail('no end');
   });
 
-  it('a truncated image is refused or read as far as it goes', () => {
-    create(at('cut.qcow2'), '4M', {});
+  it('a truncated image is refused or read as far as it goes', async () => {
+    await create(at('cut.qcow2'), '4M', {});
     const image = openImage(imageHost('test'), at('cut.qcow2'));
     image.write(0, [new Uint8Array(2 ** 20).fill(1)]);
     image.close();
@@ -66,10 +66,22 @@ describe('bad images', () => {
     ['nonsense for a size', () => create(at('x'), '12 apples', {}), 'setting-invalid'],
     ['clusters of 3 KiB', () => create(at('x'), '1M', { clusterSize: '3K' }), 'setting-invalid'],
     ['more than the clusters can hold', () => create(at('x'), '100T', { clusterSize: '512' }), 'image-size'],
-    ['shrinking unasked', () => [create(at('s.qcow2'), '2M', {}), resize(at('s.qcow2'), '1M')], 'image-size'],
+    [
+      'shrinking unasked',
+      async () => {
+        await create(at('s.qcow2'), '2M', {});
+        resize(at('s.qcow2'), '1M');
+      },
+      'image-size',
+    ],
     ['a snapshot that is not there', () => snapshot(at('s.qcow2'), { apply: 'never' }), 'image-snapshot'],
     ['an image that is not there', () => info(at('nowhere')), 'file-missing'],
-  ])('%s', (_name, body, code) => {
-    expect(refusal(body)).toBe(code);
+    [
+      'filling one that stands on another',
+      () => create(at('top.qcow2'), undefined, { backing: 's.qcow2', preallocation: 'full' }),
+      'usage',
+    ],
+  ])('%s', async (_name, body, code) => {
+    expect(await refusal(body)).toBe(code);
   });
 });

@@ -4,7 +4,7 @@ import { relative, resolve } from 'node:path';
 import { EngineError } from './base/index.ts';
 import { openImage, probe } from './block/chain.ts';
 import type { DiskImage, ImageFormat } from './block/image.ts';
-import { commitJob, copyJob, type Job, rebaseJob } from './block/jobs.ts';
+import { commitJob, copyJob, fillJob, type Job, rebaseJob } from './block/jobs.ts';
 import { allocatedBytes, checkQcow2, type Repair } from './block/qcow2/check.ts';
 import { createQcow2 } from './block/qcow2/create.ts';
 import { Qcow2 } from './block/qcow2/image.ts';
@@ -30,14 +30,17 @@ export interface FormatWords {
   readonly compression?: string;
   readonly lazyRefcounts?: boolean;
   readonly formatVersion?: string;
+  readonly preallocation?: string;
+  readonly progress?: string;
 }
 
 const OWNER = '`rootmode image`';
 const host = imageHost(OWNER);
 const done = (text = ''): Outcome => ({ text, status: 0 });
 
-export function create(file: string, size: string | undefined, words: FormatWords): Outcome {
+export async function create(file: string, size: string | undefined, words: FormatWords): Promise<Outcome> {
   const format = formatOf(words.format ?? 'qcow2');
+  const filled = oneOf('--preallocation', words.preallocation ?? 'off', ['off', 'full']) === 'full';
   let bytes = size === undefined ? undefined : bytesOf('SIZE', size);
   if (words.backing !== undefined) {
     // Its own size, unless another is said; and that it can be opened at all.
@@ -49,8 +52,26 @@ export function create(file: string, size: string | undefined, words: FormatWord
     backing.close();
   }
   if (bytes === undefined) throw new EngineError('usage', { command: 'rootmode image create', reason: 'The size is missing' });
+  if (filled && words.backing !== undefined)
+    throw new EngineError('usage', {
+      command: 'rootmode image create',
+      reason: 'An image that stands on another cannot be filled: it would hide that',
+    });
   makeEmpty(file, format, { bytes, words });
-  return done();
+  return filled ? fill(file, format, words) : done();
+}
+
+async function fill(file: string, format: ImageFormat, words: FormatWords): Promise<Outcome> {
+  let image: DiskImage | undefined;
+  let whole = false;
+  try {
+    image = openImage(host, file, { format });
+    whole = await drive(fillJob(image), 'making', words);
+    return whole ? done() : interrupted(`${file} was removed`);
+  } finally {
+    image?.close();
+    if (!whole) rmSync(file, { force: true });
+  }
 }
 
 interface EmptyImage {
@@ -184,7 +205,7 @@ export async function convert(
   try {
     makeEmpty(target, format, { bytes: from.bytes, words: { ...words, backing: undefined as never } });
     into = openImage(host, target, { format });
-    whole = await drive(copyJob(from, into, words.compress === true), 'converting');
+    whole = await drive(copyJob(from, into, words.compress === true), 'converting', words);
     return whole ? done() : interrupted(`${target} was removed`);
   } finally {
     from.close();
@@ -319,12 +340,13 @@ function unclosed(image: DiskImage): DiskImage {
 }
 
 /** Run a job to its end, or until SIGINT or SIGTERM; false then. */
-async function drive(job: Job, verb: string): Promise<boolean> {
+async function drive(job: Job, verb: string, { progress = 'bar' }: Pick<FormatWords, 'progress'> = {}): Promise<boolean> {
+  const form = oneOf('--progress', progress, ['bar', 'json']);
   let stopped = false;
   const unhook = onSignals(['SIGINT', 'SIGTERM'], () => {
     stopped = true;
   });
-  const bar = startProgress(verb);
+  const bar = startProgress(verb, form);
   try {
     for (const step of job) {
       bar.show(step);

@@ -21,6 +21,7 @@ export function describeImage(program: Command, { finish, write }: ImageWordsPar
       .option('--format-version <number>', 'version of qcow2: 3 or 2', '3')
       .option('--cluster-size <size>', 'clusters of qcow2: 512 to 2M, a power of two', '64K')
       .option('--compression <method>', 'of qcow2: zlib or zstd', 'zlib')
+      .option('--progress <form>', 'how far it is, on standard error: a bar, or json for programs', 'bar')
       .option('--lazy-refcounts', 'qcow2 counts references at the end; faster, slower after a crash');
   const verb = (name: string, description: string): Command => {
     const command = new Command(name).description(description).exitOverride().helpOption('-h, --help', 'show this help');
@@ -34,7 +35,10 @@ export function describeImage(program: Command, { finish, write }: ImageWordsPar
     .argument('[size]', 'size of the disk, such as 20G')
     .option('--backing <file>', 'backing file, as the image is to name it: a relative name starts at the folder of the image')
     .option('--backing-format <format>', 'its format: qcow2 or raw')
-    .action(async (file: string, size: string | undefined, words: FormatWords) => say((await verbs()).create(file, size, words)));
+    .option('--preallocation <how>', 'off, or full: take all of its room now', 'off')
+    .action(async (file: string, size: string | undefined, words: FormatWords) =>
+      say(await (await verbs()).create(file, size, words)),
+    );
   verb('info', 'show what an image is')
     .argument('<file>', 'the image')
     .option('--json', 'as JSON')

@@ -17,19 +17,23 @@ import {
   Tray,
   utilityProcess,
 } from 'electron';
+import { Jobs } from '../../engine/manager/jobs.ts';
 import { Library, libraryFolder } from '../../engine/manager/library.ts';
 import { watchLibrary } from '../../engine/manager/library-watch.ts';
 import { nameOfFolder } from '../../engine/manager/machine-folder.ts';
 import { createManagerDispatcher } from '../../engine/manager/manager-commands.ts';
+import type { OutsideFile } from '../../engine/manager/outside-files.ts';
 import { welcome } from '../../engine/manager/welcome.ts';
 import { guestRuns } from '../../engine/servers/engine-connection.ts';
 import { readPages } from '../../engine/servers/web/pages.ts';
 import { LINK_SCHEME, machineOfLink } from './deep-link.ts';
-import { createEngines, outsideArchive } from './engines.ts';
+import { createEngines, forkedTool, outsideArchive } from './engines.ts';
+import { followLanguage, type Speech } from './language.ts';
 import { menuTemplate } from './menu.ts';
 import { machineFileOf, takeIn } from './opened.ts';
 import { registerScheme, servePages } from './pages.ts';
 import { confine, denyPermissions } from './security.ts';
+import type { ShellTexts } from './texts.ts';
 import { trayTemplate } from './tray.ts';
 import { lookForUpdates } from './updates.ts';
 import { Windows } from './windows.ts';
@@ -39,19 +43,21 @@ const here = (url: URL): string => fileURLToPath(url);
 function main(): void {
   const library = new Library(libraryFolder(), () => new Date());
   welcome(library, here(new URL('../../assets/guests/welcome.bin', import.meta.url)));
+  const program = outsideArchive(here(new URL('../../engine/cli.ts', import.meta.url)));
   const engines = createEngines({
     fork: utilityProcess.fork,
-    program: outsideArchive(here(new URL('../../engine/cli.ts', import.meta.url))),
+    program,
     onFailure: (folder) => {
-      const machine = nameOfFolder(folder) ?? basename(folder);
-      new Notification({ title: `${machine} ended`, body: 'Its window shows the reason and the last lines of its log.' }).show();
+      const { title, body } = speech.texts().ended;
+      new Notification({ title: title(nameOfFolder(folder) ?? basename(folder)), body }).show();
     },
   });
-  const manager = createManagerDispatcher(library, {
-    launch: engines.launch,
-    isRunning: guestRuns,
-    sleep: (milliseconds) => sleep(milliseconds),
-  });
+  const jobs = new Jobs((job) => windows.announce('job-changed', job));
+  const manager = createManagerDispatcher(
+    library,
+    { launch: engines.launch, isRunning: guestRuns, sleep: (milliseconds) => sleep(milliseconds) },
+    { jobs, tool: forkedTool(utilityProcess.fork, program) },
+  );
   const preload = here(new URL('../preload/preload.ts', import.meta.url));
   const windows = new Windows({
     create: (options) => new BrowserWindow(options),
@@ -64,11 +70,23 @@ function main(): void {
   const trayActs = { show: (machine?: string) => windows.show(machine), quit: () => app.quit() };
   const lookAtTray = (): void => {
     const names = engines.running().map((folder) => nameOfFolder(folder) ?? basename(folder));
-    tray.setContextMenu(Menu.buildFromTemplate(trayTemplate(names, trayActs)));
+    tray.setContextMenu(Menu.buildFromTemplate(trayTemplate(speech.texts().tray, names, trayActs)));
   };
   tray.setToolTip('Rootmode');
   tray.on('click', () => windows.show());
+  const newWindow = (): void => void windows.open();
+  const menuActs = { newWindow, openLibraryFolder: () => void shell.openPath(library.root) };
+  const lookAtMenu = (): void =>
+    Menu.setApplicationMenu(Menu.buildFromTemplate(menuTemplate(speech.texts().menu, menuActs, process.platform)));
+  const speech = followLanguage(ipcMain, {
+    system: app.getLocale(),
+    onChange: () => {
+      lookAtTray();
+      lookAtMenu();
+    },
+  });
   lookAtTray();
+  lookAtMenu();
   const lookAtRunning = keepAwake(engines.running);
   watchLibrary(library, () => {
     windows.announce('library-changed', {});
@@ -80,11 +98,11 @@ function main(): void {
   denyPermissions(session.defaultSession);
   app.on('web-contents-created', (_event, contents) => confine(contents, preload));
   const take = (path: string): Promise<void> =>
-    takeIn(library, path).then(
+    takeIn({ library, manager, trusts: (files) => asksToTrust(speech.texts().opened, files) }, path).then(
       (name) => windows.show(name),
       (problem: Error) => {
         windows.show();
-        dialog.showErrorBox('The machine was not taken in', problem.message);
+        dialog.showErrorBox(speech.texts().opened.failed, problem.message);
       },
     );
   const showWhatIsNamed = (words: readonly string[], folder: string): void => {
@@ -105,11 +123,8 @@ function main(): void {
   app.on('window-all-closed', () => {
     if (process.platform !== 'darwin') app.quit();
   });
-  askBeforeQuitting(engines.running);
+  askBeforeQuitting(engines.running, speech);
   app.setAsDefaultProtocolClient(LINK_SCHEME);
-  const newWindow = (): void => void windows.open();
-  const template = menuTemplate({ newWindow, openLibraryFolder: () => void shell.openPath(library.root) }, process.platform);
-  Menu.setApplicationMenu(Menu.buildFromTemplate(template));
   showWhatIsNamed(process.argv, process.cwd());
   if (app.isPackaged) void lookForUpdates(process.resourcesPath, (reason) => console.error(`No news of updates: ${reason}`));
 }
@@ -127,20 +142,36 @@ function keepAwake(running: () => readonly string[]): () => void {
 }
 
 /** Engines end with the program: running machines are named, and ended only when that is what is wanted. */
-function askBeforeQuitting(running: () => readonly string[]): void {
+function askBeforeQuitting(running: () => readonly string[], speech: Speech): void {
   app.on('before-quit', (event) => {
     const names = running().map((folder) => nameOfFolder(folder) ?? basename(folder));
     if (names.length === 0) return;
+    const text = speech.texts().quit;
     const answer = dialog.showMessageBoxSync({
       type: 'question',
-      message: `${names.join(', ')} still ${names.length === 1 ? 'runs' : 'run'}`,
-      detail: 'Quitting turns running machines off without asking their guests.',
-      buttons: ['Turn off and quit', 'Cancel'],
+      message: (names.length === 1 ? text.one : text.many)(names.join(', ')),
+      detail: text.detail,
+      buttons: [text.turnOff, text.cancel],
       defaultId: 1,
       cancelId: 1,
     });
     if (answer === 1) event.preventDefault();
   });
+}
+
+/** A machine that names files of this computer is a matter of trust. */
+function asksToTrust(text: ShellTexts['opened'], files: readonly OutsideFile[]): boolean {
+  const shown = files.slice(0, 20).map(({ by, path }) => `${path} (${by})`);
+  if (files.length > shown.length) shown.push('…');
+  const answer = dialog.showMessageBoxSync({
+    type: 'warning',
+    message: text.outside,
+    detail: text.outsideDetail(shown.join('\n')),
+    buttons: [text.take, text.leave],
+    defaultId: 1,
+    cancelId: 1,
+  });
+  return answer === 0;
 }
 
 registerScheme(protocol);

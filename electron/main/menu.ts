@@ -1,5 +1,6 @@
-/** The menu bar. */
+/** The menu bar. Every item has a label: Electron's own are English everywhere. */
 import type { MenuItemConstructorOptions } from 'electron';
+import type { ShellTexts } from './texts.ts';
 
 export interface MenuActs {
   newWindow(): void;
@@ -7,34 +8,71 @@ export interface MenuActs {
 }
 
 export function menuTemplate(
+  text: ShellTexts['menu'],
   { newWindow, openLibraryFolder }: MenuActs,
   platform: NodeJS.Platform,
 ): MenuItemConstructorOptions[] {
-  const mac: MenuItemConstructorOptions[] = platform === 'darwin' ? [{ role: 'appMenu' }] : [];
+  const separator: MenuItemConstructorOptions = { type: 'separator' };
+  const isMac = platform === 'darwin';
+  const mac: MenuItemConstructorOptions = {
+    label: 'Rootmode',
+    submenu: [
+      { role: 'about', label: text.about },
+      separator,
+      { role: 'services', label: text.services, submenu: [] },
+      separator,
+      { role: 'hide', label: text.hide },
+      { role: 'hideOthers', label: text.hideOthers },
+      { role: 'unhide', label: text.showAll },
+      separator,
+      { role: 'quit', label: text.quit },
+    ],
+  };
+  const windows: MenuItemConstructorOptions[] = isMac
+    ? [
+        { role: 'minimize', label: text.minimize },
+        { role: 'zoom', label: text.zoom },
+        separator,
+        { role: 'front', label: text.front },
+      ]
+    : [{ role: 'close', label: text.close }];
   return [
-    ...mac,
+    ...(isMac ? [mac] : []),
     {
-      label: '&File',
+      label: text.file,
       submenu: [
-        { label: 'New Window', accelerator: 'CmdOrCtrl+Shift+N', click: newWindow },
-        { label: 'Open the Library’s Folder', click: openLibraryFolder },
-        { type: 'separator' },
-        platform === 'darwin' ? { role: 'close' } : { role: 'quit' },
+        { label: text.newWindow, accelerator: 'CmdOrCtrl+Shift+N', click: newWindow },
+        { label: text.openFolder, click: openLibraryFolder },
+        separator,
+        isMac ? { role: 'close', label: text.close } : { role: 'quit', label: text.quit },
       ],
     },
-    { role: 'editMenu' },
     {
-      label: '&View',
+      label: text.edit,
       submenu: [
-        { role: 'reload' },
-        { type: 'separator' },
-        { role: 'resetZoom' },
-        { role: 'zoomIn' },
-        { role: 'zoomOut' },
-        { type: 'separator' },
-        { role: 'togglefullscreen' },
+        { role: 'undo', label: text.undo },
+        { role: 'redo', label: text.redo },
+        separator,
+        { role: 'cut', label: text.cut },
+        { role: 'copy', label: text.copy },
+        { role: 'paste', label: text.paste },
+        { role: 'delete', label: text.delete },
+        separator,
+        { role: 'selectAll', label: text.selectAll },
       ],
     },
-    { role: 'windowMenu' },
+    {
+      label: text.view,
+      submenu: [
+        { role: 'reload', label: text.reload },
+        separator,
+        { role: 'resetZoom', label: text.resetZoom },
+        { role: 'zoomIn', label: text.zoomIn },
+        { role: 'zoomOut', label: text.zoomOut },
+        separator,
+        { role: 'togglefullscreen', label: text.fullScreen },
+      ],
+    },
+    { label: text.window, submenu: windows },
   ];
 }

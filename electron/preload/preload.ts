@@ -1,8 +1,9 @@
-/** The one bridge between page and main process: ask for a port, and hand over the port that comes. Bundled as one CommonJS file. */
+/** The one bridge between page and main process: ask for a port, hand over the port that comes, say which language menus are to have. Bundled as one CommonJS file. */
 import { contextBridge, ipcRenderer } from 'electron';
 
 contextBridge.exposeInMainWorld('rootmodeShell', {
   connect: () => ipcRenderer.send('window-connect'),
+  speak: (language: string) => ipcRenderer.send('window-language', language),
 });
 
 // A port cannot cross the bridge as a value; it is posted to the page, which takes it only from its own window.

@@ -5,6 +5,10 @@ export const maximumRamBytes = 3584 * 2 ** 20;
  * Failures a caller can act on. One table holds every code, the data it carries and its sentence; a sentence names the thing and the
  * remedy. Guest mistakes are not errors (hardware answers them), broken invariants are not either (`assert.ts`).
  */
+/** At most five of a list that may be long. */
+const shortened = (all: readonly string[]): string =>
+  all.length <= 5 ? all.join(', ') : `${all.slice(0, 5).join(', ')} and ${all.length - 5} more`;
+
 const sentences = {
   'memory-size': (d: { bytes: number; minimum: number; maximum: number }) =>
     `A machine cannot have ${d.bytes} bytes of memory; choose between ${d.minimum} and ${d.maximum} bytes in whole pages of 4096.`,
@@ -109,6 +113,15 @@ const sentences = {
     `The machine file ${d.path} cannot be used: ${d.reason}; mend or remove it.`,
   'machine-archive': (d: { path: string; reason: string }) =>
     `The machine archive ${d.path} cannot be used: ${d.reason}; ask for another one.`,
+  'machine-busy': (d: { name: string }) => `The machine ${d.name} is being copied or packed; wait for that, or cancel it.`,
+  'machine-outside': (d: { path: string; files: readonly { readonly by: string; readonly path: string }[]; archive: boolean }) =>
+    `The machine in ${d.path} names files outside of itself, which its guest could read and change: ${shortened(
+      d.files.map(({ by, path }) => `${path} (${by})`),
+    )}; ${
+      d.archive
+        ? 'an archive holds all that it names, ask for one that `rootmode export` made'
+        : 'look at them, then take it in with --allow-outside, or leave it'
+    }.`,
   'machine-unportable': (d: { path: string; reason: string }) => `${d.path} cannot be packed into an archive: ${d.reason}.`,
   'library-folder': (d: { path: string; reason: string }) =>
     `The library folder ${d.path} ${d.reason}; set XDG_DATA_HOME to a folder where you may write.`,
@@ -118,7 +131,12 @@ const sentences = {
   'download-checksum': (d: { name: string; expected: string; actual: string }) =>
     `${d.name} has the SHA-256 ${d.actual}, not ${d.expected}; it was deleted, check the address and the sum.`,
   'job-unknown': (d: { job: number }) => `There is no job ${d.job}; it was over long ago.`,
-  'job-limit': (d: { maximum: number }) => `${d.maximum} downloads run already; wait for one, or cancel one.`,
+  'job-limit': (d: { maximum: number }) => `${d.maximum} long jobs run already; wait for one, or cancel one.`,
+  'job-cancelled': (d: { title: string }) => `${d.title} was cancelled, and nothing is left of it.`,
+  'image-busy': (d: { name: string }) => `The image ${d.name} is on its way; cancel that first.`,
+  'image-in-use': (d: { name: string; machines: readonly string[] }) =>
+    `The image ${d.name} is in use by ${d.machines.join(', ')}; turn that off first.`,
+  'image-work': (d: { name: string; reason: string }) => `The image ${d.name} was not made: ${d.reason}`,
   'upload-unknown': (d: { upload: number }) => `There is no image being handed over with the number ${d.upload}; begin again.`,
   'upload-limit': (d: { maximum: number }) => `${d.maximum} images are being handed over already; wait for one.`,
   'machine-start': (d: { name: string; reason: string }) => `The machine ${d.name} did not start: ${d.reason}`,

@@ -31,6 +31,17 @@ export function* copyJob(source: DiskImage, target: DiskImage, compress = false)
   target.flush();
 }
 
+/** Zeros everywhere in a new image, so that all of its room on the host is taken. Stopped: a part of it is. */
+export function* fillJob(image: DiskImage): Job {
+  const zeros = new Uint8Array(CHUNK);
+  for (let at = 0; at < image.bytes; at += CHUNK) {
+    const chunk = zeros.subarray(0, Math.min(CHUNK, image.bytes - at));
+    image.write(at, [chunk]);
+    yield { done: at + chunk.length, of: image.bytes };
+  }
+  image.flush();
+}
+
 /** The parts that are not zeros: the target is empty. */
 function writeData(
   target: DiskImage,

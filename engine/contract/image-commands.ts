@@ -4,6 +4,8 @@
  */
 import * as z from 'zod';
 import { command } from './command.ts';
+import { jobCancel, jobList, Sha256 } from './job-commands.ts';
+import { MachineName } from './settings.ts';
 import { nothing } from './values.ts';
 
 /** What a file is, by its first bytes. `kernel`: Linux, PVH or multiboot; `archive`: an initial ramdisk, mostly. */
@@ -40,22 +42,42 @@ export const hostFile = command({
   errors: ['file-missing', 'file-unreadable'],
 });
 
+const Image = Looked.extend({
+  name: ImageName,
+  /** When it was written last, ISO 8601 in UTC. */
+  modified: z.iso.datetime(),
+  /** Of a disk image: its form, and the size of the disk that a guest sees. */
+  format: z.enum(['qcow2', 'raw']).optional(),
+  diskBytes: z.number().nonnegative().optional(),
+  /** Machines whose settings name it. */
+  usedBy: z.array(MachineName),
+});
+export type Image = z.output<typeof Image>;
+
+/** What `image-download` goes on with when it is asked for the same again. */
+const Unfinished = z.strictObject({
+  name: ImageName,
+  url: z.string(),
+  bytes: z.number().nonnegative(),
+  sha256: Sha256.optional(),
+});
+
 export const imageList = command({
   name: 'image-list',
   since: '0.1',
-  doc: 'The images of the library, by name.',
+  doc: 'The images of the library, by name, and the downloads that are not whole yet.',
   params: nothing,
-  result: z.strictObject({ folder: z.string(), images: z.array(Looked.extend({ name: ImageName })) }),
+  result: z.strictObject({ folder: z.string(), images: z.array(Image), unfinished: z.array(Unfinished) }),
   errors: ['library-folder'],
 });
 
 export const imageRemove = command({
   name: 'image-remove',
   since: '0.1',
-  doc: 'Delete an image of the library. Deleting one that is not there succeeds.',
+  doc: 'Delete an image of the library that no running machine uses. Deleting one that is not there succeeds.',
   params: z.strictObject({ name: ImageName }),
   result: nothing,
-  errors: ['file-unwritable'],
+  errors: ['image-in-use', 'file-unwritable'],
 });
 
 /** Bytes of one piece that is handed over. */
@@ -88,9 +110,6 @@ export const imageUploadCancel = command({
   errors: [],
 });
 
-/** SHA-256 (FIPS 180-4) in hexadecimal. */
-const Sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 hexadecimal digits');
-
 export const imageDownload = command({
   name: 'image-download',
   since: '0.1',
@@ -105,39 +124,49 @@ export const imageDownload = command({
   errors: ['job-limit', 'image-exists'],
 });
 
-export const Job = z.strictObject({
-  job: z.int().positive(),
-  title: z.string(),
-  state: z.enum(['running', 'done', 'failed', 'cancelled']),
-  /** Bytes so far, and in all where that is known. */
-  done: z.number().nonnegative(),
-  total: z.number().nonnegative().optional(),
-  /** What an earlier attempt had brought. */
-  resumed: z.number().nonnegative(),
-  /** Where the result is, and its SHA-256. */
-  path: z.string().optional(),
-  sha256: Sha256.optional(),
-  /** Why it failed. */
-  problem: z.string().optional(),
-});
-export type Job = z.output<typeof Job>;
+const Bytes = z
+  .int()
+  .min(512)
+  .max(2 ** 41)
+  .multipleOf(512);
+const ImageFormat = z.enum(['qcow2', 'raw']);
 
-export const jobList = command({
-  name: 'job-list',
+export const imageCreate = command({
+  name: 'image-create',
   since: '0.1',
-  doc: 'What runs long, and what became of it: the newest first.',
-  params: nothing,
-  result: z.strictObject({ jobs: z.array(Job) }),
-  errors: [],
+  doc: 'Make an empty disk in the library, and answer when it is whole. A job: `job-cancel` ends it.',
+  params: z.strictObject({
+    name: ImageName,
+    format: ImageFormat.default('qcow2'),
+    bytes: Bytes,
+    /** Take all of its room on the host now, not as it fills. */
+    preallocate: z.boolean().default(false),
+  }),
+  result: Image,
+  errors: ['image-exists', 'job-cancelled', 'job-limit', 'image-work', 'file-unwritable'],
 });
 
-export const jobCancel = command({
-  name: 'job-cancel',
+export const imageConvert = command({
+  name: 'image-convert',
   since: '0.1',
-  doc: 'End a job. What it has brought is kept for the next attempt. Ending one that is over succeeds.',
-  params: z.strictObject({ job: z.int().positive() }),
+  doc: 'Copy the disk of an image, with what it stands on, into a new image of the library, and answer when it is whole. A job: `job-cancel` ends it.',
+  params: z.strictObject({
+    from: Path,
+    name: ImageName,
+    format: ImageFormat.default('qcow2'),
+    compress: z.boolean().default(false),
+  }),
+  result: Image,
+  errors: ['image-exists', 'job-cancelled', 'job-limit', 'image-work', 'file-unwritable'],
+});
+
+export const imageDiscard = command({
+  name: 'image-discard',
+  since: '0.1',
+  doc: 'Delete what an unfinished download has brought. Nothing there: succeeds.',
+  params: z.strictObject({ name: ImageName }),
   result: nothing,
-  errors: ['job-unknown'],
+  errors: ['image-busy', 'file-unwritable'],
 });
 
 /** In the order in which help shows them. */
@@ -150,6 +179,9 @@ export const imageCommands = [
   imageUploadPiece,
   imageUploadCancel,
   imageDownload,
+  imageDiscard,
+  imageCreate,
+  imageConvert,
   jobList,
   jobCancel,
 ] as const;

@@ -22,6 +22,8 @@ export const MachineSummary = z.strictObject({
   pid: z.int().positive().optional(),
   /** The process that ran it last ended without a word: it was killed, or it crashed. */
   crashed: z.boolean().optional(),
+  /** A manager copies or packs it: it cannot be started or changed until then. */
+  busy: z.boolean().optional(),
   /** Why its machine.json cannot be used; then there are no settings. */
   problem: z.string().optional(),
   id: z.uuid().optional(),
@@ -51,7 +53,7 @@ export const libraryCreate = command({
     name: MachineName,
     ...MachineNotes.shape,
     settings: StoredSettings,
-    /** Files made in the machine's folder, raw and empty; they take room on the host as the guest writes. */
+    /** Files made in the machine's folder, raw and empty; they take room on the host as the guest writes, unless told otherwise. */
     emptyDisks: z
       .array(
         z.strictObject({
@@ -61,13 +63,15 @@ export const libraryCreate = command({
             .min(512)
             .max(2 ** 41)
             .multipleOf(512),
+          /** Take all of its room now; the machine is there when that is done. A job: `job-cancel` ends it. */
+          preallocate: z.boolean().default(false),
         }),
       )
       .max(4)
       .default([]),
   }),
   result: MachineSummary,
-  errors: ['machine-exists', 'file-unwritable'],
+  errors: ['machine-exists', 'file-unwritable', 'job-cancelled', 'job-limit'],
 });
 
 export const libraryChange = command({
@@ -84,20 +88,29 @@ export const libraryChange = command({
     settings: z.record(z.string(), z.unknown()).optional(),
   }),
   result: MachineSummary,
-  errors: ['machine-unknown', 'machine-locked', 'machine-folder', 'setting-invalid', 'file-unwritable'],
+  errors: ['machine-unknown', 'machine-locked', 'machine-busy', 'machine-folder', 'setting-invalid', 'file-unwritable'],
 });
 
 export const libraryImport = command({
   name: 'library-import',
   since: '0.1',
-  doc: 'Copy a machine folder from elsewhere into the library, with the files in it, or unpack the archive of a machine.',
-  params: z.strictObject({ path: z.string().min(1).max(4096), to: MachineName }),
+  doc: 'Copy a machine folder from elsewhere into the library, with the files in it, or unpack the archive of a machine. A job: `job-cancel` ends it.',
+  params: z.strictObject({
+    path: z.string().min(1).max(4096),
+    to: MachineName,
+    /** Of a folder: take it in although it names files outside of itself, which the guest can then read and may change. */
+    allowOutside: z.boolean().default(false),
+  }),
   result: MachineSummary,
   errors: [
     'machine-exists',
     'machine-folder',
     'machine-locked',
+    'machine-busy',
     'machine-archive',
+    'machine-outside',
+    'job-cancelled',
+    'job-limit',
     'file-missing',
     'file-unreadable',
     'file-unwritable',
@@ -107,12 +120,12 @@ export const libraryImport = command({
 export const libraryExport = command({
   name: 'library-export',
   since: '0.1',
-  doc: 'Pack a machine that does not run into one file, with every file that its settings name.',
+  doc: 'Pack a machine that does not run into one file, with every file that its settings name. A job: `job-cancel` ends it.',
   params: z.strictObject({ name: MachineName, path: z.string().min(1).max(4096) }),
   result: nothing,
   errors: [
-    ...(['machine-unknown', 'machine-locked', 'machine-folder', 'machine-unportable'] as const),
-    ...(['file-missing', 'file-unreadable', 'file-unwritable'] as const),
+    ...(['machine-unknown', 'machine-locked', 'machine-busy', 'machine-folder', 'machine-unportable'] as const),
+    ...(['file-missing', 'file-unreadable', 'file-unwritable', 'job-cancelled', 'job-limit'] as const),
   ],
 });
 
@@ -122,16 +135,19 @@ export const libraryRename = command({
   doc: 'Give a machine that does not run another name; its folder moves.',
   params: z.strictObject({ name: MachineName, to: MachineName }),
   result: MachineSummary,
-  errors: ['machine-unknown', 'machine-exists', 'machine-locked', 'file-unwritable'],
+  errors: ['machine-unknown', 'machine-exists', 'machine-locked', 'machine-busy', 'file-unwritable'],
 });
 
 export const libraryCopy = command({
   name: 'library-copy',
   since: '0.1',
-  doc: 'Copy a machine that does not run, with the files in its folder.',
+  doc: 'Copy a machine that does not run, with the files in its folder. A job: `job-cancel` ends it.',
   params: z.strictObject({ name: MachineName, to: MachineName }),
   result: MachineSummary,
-  errors: ['machine-unknown', 'machine-exists', 'machine-locked', 'machine-folder', 'file-unwritable'],
+  errors: [
+    ...(['machine-unknown', 'machine-exists', 'machine-locked', 'machine-busy', 'machine-folder'] as const),
+    ...(['file-unreadable', 'file-unwritable', 'job-cancelled', 'job-limit'] as const),
+  ],
 });
 
 export const libraryRemove = command({
@@ -140,7 +156,7 @@ export const libraryRemove = command({
   doc: 'Put a machine that does not run away. Its files stay until `library-forget`; the token undoes it.',
   params: named,
   result: z.strictObject({ token: z.string(), name: MachineName }),
-  errors: ['machine-unknown', 'machine-locked', 'file-unwritable'],
+  errors: ['machine-unknown', 'machine-locked', 'machine-busy', 'file-unwritable'],
 });
 
 export const libraryRemoved = command({
@@ -176,7 +192,7 @@ export const libraryStart = command({
   doc: 'Start a machine in a process of its own and answer when its guest runs. The process outlives whoever asked.',
   params: named,
   result: z.strictObject({ pid: z.int().positive() }),
-  errors: ['machine-unknown', 'machine-locked', 'machine-folder', 'machine-start'],
+  errors: ['machine-unknown', 'machine-locked', 'machine-busy', 'machine-folder', 'machine-start'],
 });
 
 export const libraryLog = command({

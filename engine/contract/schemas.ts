@@ -6,6 +6,7 @@ import * as z from 'zod';
 import type { Command } from './command.ts';
 import { engineCommands } from './commands.ts';
 import { eventSchemas } from './events.ts';
+import { managerEventSchemas } from './job-commands.ts';
 import { managerCommands } from './library-commands.ts';
 import { MachineFile } from './machine-file.ts';
 
@@ -45,12 +46,12 @@ function requests(title: string, commands: readonly Command[]): Json {
 }
 
 function events(): Json {
-  const entries = Object.entries(eventSchemas).map(([event, data]) => ({
+  const entries = Object.entries({ ...eventSchemas, ...managerEventSchemas }).map(([event, data]) => ({
     type: 'object',
     properties: { event: { const: event }, data: schemaOf(data, 'output') },
     required: ['event', 'data'],
   }));
-  return { $schema: DIALECT, title: 'What an engine tells those who subscribed', oneOf: entries };
+  return { $schema: DIALECT, title: 'What an engine tells those who subscribed, and a manager every window', oneOf: entries };
 }
 
 /** By file name. */

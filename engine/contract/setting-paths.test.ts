@@ -14,4 +14,10 @@ it('finds every file that settings can name', () => {
   const moved = JSON.stringify(mapPaths(settings, () => 'moved'));
   expect(moved).not.toContain('PATH');
   expect(moved.match(/moved/g)).toHaveLength(6);
+  const asked: string[] = [];
+  mapPaths(settings, (path, setting) => {
+    asked.push(setting);
+    return path;
+  });
+  expect(asked.sort()).toEqual(['cdroms', 'disks', 'floppies', 'kernel', 'modules', 'serial']);
 });

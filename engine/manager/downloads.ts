@@ -16,16 +16,13 @@ import {
 } from 'node:fs';
 import * as z from 'zod';
 import { EngineError } from '../contract/errors.ts';
-import type { Job } from '../contract/image-commands.ts';
+import { type Job, Sha256 } from '../contract/job-commands.ts';
 import { reasonOf } from '../host/files.ts';
 import type { Images } from './images.ts';
-
-const MOST_RUNNING = 4;
-/** Jobs that are over and still told of. */
-const MOST_KEPT = 20;
+import type { Jobs, Work } from './jobs.ts';
 
 /** What a part is of. */
-const Note = z.strictObject({ url: z.string(), version: z.string().min(1) });
+const Note = z.strictObject({ url: z.string(), version: z.string().min(1).optional(), sha256: Sha256.optional() });
 
 interface Wanted {
   readonly url: string;
@@ -33,70 +30,55 @@ interface Wanted {
   readonly sha256?: string | undefined;
 }
 
-interface Running {
-  job: Job;
-  readonly abort: AbortController;
+/** A download that was cut, and what it brought. */
+export interface Unfinished extends Wanted {
+  readonly bytes: number;
 }
 
 export class Downloads {
   readonly #images: Images;
-  readonly #jobs = new Map<number, Running>();
-  #next = 1;
+  readonly #jobs: Jobs;
 
-  constructor(images: Images) {
+  constructor(images: Images, jobs: Jobs) {
     this.#images = images;
-  }
-
-  /** The newest first. */
-  list(): Job[] {
-    return [...this.#jobs.values()].map(({ job }) => job).reverse();
+    this.#jobs = jobs;
   }
 
   /** Fails with `job-limit` or `image-exists`. */
   start(wanted: Wanted): number {
-    const running = [...this.#jobs.values()].filter(({ job }) => job.state === 'running');
-    if (running.length >= MOST_RUNNING) throw new EngineError('job-limit', { maximum: MOST_RUNNING });
-    if (this.#images.has(wanted.name) || running.some(({ job }) => job.title === wanted.name)) {
-      throw new EngineError('image-exists', { name: wanted.name });
-    }
-    const id = this.#next++;
-    const one: Running = {
-      abort: new AbortController(),
-      job: { job: id, title: wanted.name, state: 'running', done: 0, resumed: 0 },
+    const { name, url } = wanted;
+    if (this.#images.has(name) || this.#jobs.isRunning('download', name)) throw new EngineError('image-exists', { name });
+    const work = async (work: Work): Promise<Pick<Job, 'path' | 'sha256'>> => {
+      try {
+        return await this.#run(work, wanted);
+      } catch (failure) {
+        throw failure instanceof EngineError ? failure : failed(failure, url);
+      }
     };
-    this.#jobs.set(id, one);
-    this.#forgetOld();
-    void this.#run(one, wanted).then(
-      (end) => this.#change(one, { state: 'done', ...end }),
-      (failure: unknown) => {
-        const cancelled = one.abort.signal.aborted;
-        this.#change(one, cancelled ? { state: 'cancelled' } : { state: 'failed', problem: sentence(failure, wanted.url) });
-      },
-    );
-    return id;
+    return this.#jobs.begin({ kind: 'download', title: name }, work, (found) => found).job;
   }
 
-  /** Fails with `job-unknown`. */
-  cancel(id: number): void {
-    const one = this.#jobs.get(id);
-    if (one === undefined) throw new EngineError('job-unknown', { job: id });
-    one.abort.abort();
+  /** What nobody downloads now, by name. */
+  unfinished(): Unfinished[] {
+    return this.#images.parts().flatMap((name) => {
+      const { note, bytes } = noteOf(this.#images.partPath(name)) ?? {};
+      if (note === undefined || bytes === undefined || this.#jobs.isRunning('download', name)) return [];
+      return [{ name, url: note.url, bytes, ...(note.sha256 !== undefined && { sha256: note.sha256 }) }];
+    });
   }
 
-  #change(one: Running, change: Partial<Job>): void {
-    one.job = { ...one.job, ...change };
+  /** Fails with `image-busy`. */
+  discard(name: string): void {
+    if (this.#jobs.isRunning('download', name)) throw new EngineError('image-busy', { name });
+    const part = this.#images.partPath(name);
+    for (const path of [part, `${part}.json`]) rmSync(path, { force: true });
   }
 
-  #forgetOld(): void {
-    const over = [...this.#jobs].filter(([, { job }]) => job.state !== 'running');
-    for (const [id] of over.slice(0, Math.max(0, over.length - MOST_KEPT))) this.#jobs.delete(id);
-  }
-
-  async #run(one: Running, { url, name, sha256 }: Wanted): Promise<Pick<Job, 'path' | 'sha256'>> {
-    const { signal } = one.abort;
+  async #run(work: Work, { url, name, sha256 }: Wanted): Promise<Pick<Job, 'path' | 'sha256'>> {
+    const { signal } = work;
     const part = this.#images.partPath(name);
     const note = `${part}.json`;
-    const had = partOf(part, note, url);
+    const had = partOf(part, url);
     const response = await fetch(url, {
       signal,
       headers: had === undefined ? {} : { Range: `bytes=${had.bytes}-`, 'If-Range': had.version },
@@ -107,15 +89,16 @@ export class Downloads {
     const start = goesOn ? had.bytes : 0;
     const left = Number(response.headers.get('content-length') ?? Number.NaN);
     const total = Number.isFinite(left) && response.headers.get('content-encoding') === null ? start + left : undefined;
-    this.#change(one, { done: start, resumed: start, ...(total !== undefined && { total }) });
+    work.report({ done: start, resumed: start, ...(total !== undefined && { total }) });
     const hash = createHash('sha256');
     if (goesOn) await hashFile(hash, part);
     const version = response.headers.get('etag') ?? response.headers.get('last-modified');
     // A weak tag promises no equal bytes (RFC 9110, 13.1.5).
-    if (version !== null && !version.startsWith('W/')) writeFileSync(note, JSON.stringify({ url, version }));
-    else rmSync(note, { force: true });
-    await this.#receive(one, { response, path: part, append: goesOn, hash });
-    if (total !== undefined && one.job.done !== total) throw new Error(`it ended after ${one.job.done} of ${total} bytes`);
+    const strong = version !== null && !version.startsWith('W/');
+    writeFileSync(note, JSON.stringify({ url, ...(strong && { version }), ...(sha256 !== undefined && { sha256 }) }));
+    const done =
+      start + (await receive({ response, path: part, append: goesOn, hash }, (bytes) => work.report({ done: start + bytes })));
+    if (total !== undefined && done !== total) throw new Error(`it ended after ${done} of ${total} bytes`);
     const actual = hash.digest('hex');
     if (sha256 !== undefined && actual !== sha256) {
       rmSync(part, { force: true });
@@ -127,30 +110,44 @@ export class Downloads {
     rmSync(note, { force: true });
     return { path, sha256: actual };
   }
+}
 
-  async #receive(one: Running, to: { response: Response; path: string; append: boolean; hash: Hash }): Promise<void> {
-    const file = openSync(to.path, to.append ? 'a' : 'w', 0o644);
-    try {
-      for await (const bytes of to.response.body ?? []) {
-        for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
-        to.hash.update(bytes);
-        this.#change(one, { done: one.job.done + bytes.length });
-      }
-    } finally {
-      closeSync(file);
+interface Receiving {
+  readonly response: Response;
+  readonly path: string;
+  readonly append: boolean;
+  readonly hash: Hash;
+}
+
+/** Bytes that came. */
+async function receive({ response, path, append, hash }: Receiving, report: (bytes: number) => void): Promise<number> {
+  const file = openSync(path, append ? 'a' : 'w', 0o644);
+  let received = 0;
+  try {
+    for await (const bytes of response.body ?? []) {
+      for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
+      hash.update(bytes);
+      received += bytes.length;
+      report(received);
     }
+  } finally {
+    closeSync(file);
+  }
+  return received;
+}
+
+function noteOf(part: string): { readonly note: z.output<typeof Note>; readonly bytes: number } | undefined {
+  try {
+    return { note: Note.parse(JSON.parse(readFileSync(`${part}.json`, 'utf8'))), bytes: statSync(part).size };
+  } catch {
+    return undefined;
   }
 }
 
 /** What an earlier attempt at the same address has left; `undefined` when that cannot be trusted. */
-function partOf(part: string, note: string, url: string): { readonly bytes: number; readonly version: string } | undefined {
-  try {
-    const parsed = Note.parse(JSON.parse(readFileSync(note, 'utf8')));
-    const { size } = statSync(part);
-    return parsed.url === url && size > 0 ? { bytes: size, version: parsed.version } : undefined;
-  } catch {
-    return undefined;
-  }
+function partOf(part: string, url: string): { readonly bytes: number; readonly version: string } | undefined {
+  const { note, bytes = 0 } = noteOf(part) ?? {};
+  return note?.url === url && note.version !== undefined && bytes > 0 ? { bytes, version: note.version } : undefined;
 }
 
 /** First byte of a partial answer. */
@@ -163,8 +160,7 @@ async function hashFile(hash: Hash, path: string): Promise<void> {
   for await (const bytes of createReadStream(path)) hash.update(bytes as Buffer);
 }
 
-function sentence(failure: unknown, url: string): string {
-  if (failure instanceof EngineError) return failure.message;
+function failed(failure: unknown, url: string): EngineError {
   const { cause } = failure as { cause?: unknown };
-  return new EngineError('download-failed', { url, reason: reasonOf(cause ?? failure) }).message;
+  return new EngineError('download-failed', { url, reason: reasonOf(cause ?? failure) }, { cause: failure });
 }

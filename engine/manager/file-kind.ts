@@ -64,3 +64,19 @@ function hasMultiboot(head: Buffer): boolean {
   }
   return false;
 }
+
+/** Specification of qcow2, header: bytes 24-31 are the size of the disk. */
+const QCOW2_SIZE = 24;
+
+/** Of a disk image of so many bytes: its form, and the size of the disk that a guest sees. */
+export function diskOf(path: string, bytes: number): { readonly format: 'qcow2' | 'raw'; readonly diskBytes: number } {
+  const file = openSync(path, 'r');
+  try {
+    const head = Buffer.alloc(QCOW2_SIZE + 8);
+    const whole = readSync(file, head, 0, head.length, 0) === head.length;
+    if (!whole || head.toString('latin1', 0, 4) !== 'QFI\xfb') return { format: 'raw', diskBytes: bytes };
+    return { format: 'qcow2', diskBytes: Number(head.readBigUInt64BE(QCOW2_SIZE)) };
+  } finally {
+    closeSync(file);
+  }
+}

@@ -18,29 +18,45 @@ interface Holder {
   readonly pid: number;
   /** When that process started, as the host tells it; a pid alone may be another process by now. */
   readonly start: string;
+  /** It does not run the machine but copies or packs it. */
+  readonly copies?: boolean;
 }
+
+const FOR_COPY = { copies: true } as const;
 
 /** The process that runs the machine in this folder; `undefined` when nobody does. */
 export function lockHolder(folder: string): number | undefined {
   const holder = readHolder(join(folder, FILE));
-  return holder !== undefined && isAlive(holder) ? holder.pid : undefined;
+  return holder !== undefined && isAlive(holder) && holder.copies !== true ? holder.pid : undefined;
 }
 
-/** The same, and whether a process that held the lock ended without giving it back: it was killed, or it crashed. */
-export function lockState(folder: string): { readonly pid: number | undefined; readonly crashed: boolean } {
+export interface LockState {
+  readonly pid: number | undefined;
+  /** A process that ran the machine ended without giving the lock back: it was killed, or it crashed. */
+  readonly crashed: boolean;
+  /** The machine is being copied or packed. */
+  readonly busy: boolean;
+}
+
+export function lockState(folder: string): LockState {
   const holder = readHolder(join(folder, FILE));
   const alive = holder !== undefined && isAlive(holder);
-  return { pid: alive ? holder.pid : undefined, crashed: holder !== undefined && !alive };
+  const copies = holder?.copies === true;
+  return {
+    pid: alive && !copies ? holder.pid : undefined,
+    crashed: holder !== undefined && !alive && !copies,
+    busy: alive && copies,
+  };
 }
 
 /**
- * Take the lock for this process. Fails with `machine-locked` while a live process holds it. Returns what gives it back, told where the
- * folder is by then: the lock moves with it.
+ * Take the lock for this process. Fails with `machine-locked` while a live process holds it, with `machine-busy` while one copies the
+ * machine. Returns what gives it back, told where the folder is by then: the lock moves with it.
  */
-export function lockFolder(folder: string, name: string): (folderNow: string) => void {
+export function lockFolder(folder: string, name: string, purpose?: 'copy'): (folderNow: string) => void {
   const path = join(folder, FILE);
   const own = `${path}.${randomUUID()}`;
-  const mine: Holder = { pid: process.pid, start: processStart(process.pid) ?? '' };
+  const mine: Holder = { pid: process.pid, start: processStart(process.pid) ?? '', ...(purpose === 'copy' && FOR_COPY) };
   try {
     writeFileSync(own, JSON.stringify(mine), { mode: 0o644, flag: 'wx' });
   } catch (cause) {
@@ -69,7 +85,11 @@ function take(own: string, { path, name }: { path: string; name: string }): void
       }
     }
     const holder = readHolder(path);
-    if (holder !== undefined && isAlive(holder)) throw new EngineError('machine-locked', { name, pid: holder.pid });
+    if (holder !== undefined && isAlive(holder)) {
+      throw holder.copies
+        ? new EngineError('machine-busy', { name })
+        : new EngineError('machine-locked', { name, pid: holder.pid });
+    }
     removeStale(path, `${own}.old`);
   }
   throw new EngineError('machine-locked', { name, pid: readHolder(path)?.pid ?? 0 });
@@ -90,9 +110,9 @@ function removeStale(path: string, old: string): void {
 function readHolder(path: string): Holder | undefined {
   try {
     const value: unknown = JSON.parse(readFileSync(path, 'utf8'));
-    const { pid, start } = (value ?? {}) as Partial<Holder>;
+    const { pid, start, copies } = (value ?? {}) as Partial<Holder>;
     if (typeof pid !== 'number' || !Number.isInteger(pid) || pid <= 0 || typeof start !== 'string') return undefined;
-    return { pid, start };
+    return { pid, start, ...(copies === true && FOR_COPY) };
   } catch {
     return undefined;
   }

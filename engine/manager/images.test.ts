@@ -9,6 +9,7 @@ import { Downloads } from './downloads.ts';
 import { fileKind, lookAtFile } from './file-kind.ts';
 import { listFolder } from './host-folder.ts';
 import { Images } from './images.ts';
+import { Jobs } from './jobs.ts';
 
 let folder: string;
 let images: Images;
@@ -106,6 +107,7 @@ describe('downloads', () => {
   let cut: number;
   let etag: string;
   let ranges: (string | undefined)[];
+  let jobs: Jobs;
   let downloads: Downloads;
 
   beforeEach(async () => {
@@ -128,7 +130,8 @@ describe('downloads', () => {
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()));
     url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    downloads = new Downloads(images);
+    jobs = new Jobs();
+    downloads = new Downloads(images, jobs);
   });
   afterEach(async () => {
     server.closeAllConnections();
@@ -136,7 +139,7 @@ describe('downloads', () => {
   });
 
   const over = async (id: number) => {
-    const find = () => downloads.list().find(({ job }) => job === id);
+    const find = () => jobs.list().find(({ job }) => job === id);
     await expect.poll(() => find()?.state, { timeout: 10_000 }).not.toBe('running');
     return find();
   };
@@ -159,7 +162,9 @@ describe('downloads', () => {
     cut = 100_000;
     expect(await fetchIt()).toMatchObject({ state: 'failed', problem: expect.stringContaining('what came is kept') });
     expect(images.list()).toEqual([]);
-    downloads = new Downloads(images);
+    expect(downloads.unfinished()).toEqual([{ name: 'a.iso', url: `${url}/a.iso`, bytes: 100_000 }]);
+    jobs = new Jobs();
+    downloads = new Downloads(images, jobs);
     cut = Number.POSITIVE_INFINITY;
     expect(await fetchIt({ sha256: sum })).toMatchObject({ state: 'done', resumed: 100_000 });
     expect(ranges).toEqual([undefined, 'bytes=100000-']);
@@ -187,11 +192,21 @@ describe('downloads', () => {
   it('can be cancelled, and keep what came', async () => {
     cut = 100_000;
     const id = downloads.start({ url: `${url}/a.iso`, name: 'a.iso' });
-    await expect.poll(() => downloads.list()[0]?.done, { timeout: 10_000 }).toBe(100_000);
-    downloads.cancel(id);
+    await expect.poll(() => jobs.list()[0]?.done, { timeout: 10_000 }).toBe(100_000);
+    expect(() => downloads.discard('a.iso')).toThrow(/on its way/);
+    jobs.cancel(id);
     expect(await over(id)).toMatchObject({ state: 'cancelled' });
     cut = Number.POSITIVE_INFINITY;
-    expect(await fetchIt()).toMatchObject({ state: 'done', resumed: 100_000 });
-    expect(() => downloads.cancel(99)).toThrow(/no job 99/);
+    expect(await fetchIt({ sha256: sum })).toMatchObject({ state: 'done', resumed: 100_000 });
+    expect(downloads.unfinished()).toEqual([]);
+    expect(() => jobs.cancel(99)).toThrow(/no job 99/);
+  });
+
+  it('that are cut remember their sum, and can be discarded', async () => {
+    cut = 100_000;
+    await fetchIt({ sha256: sum });
+    expect(downloads.unfinished()).toEqual([{ name: 'a.iso', url: `${url}/a.iso`, bytes: 100_000, sha256: sum }]);
+    downloads.discard('a.iso');
+    expect([downloads.unfinished(), readdirSync(images.folder)]).toEqual([[], []]);
   });
 });

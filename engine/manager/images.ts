@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { EngineError } from '../contract/errors.ts';
 import { ImageName } from '../contract/image-commands.ts';
 import { reasonOf } from '../host/files.ts';
-import { lookAtFile } from './file-kind.ts';
+import { processStart } from '../host/process.ts';
+import { diskOf, lookAtFile } from './file-kind.ts';
 
 /** What is not whole yet ends so; no name of an image begins with a dot. */
 const PART = '.part';
@@ -23,6 +24,7 @@ export class Images {
   readonly folder: string;
   readonly #uploads = new Map<number, Upload>();
   #next = 1;
+  #tidied = false;
 
   constructor(folder: string) {
     this.folder = folder;
@@ -33,7 +35,42 @@ export class Images {
       .filter((entry) => entry.isFile() && ImageName.safeParse(entry.name).success)
       .map(({ name }) => name)
       .sort();
-    return names.map((name) => ({ name, ...lookAtFile(join(this.folder, name)) }));
+    return names.map((name) => this.look(name));
+  }
+
+  look(name: string) {
+    const path = join(this.folder, name);
+    const looked = lookAtFile(path);
+    return {
+      name,
+      ...looked,
+      modified: statSync(path).mtime.toISOString(),
+      ...(looked.kind === 'disk' && diskOf(path, looked.bytes)),
+    };
+  }
+
+  /** Images of which a part is there. */
+  parts(): string[] {
+    return readdirSync(this.#made())
+      .filter((file) => file.startsWith('.') && file.endsWith(PART))
+      .map((file) => file.slice(1, -PART.length))
+      .filter((name) => ImageName.safeParse(name).success)
+      .sort();
+  }
+
+  /** Where the image `name` is made; what killed processes left there goes away. */
+  makingPath(name: string): string {
+    return join(this.#made(), `.${ImageName.parse(name)}.making-${process.pid}`);
+  }
+
+  /** What was made is there from now on. Fails with `image-exists` or `file-unwritable`. */
+  put(name: string, from: string): void {
+    if (this.has(name)) throw new EngineError('image-exists', { name });
+    try {
+      renameSync(from, this.path(name));
+    } catch (cause) {
+      throw this.#unwritable(name, cause);
+    }
   }
 
   /** Where the image `name` is, or would be. */
@@ -104,6 +141,8 @@ export class Images {
     } catch (cause) {
       throw new EngineError('library-folder', { path: this.folder, reason: `cannot be made (${reasonOf(cause)})` }, { cause });
     }
+    if (!this.#tidied) removeAbandoned(this.folder);
+    this.#tidied = true;
     return this.folder;
   }
 
@@ -113,5 +152,15 @@ export class Images {
       { what: 'image', path: join(this.folder, name), reason: reasonOf(cause) },
       { cause },
     );
+  }
+}
+
+const UNFINISHED = /^\..*\.(?:upload|making)-(\d+)(?:-\d+)?$/;
+
+/** What processes that are gone left of images they took over or made. A download's part is kept: another one goes on with it. */
+function removeAbandoned(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    const pid = UNFINISHED.exec(name)?.[1];
+    if (pid !== undefined && processStart(Number(pid)) === undefined) rmSync(join(folder, name), { force: true });
   }
 }

@@ -14,17 +14,21 @@ import {
   renameSync,
   rmSync,
 } from 'node:fs';
-import { cp } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { basename, isAbsolute, join } from 'node:path';
+import { basename, isAbsolute, join, relative, resolve } from 'node:path';
 import { EngineError } from '../contract/errors.ts';
 import type { MachineFile, MachineNotes, StoredSettings } from '../contract/machine-file.ts';
 import { firstProblem, printable } from '../contract/serve.ts';
+import { mapPaths } from '../contract/setting-paths.ts';
 import { MachineName } from '../contract/settings.ts';
 import { codeOf, isRegularFile, reasonOf } from '../host/files.ts';
+import { processStart } from '../host/process.ts';
+import { copyFolder, isBelow, makeFilled } from './copying.ts';
 import { isLock, lockFolder, lockHolder, lockState } from './folder-lock.ts';
+import { unwatched, type Work } from './jobs.ts';
 import { packMachine, unpackMachine } from './machine-archive.ts';
 import { FOLDER_SUFFIX, nameOfFolder, readMachineFile, synchronizeFolder, writeMachineFile } from './machine-folder.ts';
+import { outsideFiles } from './outside-files.ts';
 
 /** Removed machines wait here for a change of mind. */
 const TRASH = '.removed';
@@ -35,6 +39,7 @@ export type LibraryEntry = {
   readonly folder: string;
   readonly pid: number | undefined;
   readonly crashed: boolean;
+  readonly busy: boolean;
 } & ({ readonly file: MachineFile } | { readonly problem: EngineError });
 
 export interface RemovedMachine {
@@ -55,7 +60,14 @@ export interface NewMachine extends Partial<MachineNotes> {
   readonly settings: StoredSettings;
   /** Files that are copied into its folder, by their names there. */
   readonly files?: Readonly<Record<string, string>>;
-  readonly emptyDisks?: readonly { readonly file: string; readonly bytes: number }[];
+  readonly emptyDisks?: readonly EmptyDisk[];
+}
+
+interface EmptyDisk {
+  readonly file: string;
+  readonly bytes: number;
+  /** All of its room is taken on the host: only `createFilled` does that. */
+  readonly preallocate?: boolean;
 }
 
 type OrNull<T> = { readonly [K in keyof T]?: T[K] | null | undefined };
@@ -79,6 +91,7 @@ export class Library {
     } catch (cause) {
       throw new EngineError('library-folder', { path: root, reason: `cannot be made (${reasonOf(cause)})` }, { cause });
     }
+    removeAbandoned(root);
   }
 
   /** Every machine, by name. A damaged one is listed with its problem and harms no other. */
@@ -101,24 +114,33 @@ export class Library {
   }
 
   /** Fails with `machine-exists`, `setting-invalid` or `file-unwritable`; then nothing is left behind. */
-  create({ name, settings, files = {}, emptyDisks = [], ...notes }: NewMachine): LibraryEntry {
-    const file: MachineFile = {
-      format: 'rootmode-machine',
-      version: 1,
-      id: randomUUID(),
-      created: this.#now().toISOString(),
-      notes: '',
-      tags: [],
-      ...notes,
-      settings,
-    };
+  create({ name, files = {}, emptyDisks = [], ...said }: NewMachine): LibraryEntry {
     this.#make(name, (folder) => {
       mkdirSync(folder, { mode: 0o755 });
       for (const [own, from] of Object.entries(files)) copyFileSync(from, join(folder, own));
       for (const disk of emptyDisks) makeSparseFile(join(folder, disk.file), disk.bytes);
-      writeMachineFile(folder, file);
+      writeMachineFile(folder, this.#newFile(said));
     });
     return this.#entry(name);
+  }
+
+  /** The same, with disks that take their room now, which takes long. */
+  async createFilled({ name, emptyDisks = [], ...said }: NewMachine, work: Work): Promise<LibraryEntry> {
+    return this.#bring(name, async (folder) => {
+      mkdirSync(folder, { mode: 0o755 });
+      const found = emptyDisks.map(({ file, bytes, preallocate }) => ({ path: join(folder, file), bytes, preallocate }));
+      for (const { path, bytes } of found.filter(({ preallocate }) => !preallocate)) makeSparseFile(path, bytes);
+      await makeFilled(
+        found.filter(({ preallocate }) => preallocate),
+        work,
+      );
+      writeMachineFile(folder, this.#newFile(said));
+    });
+  }
+
+  #newFile(said: Omit<NewMachine, 'name' | 'emptyDisks' | 'files'>): MachineFile {
+    const id = randomUUID();
+    return { format: 'rootmode-machine', version: 1, id, created: this.#now().toISOString(), notes: '', tags: [], ...said };
   }
 
   /** Change settings or notes of a machine that does not run; what is not named stays, what is null goes. */
@@ -139,37 +161,43 @@ export class Library {
   }
 
   /** Copy a machine that does not run, disks included. Made beside the others first, so that a stop in the middle leaves no half machine. */
-  async copy(name: string, to: string): Promise<LibraryEntry> {
-    return this.#copyFolder(this.#existing(name), to);
+  async copy(name: string, to: string, work: Work = unwatched): Promise<LibraryEntry> {
+    return this.#copyFolder(this.#existing(name), to, { work, allowOutside: true });
   }
 
   /**
-   * Copy a machine folder that lies elsewhere, or unpack an archive. Fails with `machine-folder` or `machine-archive` when it is none; of an
-   * archive also when it names files outside of itself.
+   * Copy a machine folder that lies elsewhere, or unpack an archive. Fails with `machine-folder` or `machine-archive` when it is none, and
+   * with `machine-outside` when it names files outside of itself; a folder may be allowed to.
    */
-  async import(path: string, to: string): Promise<LibraryEntry> {
-    if (isRegularFile(path)) return this.#bring(to, (temporary) => unpackMachine(path, temporary));
-    readMachineFile(path);
-    return this.#copyFolder(path, to);
+  async import(path: string, to: string, { work = unwatched, allowOutside = false } = {}): Promise<LibraryEntry> {
+    if (isRegularFile(path)) return this.#bring(to, (temporary) => unpackMachine(path, temporary, work));
+    const files = allowOutside ? [] : outsideFiles(path);
+    if (files.length > 0) throw new EngineError('machine-outside', { path, files, archive: false });
+    return this.#copyFolder(path, to, { work, allowOutside });
   }
 
   /** Pack a machine that does not run into the file `to`, with everything its settings name. Fails with `machine-archive`. */
-  async export(name: string, to: string): Promise<void> {
+  async export(name: string, to: string, work: Work = unwatched): Promise<void> {
     const folder = this.#existing(name);
-    const release = lockFolder(folder, name);
+    const release = lockFolder(folder, name, 'copy');
     try {
-      await packMachine(folder, to);
+      await packMachine(folder, to, work);
     } finally {
       release(folder);
     }
   }
 
-  async #copyFolder(folder: string, to: string): Promise<LibraryEntry> {
-    const release = lockFolder(folder, basename(folder, FOLDER_SUFFIX));
+  async #copyFolder(folder: string, to: string, how: { work: Work; allowOutside: boolean }): Promise<LibraryEntry> {
+    const release = lockWhereOneCan(folder);
     try {
-      return await this.#bring(to, (temporary) =>
-        cp(folder, temporary, { recursive: true, errorOnExist: true, force: false, filter: (path) => !isLock(path) }),
-      );
+      return await this.#bring(to, async (temporary) => {
+        await copyFolder(folder, temporary, { skip: isLock, work: how.work });
+        const file = readMachineFile(temporary);
+        writeMachineFile(temporary, { ...file, settings: movedPaths(file.settings, folder) });
+        // Once more: what lies elsewhere may have changed while it was copied.
+        const files = how.allowOutside ? [] : outsideFiles(temporary);
+        if (files.length > 0) throw new EngineError('machine-outside', { path: folder, files, archive: false });
+      });
     } finally {
       release(folder);
     }
@@ -178,7 +206,7 @@ export class Library {
   /** A machine of another folder becomes one of its own here. */
   async #bring(to: string, fill: (temporary: string) => Promise<void>): Promise<LibraryEntry> {
     this.#free(to);
-    const temporary = join(this.root, `.new-${randomUUID()}`);
+    const temporary = join(this.root, unfinishedName());
     try {
       await fill(temporary);
       writeMachineFile(temporary, { ...readMachineFile(temporary), id: randomUUID(), created: this.#now().toISOString() });
@@ -264,7 +292,7 @@ export class Library {
 
   #make(name: string, fill: (folder: string) => void): void {
     const target = this.#free(name);
-    const temporary = join(this.root, `.new-${randomUUID()}`);
+    const temporary = join(this.root, unfinishedName());
     try {
       fill(temporary);
       this.#move(temporary, target, name);
@@ -307,6 +335,40 @@ export class Library {
   #trashed(token: string): string {
     return join(this.root, TRASH, token + FOLDER_SUFFIX);
   }
+}
+
+/** Names what is not whole yet, and the process that works on it. */
+const unfinishedName = (): string => `.new-${process.pid}-${processStart(process.pid) ?? ''}-${randomUUID()}`;
+const UNFINISHED = /^\.new-(\d+)-(\d*)-[0-9a-f-]{36}$/;
+
+/** What processes that were killed left unfinished. */
+function removeAbandoned(root: string): void {
+  for (const name of readdirSync(root)) {
+    const [, pid, start] = UNFINISHED.exec(name) ?? [];
+    if (pid === undefined || start === undefined) continue;
+    const now = processStart(Number(pid));
+    if (now === undefined || (start !== '' && now !== '' && now !== start))
+      rmSync(join(root, name), { recursive: true, force: true });
+  }
+}
+
+/** Nobody can run a machine where nobody can write a lock. */
+function lockWhereOneCan(folder: string): (folderNow: string) => void {
+  try {
+    return lockFolder(folder, basename(folder, FOLDER_SUFFIX), 'copy');
+  } catch (failure) {
+    if (failure instanceof EngineError && failure.code === 'file-unwritable') return () => undefined;
+    throw failure;
+  }
+}
+
+/** Settings as they are right in another folder: what lay in `from` by its place there, everything else by its whole path. */
+function movedPaths(settings: StoredSettings, from: string): StoredSettings {
+  const folder = resolve(from);
+  return mapPaths(settings, (path) => {
+    const at = resolve(folder, path);
+    return isBelow(folder, at) ? relative(folder, at) : at;
+  });
 }
 
 /** A file of zeros that takes no room until somebody writes into it. */

@@ -123,12 +123,20 @@ describe('machine archives', () => {
     ['a hard link', () => writeArchive(machineJson({}), ['disk.img', '/etc/passwd', 'Link']), 'is a Link'],
     ['a device', () => writeArchive(machineJson({}), ['disk.img', '', 'CharacterDevice']), 'CharacterDevice'],
     ['a lock', () => writeArchive(machineJson({}), ['lock', '{"pid":1}']), 'named lock'],
-    ['settings that name a file of the host', () => writeArchive(machineJson({ kernel: '/etc/passwd' })), 'name /etc/passwd'],
-    ['a port to a file of the host', () => writeArchive(machineJson({ serial: 'file:../../x' })), 'name ../../x'],
+    [
+      'settings that name a file of the host',
+      () => writeArchive(machineJson({ kernel: '/etc/passwd' })),
+      '/etc/passwd (kernel); an archive holds',
+    ],
+    [
+      'a port to a file of the host',
+      () => writeArchive(machineJson({ serial: 'file:../../x' })),
+      '/x (serial); an archive holds',
+    ],
     [
       'an image on a file of the host',
       () => writeArchive(machineJson({ disks: [{ file: 'a' }] }), ['a', imageOn('/etc/passwd')]),
-      'stands on /etc/passwd',
+      '/etc/passwd (a); an archive holds',
     ],
   ])('refuse %s, and leave nothing', async (_, make, reason) => {
     make();

@@ -16,7 +16,7 @@ import {
   rmSync,
   writeSync,
 } from 'node:fs';
-import { basename, dirname, extname, isAbsolute, join, relative, resolve, sep } from 'node:path';
+import { basename, dirname, extname, join, relative, resolve, sep } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createZstdCompress, createZstdDecompress } from 'node:zlib';
@@ -25,9 +25,11 @@ import { EngineError } from '../contract/errors.ts';
 import { type MachineFile, maximumMachineFileBytes } from '../contract/machine-file.ts';
 import { mapPaths } from '../contract/setting-paths.ts';
 import { checkRegularFile, isRegularFile, reasonOf } from '../host/files.ts';
+import { isBelow } from './copying.ts';
 import { isLock } from './folder-lock.ts';
+import { unwatched, type Work } from './jobs.ts';
 import { MACHINE_FILE, readMachineFile } from './machine-folder.ts';
-import { backingOf } from './qcow2-backing.ts';
+import { foreignBacking, outsideFiles } from './outside-files.ts';
 
 const BLOCK = 512;
 /** Zeros of this many bytes and place become holes. */
@@ -39,15 +41,39 @@ const MOST_FILES = 10_000;
 type Member = { readonly name: string } & ({ readonly path: string } | { readonly text: string });
 
 /** Pack the machine in `folder`, which must not run, into the file `to`; a file of that name is replaced when all is well. */
-export async function packMachine(folder: string, to: string): Promise<void> {
+export async function packMachine(folder: string, to: string, work: Work = unwatched): Promise<void> {
   const own = `${to}.${randomUUID()}`;
   try {
-    await pipeline(Readable.from(tarOf(membersOf(folder))), createZstdCompress(), createWriteStream(own, { flags: 'wx' }));
+    const members = membersOf(folder);
+    const total = members.reduce((sum, member) => sum + sizeOf(member), 0);
+    await pipeline(
+      Readable.from(counted(tarOf(members), { total, report: work.report })),
+      createZstdCompress(),
+      createWriteStream(own, { flags: 'wx' }),
+      { signal: work.signal },
+    );
+    work.signal.throwIfAborted();
     renameSync(own, to);
   } catch (cause) {
     rmSync(own, { force: true });
     if (cause instanceof EngineError) throw cause;
     throw new EngineError('file-unwritable', { what: 'machine archive', path: to, reason: reasonOf(cause) }, { cause });
+  }
+}
+
+const sizeOf = (member: Member): number => ('text' in member ? Buffer.byteLength(member.text) : lstatSync(member.path).size);
+
+/** The same bytes, told of as they go by. */
+async function* counted(
+  chunks: AsyncIterable<Uint8Array>,
+  { total, report }: { readonly total: number } & Pick<Work, 'report'>,
+): AsyncGenerator<Uint8Array> {
+  let done = 0;
+  report({ done, total });
+  for await (const chunk of chunks) {
+    yield chunk;
+    done += chunk.length;
+    report({ done: Math.min(done, total) });
   }
 }
 
@@ -105,8 +131,6 @@ function freeName(wanted: string, taken: ReadonlySet<string>): string {
   }
 }
 
-const isBelow = (folder: string, path: string): boolean => path.startsWith(folder.endsWith(sep) ? folder : folder + sep);
-
 function filesBelow(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
     const path = join(folder, entry.name);
@@ -117,7 +141,7 @@ function filesBelow(folder: string): string[] {
 async function* tarOf(members: readonly Member[]): AsyncGenerator<Uint8Array> {
   for (const member of members) {
     const bytes = 'text' in member ? Buffer.from(member.text) : undefined;
-    const size = bytes?.length ?? lstatSync((member as { path: string }).path).size;
+    const size = sizeOf(member);
     yield headerOf(member.name, size);
     if (bytes !== undefined) yield bytes;
     else yield* exactly((member as { path: string }).path, size);
@@ -145,8 +169,8 @@ async function* exactly(path: string, size: number): AsyncGenerator<Uint8Array> 
 }
 
 /** Unpack an archive into the new folder `into`. What was made before a failure is left for the caller to remove. */
-export async function unpackMachine(archive: string, into: string): Promise<void> {
-  checkRegularFile(archive, 'machine archive');
+export async function unpackMachine(archive: string, into: string, work: Work = unwatched): Promise<void> {
+  const total = checkRegularFile(archive, 'machine archive');
   const refuse = (reason: string, cause?: unknown): EngineError =>
     new EngineError('machine-archive', { path: archive, reason }, { cause });
   mkdirSync(into, { mode: 0o755 });
@@ -171,12 +195,18 @@ export async function unpackMachine(archive: string, into: string): Promise<void
   });
   parsed.catch(() => undefined);
   try {
-    await pipeline(createReadStream(archive), createZstdDecompress(), async (chunks: AsyncIterable<Buffer>) => {
-      for await (const chunk of chunks) {
-        parser.write(chunk);
-        if (failure !== undefined) throw failure;
-      }
-    });
+    const packed = counted(createReadStream(archive) as AsyncIterable<Uint8Array>, { total, report: work.report });
+    await pipeline(
+      Readable.from(packed),
+      createZstdDecompress(),
+      async (chunks: AsyncIterable<Buffer>) => {
+        for await (const chunk of chunks) {
+          parser.write(chunk);
+          if (failure !== undefined) throw failure;
+        }
+      },
+      { signal: work.signal },
+    );
     parser.end();
     await parsed;
   } catch (cause) {
@@ -186,7 +216,8 @@ export async function unpackMachine(archive: string, into: string): Promise<void
     throw refuse('it is damaged or no archive of a machine', cause);
   }
   if (failure !== undefined) throw failure;
-  checkContent(into, (reason) => refuse(reason));
+  work.signal.throwIfAborted();
+  checkContent(into, archive);
 }
 
 type Refusal = (reason: string) => EngineError;
@@ -234,23 +265,8 @@ function writeSparse(file: number, chunk: Buffer, offset: number): void {
   }
 }
 
-/** Whoever made the archive must not get at files of this computer through it. */
-function checkContent(folder: string, refuse: Refusal): void {
-  const { settings } = readMachineFile(folder);
-  mapPaths(settings, (path) => {
-    if (!isBelow(folder, resolve(folder, path))) throw refuse(`its settings name ${path}, which is not in it`);
-    return path;
-  });
-  for (const path of filesBelow(folder)) {
-    const backing = foreignBacking(path, folder);
-    if (backing !== undefined) throw refuse(`its image ${relative(folder, path)} stands on ${backing}, which is not in it`);
-  }
-}
-
-/** What an image stands on, unless that is named by its place in the same machine. */
-function foreignBacking(path: string, folder: string): string | undefined {
-  const backing = backingOf(path);
-  if (backing === undefined) return undefined;
-  const isOwn = !isAbsolute(backing) && isBelow(folder, path) && isBelow(folder, resolve(dirname(path), backing));
-  return isOwn ? undefined : backing;
+/** Whoever made the archive must not get at files of this computer through it, and nobody is asked: an archive holds what it names. */
+function checkContent(folder: string, archive: string): void {
+  const files = outsideFiles(folder);
+  if (files.length > 0) throw new EngineError('machine-outside', { path: archive, files, archive: true });
 }

@@ -22,28 +22,57 @@ import { StoredSettings } from '../contract/machine-file.ts';
 import { createDispatcher, type Dispatcher, firstProblem, serve } from '../contract/serve.ts';
 import { hostCapabilities as capabilitiesNow } from './capabilities.ts';
 import { serveImages } from './image-serving.ts';
+import type { StartTool } from './image-tool.ts';
+import { Jobs } from './jobs.ts';
 import type { Library, LibraryEntry, MachineChange } from './library.ts';
 import { type EngineProgram, readLog, startEngine } from './supervisor.ts';
 import { readThumbnail } from './thumbnail.ts';
 
-export function createManagerDispatcher(library: Library, program: EngineProgram): Dispatcher {
+export interface ManagerParts {
+  /** The long work; absent: nobody watches it. */
+  readonly jobs?: Jobs;
+  /** `rootmode image` in a process of its own. */
+  readonly tool?: StartTool;
+}
+
+export function createManagerDispatcher(
+  library: Library,
+  program: EngineProgram,
+  { jobs = new Jobs(), tool }: ManagerParts = {},
+): Dispatcher {
   return createDispatcher({
     context: undefined,
     status: () => 'running',
     served: [
       serve(libraryList, () => ({ folder: library.root, machines: library.list().map(summaryOf) })),
-      serve(libraryCreate, (machine) => summaryOf(library.create(machine))),
+      serve(libraryCreate, async (machine) => {
+        const filled = machine.emptyDisks.some(({ preallocate }) => preallocate);
+        if (!filled) return summaryOf(library.create(machine));
+        return summaryOf(
+          await jobs.begin({ kind: 'create', title: machine.name }, (work) => library.createFilled(machine, work)).end,
+        );
+      }),
       serve(libraryChange, ({ name, settings, ...notes }) => {
         const change = settings === undefined ? {} : { settings: changedSettings(library.entry(name), settings) };
         return summaryOf(library.change(name, { ...present(notes), ...change }));
       }),
-      serve(libraryImport, async ({ path, to }) => summaryOf(await library.import(path, to))),
+      serve(libraryImport, async ({ path, to, allowOutside }) =>
+        summaryOf(
+          await jobs.begin({ kind: 'import', title: to }, (work) => library.import(path, to, { work, allowOutside })).end,
+        ),
+      ),
       serve(libraryExport, async ({ name, path }) => {
-        await library.export(name, path);
+        await jobs.begin(
+          { kind: 'export', title: name },
+          (work) => library.export(name, path, work),
+          () => ({ path }),
+        ).end;
         return {};
       }),
       serve(libraryRename, ({ name, to }) => summaryOf(library.rename(name, to))),
-      serve(libraryCopy, async ({ name, to }) => summaryOf(await library.copy(name, to))),
+      serve(libraryCopy, async ({ name, to }) =>
+        summaryOf(await jobs.begin({ kind: 'copy', title: to }, (work) => library.copy(name, to, work)).end),
+      ),
       serve(libraryRemove, ({ name }) => library.remove(name)),
       serve(libraryRemoved, () => ({ machines: library.removed() })),
       serve(libraryRestore, ({ token }) => summaryOf(library.restore(token))),
@@ -54,6 +83,7 @@ export function createManagerDispatcher(library: Library, program: EngineProgram
       serve(libraryStart, async ({ name }) => {
         const entry = library.entry(name);
         if ('problem' in entry) throw entry.problem;
+        if (entry.busy) throw new EngineError('machine-busy', { name });
         if (entry.pid !== undefined) throw new EngineError('machine-locked', { name, pid: entry.pid });
         return { pid: await startEngine(program, entry) };
       }),
@@ -63,7 +93,7 @@ export function createManagerDispatcher(library: Library, program: EngineProgram
         return thumbnail === undefined ? {} : { thumbnail };
       }),
       serve(hostCapabilities, capabilitiesNow),
-      ...serveImages(library.root),
+      ...serveImages(library, { jobs, tool }),
     ],
   });
 }
@@ -88,8 +118,9 @@ function present<T extends object>(values: T): { [K in keyof T]: Exclude<T[K], u
 }
 
 function summaryOf(entry: LibraryEntry): MachineSummary {
-  const { name, folder, pid, crashed } = entry;
-  const common = { name, folder, ...(pid !== undefined && { pid }), ...(crashed && { crashed }) };
+  const { name, folder, pid, crashed, busy } = entry;
+  const state = { ...(pid !== undefined && { pid }), ...(crashed && { crashed }), ...(busy && { busy }) };
+  const common = { name, folder, ...state };
   if ('problem' in entry) return { ...common, problem: entry.problem.message };
   const { format: _format, version: _version, ...rest } = entry.file;
   return { ...common, ...rest };

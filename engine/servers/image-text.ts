@@ -1,6 +1,7 @@
 /** What `rootmode image` reads and prints. */
 import { EngineError } from '../contract/errors.ts';
 import { printable } from '../contract/serve.ts';
+import { monotonicOrigin, monotonicSince } from '../host/clock.ts';
 
 const UNITS: Record<string, number> = { b: 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
 
@@ -30,13 +31,15 @@ function refuse(setting: string, value: string, reason: string): never {
   throw new EngineError('setting-invalid', { setting, value: value === '' ? 'empty' : printable(value), reason });
 }
 
-/** Bytes for a person, with the exact number behind. */
-function sizeText(bytes: number): string {
+/** Bytes for a person. */
+function shortSize(bytes: number): string {
   const unit = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
   const power = bytes < 1024 ? 0 : Math.min(5, Math.floor(Math.log2(bytes) / 10));
-  const amount = bytes / 1024 ** power;
-  return power === 0 ? `${bytes} bytes` : `${Number(amount.toFixed(2))} ${unit[power]} (${bytes} bytes)`;
+  return power === 0 ? `${bytes} bytes` : `${Number((bytes / 1024 ** power).toFixed(2))} ${unit[power]}`;
 }
+
+/** The same, with the exact number behind. */
+const sizeText = (bytes: number): string => (bytes < 1024 ? shortSize(bytes) : `${shortSize(bytes)} (${bytes} bytes)`);
 
 const LABELS: Record<string, string> = {
   diskBytes: 'disk size',
@@ -87,21 +90,44 @@ export interface Progress {
 
 const BAR = 40;
 
-/** A bar on standard error while something takes long, where a person watches. */
-export function startProgress(verb: string): Progress {
+/** Between two looks at the speed, in nanoseconds. */
+const LOOK = 500_000_000;
+/** Longest text after the bar: ` 100 %, 1023.9 MiB/s, 99 min left`. */
+const ROOM = 40;
+
+/** A bar on standard error while something takes long, where a person watches; as `json` a line for each step, for programs. */
+export function startProgress(verb: string, form: 'bar' | 'json' = 'bar'): Progress {
+  if (form === 'json')
+    return { show: ({ done, of }) => void process.stderr.write(`{"done":${done},"of":${of}}\n`), end: () => undefined };
   if (!process.stderr.isTTY) return { show: () => undefined, end: () => undefined };
-  let shown = -1;
+  let shown = '';
+  let speed = '';
+  const now = monotonicSince(monotonicOrigin());
+  let before = { at: 0, done: 0 };
   return {
     show: ({ done, of }) => {
       const percent = of === 0 ? 100 : Math.floor((done / of) * 100);
-      if (percent === shown) return;
-      shown = percent;
+      const at = now();
+      if (at - before.at >= LOOK) {
+        speed = speedText({ done, of, rate: ((done - before.done) * 1e9) / (at - before.at) });
+        before = { at, done };
+      }
       const full = Math.floor((percent / 100) * BAR);
-      process.stderr.write(`\r${verb} [${'#'.repeat(full)}${' '.repeat(BAR - full)}] ${String(percent).padStart(3)} %`);
+      const text = `${verb} [${'#'.repeat(full)}${' '.repeat(BAR - full)}] ${String(percent).padStart(3)} %${speed}`;
+      if (text === shown) return;
+      process.stderr.write(`\r${text.padEnd(verb.length + BAR + ROOM)}`);
+      shown = text;
     },
     end: () => {
-      if (shown >= 0) process.stderr.write(`\r${' '.repeat(verb.length + BAR + 9)}\r`);
-      shown = -1;
+      if (shown !== '') process.stderr.write(`\r${' '.repeat(verb.length + BAR + ROOM)}\r`);
+      shown = '';
     },
   };
+}
+
+/** `, 120.0 MiB/s, 12 s left`; `rate` in bytes each second. */
+export function speedText({ done, of, rate }: { readonly done: number; readonly of: number; readonly rate: number }): string {
+  if (rate <= 0) return '';
+  const seconds = Math.ceil((of - done) / rate);
+  return `, ${shortSize(Math.round(rate))}/s, ${seconds < 90 ? `${seconds} s` : `${Math.ceil(seconds / 60)} min`} left`;
 }

@@ -7,6 +7,8 @@ import type { CloseScreen, ScreenSource } from './screens.ts';
 /** What the shell's preload shows to the page. */
 export interface Shell {
   connect(): void;
+  /** Language of menus from now on. */
+  speak(language: string): void;
 }
 
 interface RecordMessage {

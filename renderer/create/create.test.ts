@@ -53,7 +53,8 @@ describe('a draft', () => {
       disks: [{ file: '/a.iso' }, { file: 'disk.img' }],
       cdroms: [],
     });
-    expect(requestOf(draft).emptyDisks).toEqual([{ file: 'disk.img', bytes: 16 * 2 ** 30 }]);
+    expect(requestOf(draft).emptyDisks).toEqual([{ file: 'disk.img', bytes: 16 * 2 ** 30, preallocate: false }]);
+    expect(requestOf({ ...draft, preallocate: true }).emptyDisks[0]?.preallocate).toBe(true);
     expect(requestOf({ ...draft, tags: ' a, b,a,' }).tags).toEqual(['a', 'b']);
   });
 

@@ -13,6 +13,8 @@ export interface Draft {
   memoryMiB: number;
   cpus: number;
   diskGiB: number;
+  /** The empty disk takes all of its room at once. */
+  preallocate: boolean;
   order: ('disk' | 'cdrom' | 'floppy')[];
   bootMenu: boolean;
   cpu: StoredSettings['cpu'];
@@ -45,7 +47,7 @@ const defaults = StoredSettings.parse({});
 export function newDraft(preset: PresetId): Draft {
   const { cpu, accel, jit, threads, vga, keyboardLayout, rtc, noReboot } = defaults;
   return {
-    ...{ name: '', preset, file: '', initrd: '', title: '', group: '', tags: '', notes: '', bootMenu: false },
+    ...{ name: '', preset, file: '', initrd: '', title: '', group: '', tags: '', notes: '', bootMenu: false, preallocate: false },
     ...{ cpu, accel, jit, threads, vga, keyboardLayout, rtc, noReboot },
     ...fromPreset(preset),
   };
@@ -86,12 +88,12 @@ const tagsOf = (text: string): string[] => [
 
 /** What `library-create` takes. */
 export function requestOf(draft: Draft) {
-  const { name, title, group, tags, notes, diskGiB } = draft;
+  const { name, title, group, tags, notes, diskGiB, preallocate } = draft;
   return {
     ...{ name, tags: tagsOf(tags), notes, settings: StoredSettings.parse(settingsOf(draft)) },
     ...(title.trim() !== '' && { title: title.trim() }),
     ...(group.trim() !== '' && { group: group.trim() }),
-    emptyDisks: diskGiB > 0 ? [{ file: EMPTY_DISK, bytes: Math.round(diskGiB * 2 ** 21) * 512 }] : [],
+    emptyDisks: diskGiB > 0 ? [{ file: EMPTY_DISK, bytes: Math.round(diskGiB * 2 ** 21) * 512, preallocate }] : [],
   };
 }
 

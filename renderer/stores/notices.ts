@@ -1,6 +1,7 @@
 /** What a person should know now: failures as sentences, and what can be undone. */
 import { defineStore } from 'pinia';
 import { ref } from 'vue';
+import { EngineError } from '../../engine/contract/errors.ts';
 
 export interface Notice {
   readonly id: number;
@@ -30,7 +31,9 @@ export const useNotices = defineStore('notices', () => {
       await act();
       return true;
     } catch (failure) {
-      show({ kind: 'error', text: failure instanceof Error ? failure.message : String(failure) });
+      // Who cancelled something knows it.
+      if (!(failure instanceof EngineError && failure.code === 'job-cancelled'))
+        show({ kind: 'error', text: failure instanceof Error ? failure.message : String(failure) });
       return false;
     }
   };

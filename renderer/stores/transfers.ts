@@ -1,12 +1,14 @@
-/** What is on its way into the library: files a person dropped, and downloads of the manager. */
+/** Everything that takes long, whoever began it: jobs of the manager, and files that this window hands over. */
 import { defineStore } from 'pinia';
-import { computed, ref, shallowRef } from 'vue';
-import { type Job, maximumPieceBytes } from '../../engine/contract/image-commands.ts';
-import { manager } from '../client/session.ts';
+import { computed, ref, shallowRef, watch } from 'vue';
+import { maximumPieceBytes } from '../../engine/contract/image-commands.ts';
+import { Job, type JobKind } from '../../engine/contract/job-commands.ts';
+import { connection, manager, onServerEvent } from '../client/session.ts';
 import { useNotices } from './notices.ts';
 
 export interface Transfer {
   readonly id: string;
+  readonly kind: JobKind | 'upload';
   readonly title: string;
   readonly state: Job['state'];
   readonly done: number;
@@ -18,14 +20,36 @@ export interface Transfer {
   cancel(): void;
 }
 
-const LOOK_MILLISECONDS = 500;
 /** Pieces that may be on their way at once. */
 const IN_FLIGHT = 8;
+/** Between two looks at the speed, in milliseconds: shorter ones say more of the disk's cache than of the work. */
+const SPEED_MILLISECONDS = 400;
 
-/** Rate from two looks, smoothed. */
-function smoothed(before: number, now: number): number {
-  return before === 0 ? now : before * 0.7 + now * 0.3;
+/** How fast something gets on, from what is told of it. */
+export class Speed {
+  rate = 0;
+  #before: { readonly at: number; readonly done: number } | undefined;
+
+  /** Bytes each second lately, smoothed; `at` in milliseconds. */
+  at(at: number, done: number): number {
+    const before = this.#before;
+    if (before !== undefined && at - before.at < SPEED_MILLISECONDS) return this.rate;
+    this.#before = { at, done };
+    if (before !== undefined && done >= before.done) {
+      const now = ((done - before.done) * 1000) / (at - before.at);
+      this.rate = this.rate === 0 ? now : this.rate * 0.6 + now * 0.4;
+    }
+    return this.rate;
+  }
 }
+
+/** Seconds until the end, or `undefined` while nobody can say. */
+export function secondsLeft({ done, total, rate }: Pick<Transfer, 'done' | 'total' | 'rate'>): number | undefined {
+  return total === undefined || rate < 1 ? undefined : Math.ceil(Math.max(0, total - done) / rate);
+}
+
+/** What a person wants to see when it is over: the others end where they were begun. */
+const TOLD: readonly Transfer['kind'][] = ['download', 'upload'];
 
 export function imageNameOf(file: string): string {
   const name = file
@@ -41,42 +65,52 @@ async function base64Of(blob: Blob): Promise<string> {
 
 export const useTransfers = defineStore('transfers', () => {
   const notices = useNotices();
-  const jobs = shallowRef<readonly Job[]>([]);
+  const jobs = shallowRef<ReadonlyMap<number, Job & { readonly rate: number }>>(new Map());
   const uploads = ref<Transfer[]>([]);
-  const rates = new Map<number, { done: number; at: number; rate: number }>();
-  let looking = false;
-  let again = false;
+  const speeds = new Map<string, Speed>();
+  /** Raised with each one that ends well: lists that show results look again. */
+  const finished = ref(0);
 
-  /** Follow the manager's jobs until none runs. */
-  async function look(): Promise<void> {
-    // Somebody who knows of a new job while the list is old: it is read once more.
-    again = true;
-    if (looking) return;
-    looking = true;
-    try {
-      do {
-        again = false;
-        jobs.value = (await manager.jobList({})).jobs;
-        const at = performance.now();
-        for (const { job, done } of jobs.value) {
-          const before = rates.get(job);
-          const seconds = (at - (before?.at ?? at)) / 1000;
-          const rate = before === undefined || seconds <= 0 ? 0 : smoothed(before.rate, (done - before.done) / seconds);
-          rates.set(job, { done, at, rate });
-        }
-        await new Promise((resolve) => setTimeout(resolve, LOOK_MILLISECONDS));
-      } while (again || jobs.value.some(({ state }) => state === 'running'));
-    } catch {
-      // The connection is lost; whoever comes back looks again.
-    } finally {
-      looking = false;
+  const speedOf = (id: string, done: number): number => {
+    const speed = speeds.get(id) ?? new Speed();
+    speeds.set(id, speed);
+    return speed.at(performance.now(), done);
+  };
+
+  function take(job: Job): void {
+    const next = new Map(jobs.value);
+    const running = job.state === 'running';
+    if (running) next.set(job.job, { ...job, rate: speedOf(`job ${job.job}`, job.done) });
+    else speeds.delete(`job ${job.job}`);
+    // What ended before this window looked is old news.
+    if (!running && jobs.value.has(job.job)) {
+      if (job.state === 'done') finished.value++;
+      if (TOLD.includes(job.kind) && job.state !== 'cancelled') next.set(job.job, { ...job, rate: 0 });
+      else next.delete(job.job);
     }
+    jobs.value = next;
   }
+  onServerEvent(({ event, from, data }) => {
+    if (event !== 'job-changed' || from !== undefined) return;
+    const parsed = Job.safeParse(data);
+    if (parsed.success) take(parsed.data);
+  });
+  watch(
+    connection,
+    async (state) => {
+      if (state !== 'open') return;
+      // A manager that was started again numbers its jobs from the beginning.
+      jobs.value = new Map();
+      speeds.clear();
+      await notices.attempt(async () => {
+        for (const job of (await manager.jobList({})).jobs.toReversed()) take(job);
+      });
+    },
+    { immediate: true },
+  );
 
   async function download(wanted: { url: string; name: string; sha256?: string }): Promise<boolean> {
-    const started = await notices.attempt(() => manager.imageDownload(wanted));
-    if (started) void look();
-    return started;
+    return notices.attempt(() => manager.imageDownload(wanted));
   }
 
   /** Hand a file to the library; its path there, or `undefined` when that failed or was given up. */
@@ -91,21 +125,13 @@ export const useTransfers = defineStore('transfers', () => {
       given = true;
     };
     const start: Transfer = {
-      id,
-      title: file.name,
-      state: 'running',
-      done: 0,
-      total: file.size,
-      rate: 0,
-      problem: undefined,
-      path: undefined,
-      cancel,
+      ...{ id, kind: 'upload', title: file.name, state: 'running', done: 0, total: file.size, rate: 0 },
+      ...{ problem: undefined, path: undefined, cancel },
     };
     uploads.value = [start, ...uploads.value];
     let number: number | undefined;
     try {
       number = (await manager.imageUpload({ name, bytes: file.size })).upload;
-      const began = performance.now();
       let path: string | undefined;
       const flight: Promise<unknown>[] = [];
       for (let at = 0; at < file.size || at === 0; at += maximumPieceBytes) {
@@ -113,20 +139,23 @@ export const useTransfers = defineStore('transfers', () => {
         const bytes = await base64Of(file.slice(at, at + maximumPieceBytes));
         const piece = manager.imageUploadPiece({ upload: number, bytes }).then((answer) => {
           path = answer.path ?? path;
-          change({ done: answer.received, rate: answer.received / ((performance.now() - began) / 1000) });
+          change({ done: answer.received, rate: speedOf(id, answer.received) });
         });
         piece.catch(() => undefined);
         flight.push(piece);
         if (flight.length >= IN_FLIGHT) await flight.shift();
       }
       await Promise.all(flight);
-      if (given) await manager.imageUploadCancel({ upload: number });
-      change({ state: given ? 'cancelled' : 'done', path });
+      if (given) {
+        await manager.imageUploadCancel({ upload: number });
+        dismiss(id);
+        return undefined;
+      }
+      change({ state: 'done', path });
+      finished.value++;
       return path;
     } catch (failure) {
-      const problem = failure instanceof Error ? failure.message : String(failure);
-      change({ state: 'failed', problem });
-      notices.show({ kind: 'error', text: problem });
+      change({ state: 'failed', problem: failure instanceof Error ? failure.message : String(failure) });
       if (number !== undefined) await manager.imageUploadCancel({ upload: number }).catch(() => undefined);
       return undefined;
     }
@@ -134,10 +163,18 @@ export const useTransfers = defineStore('transfers', () => {
 
   const transfers = computed<readonly Transfer[]>(() => [
     ...uploads.value,
-    ...jobs.value.map(({ job, title, state, done, total, problem, path }) => ({
-      ...{ id: `job ${job}`, title, state, done, total, problem, path, rate: rates.get(job)?.rate ?? 0 },
+    ...[...jobs.value.values()].reverse().map(({ job, kind, title, state, done, total, problem, path, rate }) => ({
+      ...{ id: `job ${job}`, kind, title, state, done, total, problem, path, rate },
       cancel: () => void notices.attempt(() => manager.jobCancel({ job })),
     })),
   ]);
-  return { transfers, look, download, upload };
+  function dismiss(id: string): void {
+    uploads.value = uploads.value.filter((one) => one.id !== id);
+    jobs.value = new Map([...jobs.value].filter(([job]) => `job ${job}` !== id));
+  }
+  /** Those of a kind that are over: what they brought has been used. */
+  function dismissAll(kind: Transfer['kind']): void {
+    for (const one of transfers.value) if (one.kind === kind && one.state === 'done') dismiss(one.id);
+  }
+  return { transfers, finished, download, upload, dismiss, dismissAll };
 });

@@ -36,7 +36,7 @@ export const de: Texts = {
     copyOf: '{name} kopieren',
     loading: 'Wird geladen…',
   },
-  state: { running: 'läuft', paused: 'angehalten', stopped: 'aus', crashed: 'fort', damaged: 'beschädigt' },
+  state: { running: 'läuft', paused: 'angehalten', stopped: 'aus', crashed: 'fort', busy: 'wird kopiert', damaged: 'beschädigt' },
   size: '{cpus} vCPU · {memory} MiB',
   machine: {
     back: 'Alle Maschinen',

@@ -34,7 +34,7 @@ export const en = {
     copyOf: 'Copy {name}',
     loading: 'Loading…',
   },
-  state: { running: 'running', paused: 'paused', stopped: 'stopped', crashed: 'gone', damaged: 'damaged' },
+  state: { running: 'running', paused: 'paused', stopped: 'stopped', crashed: 'gone', busy: 'being copied', damaged: 'damaged' },
   size: '{cpus} vCPU · {memory} MiB',
   machine: {
     back: 'All machines',

@@ -1,5 +1,6 @@
 /** Every text of the window by language. English decides which texts there are; another language that lacks one does not compile. */
 import { createI18n } from 'vue-i18n';
+import type { Shell } from '../client/port-transport.ts';
 import { createTexts } from './create.ts';
 import { de } from './de.ts';
 import { displayTexts } from './display.ts';
@@ -8,6 +9,7 @@ import { frameTexts } from './frame.ts';
 import { inspectorTexts } from './inspector.ts';
 import { settingsTexts } from './settings.ts';
 import { statisticsTexts } from './statistics.ts';
+import { taskTexts } from './tasks.ts';
 
 export const languages = {
   en: {
@@ -18,6 +20,7 @@ export const languages = {
     ...statisticsTexts.en,
     ...createTexts.en,
     ...settingsTexts.en,
+    ...taskTexts.en,
   },
   de: {
     ...de,
@@ -27,6 +30,7 @@ export const languages = {
     ...statisticsTexts.de,
     ...createTexts.de,
     ...settingsTexts.de,
+    ...taskTexts.de,
   },
 } as const;
 export const languageNames = { en: 'English', de: 'Deutsch' } as const;
@@ -38,6 +42,7 @@ function preferred(): Language {
   return (wanted.find((tag) => tag === 'en' || tag === 'de') as Language | undefined) ?? 'en';
 }
 
+const dates = { day: { dateStyle: 'medium' } } as const;
 const numbers = { short: { maximumSignificantDigits: 2 }, whole: { maximumFractionDigits: 0 } } as const;
 
 export const texts = createI18n({
@@ -46,11 +51,17 @@ export const texts = createI18n({
   fallbackLocale: 'en',
   messages: languages,
   numberFormats: { en: numbers, de: numbers },
+  datetimeFormats: { en: dates, de: dates },
 });
-document.documentElement.lang = texts.global.locale.value;
+/** Menus of the desktop shell speak as the window does. */
+function tell(language: string): void {
+  document.documentElement.lang = language;
+  (globalThis as { rootmodeShell?: Shell }).rootmodeShell?.speak(language);
+}
+tell(texts.global.locale.value);
 
 export function chooseLanguage(language: Language): void {
   localStorage.setItem('language', language);
   texts.global.locale.value = language;
-  document.documentElement.lang = language;
+  tell(language);
 }

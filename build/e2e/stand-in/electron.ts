@@ -30,6 +30,10 @@ class App extends EventEmitter {
     return true;
   }
 
+  getLocale(): string {
+    return 'en-US';
+  }
+
   setAsDefaultProtocolClient(): boolean {
     return true;
   }
@@ -163,7 +167,7 @@ export class Tray extends EventEmitter {
 
 const children = new Set<ReturnType<typeof fork>>();
 export const utilityProcess = {
-  fork: (file: string, args: readonly string[], { cwd }: { cwd?: string }) => {
+  fork: (file: string, args: readonly string[], { cwd }: { cwd?: string } = {}) => {
     // Without the debugger's words of this process.
     const child = fork(file, [...args], { cwd, execArgv: [], stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
     children.add(child);

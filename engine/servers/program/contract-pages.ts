@@ -3,6 +3,7 @@ import type { Command } from '../../contract/command.ts';
 import { engineCommands } from '../../contract/commands.ts';
 import { EngineError, type ErrorCode, errorCodes } from '../../contract/errors.ts';
 import { eventSchemas } from '../../contract/events.ts';
+import { managerEventSchemas } from '../../contract/job-commands.ts';
 import { managerCommands } from '../../contract/library-commands.ts';
 import { MachineFile } from '../../contract/machine-file.ts';
 import { schemaOf } from '../../contract/schemas.ts';
@@ -95,7 +96,9 @@ export function contractPage(facts: PageFacts): string {
     '.SH COMMANDS OF THE LIBRARY',
     ...managerCommands.flatMap(commandLines),
     '.SH EVENTS',
-    ...Object.entries(eventSchemas).flatMap(([name, data]) => entry(name, typeText(schemaOf(data, 'output')))),
+    ...Object.entries({ ...eventSchemas, ...managerEventSchemas }).flatMap(([name, data]) =>
+      entry(name, typeText(schemaOf(data, 'output'))),
+    ),
     '.SH ERRORS',
     ...errorCodes.flatMap((code) => entry(code, errorText(code))),
     '.SH SEE ALSO',

@@ -1,0 +1,68 @@
+/**
+ * Work on the inside of images, which the manager knows nothing of: `rootmode image` does it in a process of its own, so that neither the
+ * window nor a machine waits for it.
+ */
+import { spawn } from 'node:child_process';
+import { EngineError } from '../contract/errors.ts';
+import { reasonOf } from '../host/files.ts';
+import type { Work } from './jobs.ts';
+
+/** A process of the command line that was started with these words. */
+export interface ToolProcess {
+  onError(listener: (text: string) => void): void;
+  /** Called once: with its exit status, or with what ended it or kept it from starting. */
+  onEnd(listener: (end: number | string) => void): void;
+  /** Ask it to undo what it did, and end. */
+  stop(): void;
+}
+export type StartTool = (words: readonly string[]) => ToolProcess;
+
+/** On plain Node: `command` are the program and its first words. */
+export function spawnedTool([file, ...first]: readonly [string, ...string[]]): StartTool {
+  return (words) => {
+    const child = spawn(file, [...first, ...words], { stdio: ['ignore', 'ignore', 'pipe'] });
+    child.stderr.setEncoding('utf8');
+    return {
+      onError: (listener) => void child.stderr.on('data', listener),
+      onEnd: (listener) => {
+        child.once('error', (cause) => listener(reasonOf(cause)));
+        child.once('close', (code, signal) => listener(code ?? `its process was ended by ${signal}`));
+      },
+      stop: () => void child.kill('SIGTERM'),
+    };
+  };
+}
+
+const PROGRESS = /^\{"done":(\d+),"of":(\d+)\}$/;
+
+/** Run `rootmode image WORDS` to its end. Fails with `image-work`, telling what it said. */
+export async function runImageTool(
+  start: StartTool,
+  { name, words }: { name: string; words: readonly string[] },
+  work: Work,
+): Promise<void> {
+  work.signal.throwIfAborted();
+  const tool = start(['image', ...words, '--progress', 'json']);
+  const stop = (): void => tool.stop();
+  work.signal.addEventListener('abort', stop);
+  let said = '';
+  let last = '';
+  tool.onError((text) => {
+    const lines = (said + text).split('\n');
+    said = lines.pop() ?? '';
+    for (const line of lines) {
+      const [, done, total] = PROGRESS.exec(line) ?? [];
+      if (done === undefined) last = line;
+      else work.report({ done: Number(done), total: Number(total) });
+    }
+  });
+  const end = await new Promise<number | string>((resolve) => tool.onEnd(resolve));
+  work.signal.removeEventListener('abort', stop);
+  work.signal.throwIfAborted();
+  if (end === 0) return;
+  const sentence = (said || last).replace(/^rootmode: /, '');
+  throw new EngineError('image-work', {
+    name,
+    reason: typeof end === 'string' ? end : sentence || `its process ended with status ${end}.`,
+  });
+}
