@@ -63,7 +63,7 @@ export function createBench(): Bench {
   const sessions: Session[] = [];
   const start = (words: readonly string[], { through = [] }: StartOptions = {}): Session => {
     const [program = command, ...rest] = [...through, command, ...words];
-    const env = { ...process.env, XDG_RUNTIME_DIR: runtime };
+    const env = { ...process.env, XDG_RUNTIME_DIR: runtime, XDG_DATA_HOME: data };
     const session = createSession(spawn(program, rest, { env, stdio: ['pipe', 'pipe', 'pipe'] }));
     sessions.push(session);
     return session;

@@ -2,7 +2,7 @@
  * The desktop shell through Playwright's driver for Electron: on the program that ELECTRON_BIN names, otherwise on the stand-in over
  * Chromium (`stand-in/`, which is not Electron and says so).
  */
-import { writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ElectronApplication, _electron as electron, type Page } from 'playwright-core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -111,7 +111,7 @@ describe(`the shell on ${real ?? 'the stand-in'}`, () => {
   it('keeps pages from Node, from other pages and from code made at run time', async () => {
     await expect.poll(() => page.getByText('No machines yet').isVisible()).toBe(true);
     expect(await page.evaluate('typeof require + typeof process + typeof rootmodeShell')).toBe('undefinedundefinedobject');
-    expect(await page.evaluate('Object.keys(rootmodeShell).join()')).toBe('connect');
+    expect(await page.evaluate('Object.keys(rootmodeShell).join()')).toBe('connect,speak');
     const before = page.url();
     await page.evaluate("location.href = 'https://evil.example/'");
     await page.waitForTimeout(300);
@@ -144,6 +144,52 @@ describe(`the shell on ${real ?? 'the stand-in'}`, () => {
       archive,
     );
     expect(said).toContain('damaged or no archive');
+  });
+
+  it('asks before it takes in a machine folder that names files elsewhere', async () => {
+    const secret = join(bench.data, 'secret.img');
+    writeFileSync(secret, 'secret');
+    await bench.run('create', 'given', '--kernel', echo, '--disk', `${secret},format=raw`, '--memory', '16');
+    const folder = join(bench.runtime, 'given.rmvm');
+    renameSync(join(bench.data, 'rootmode/machines/given.rmvm'), folder);
+    const open = (button: number): Promise<string> =>
+      app.evaluate(
+        ({ app, dialog }, [word, answer]) =>
+          new Promise<string>((resolve) => {
+            let asked = '';
+            dialog.showMessageBoxSync = (options) => {
+              asked = String((options as unknown as { detail: string }).detail);
+              return answer as number;
+            };
+            dialog.showErrorBox = (_title, message) => resolve(`${asked} REFUSED ${message}`);
+            app.emit('second-instance', {}, ['rootmode', word], '/');
+            if (answer === 0) setTimeout(() => resolve(asked), 2000);
+          }),
+        [folder, button] as const,
+      );
+    expect(await open(1)).toMatch(/secret\.img \(disks\)[\s\S]* REFUSED .*names files outside of itself/);
+    expect((await bench.run('list')).out).not.toContain('given');
+    expect(await open(0)).toContain(`${secret} (disks)`);
+    await expect.poll(async () => (await bench.run('list')).out).toMatch(/given +stopped/);
+  });
+
+  it.skipIf(real !== undefined)('has its menus and its icon’s menu in the language of the window', async () => {
+    const labels = (): Promise<string> =>
+      app.evaluate(({ Menu, Tray }) => {
+        const flat = (items: readonly { label?: string; submenu?: unknown }[]): string[] =>
+          items.flatMap(({ label, submenu }) => [label ?? '', ...flat((submenu as { label?: string }[] | undefined) ?? [])]);
+        const tray = (Tray as unknown as { menu: { items: { label?: string }[] } }).menu.items;
+        return [...flat(Menu.getApplicationMenu()?.items ?? []), ...flat(tray)].filter(Boolean).join('|');
+      });
+    expect(await labels()).toMatch(/^&File\|New Window\|.*\|Show Rootmode\|No machine runs\|Quit$/);
+    await page.getByRole('link', { name: 'Preferences' }).click();
+    await page.getByLabel('Language').selectOption('de');
+    await expect.poll(labels).toMatch(/^&Datei\|Neues Fenster\|.*\|Rootmode zeigen\|Keine Maschine läuft\|Beenden$/);
+    expect(await labels()).not.toMatch(/Undo|Window|Quit|Zoom In/);
+    // A window that is opened later goes on in the language that was chosen.
+    await page.reload();
+    await page.getByRole('heading', { name: 'Einstellungen' }).waitFor();
+    expect(await labels()).toContain('Beenden');
   });
 
   it('does not quit over a running machine unless told to', async () => {

@@ -102,9 +102,11 @@ export const useTransfers = defineStore('transfers', () => {
       // A manager that was started again numbers its jobs from the beginning.
       jobs.value = new Map();
       speeds.clear();
-      await notices.attempt(async () => {
+      try {
         for (const job of (await manager.jobList({})).jobs.toReversed()) take(job);
-      });
+      } catch {
+        // The connection is lost again; whoever comes back looks again.
+      }
     },
     { immediate: true },
   );
