@@ -53,4 +53,3 @@ export const managerEventSchemas = {
   /** A job began, went on (a few times a second) or ended. */
   'job-changed': Job,
 } as const;
-export type ManagerEventName = keyof typeof managerEventSchemas;

@@ -126,7 +126,7 @@ export function startProgress(verb: string, form: 'bar' | 'json' = 'bar'): Progr
 }
 
 /** `, 120.0 MiB/s, 12 s left`; `rate` in bytes each second. */
-export function speedText({ done, of, rate }: { readonly done: number; readonly of: number; readonly rate: number }): string {
+function speedText({ done, of, rate }: { readonly done: number; readonly of: number; readonly rate: number }): string {
   if (rate <= 0) return '';
   const seconds = Math.ceil((of - done) / rate);
   return `, ${shortSize(Math.round(rate))}/s, ${seconds < 90 ? `${seconds} s` : `${Math.ceil(seconds / 60)} min`} left`;
