@@ -9,18 +9,20 @@ export interface Entry {
   /** File name inside `.out/`. */
   readonly output: string;
   /**
-   * One file without chunks: `page`, in CommonJS form, is what a sandboxed preload has to be; `thread` starts faster, because V8's kept
-   * bytecode of a file holds the functions that the thread which wrote it has used, and each kind of thread uses others.
+   * One file without chunks, in CommonJS form, because it has to (`page`: a sandboxed preload) or to start faster: `start` is the first
+   * code of a process; `kept` is loaded by engine/host/kept-code.ts with what V8 made of it in an earlier run; so is `thread`, with a file
+   * of that name before it that does so.
    */
-  readonly alone?: 'page' | 'thread';
+  readonly alone?: 'page' | 'start' | 'kept' | 'thread';
 }
 
 export const entries: readonly Entry[] = [
   { source: 'engine/cli.ts', output: 'cli.js' },
-  { source: 'engine/main.ts', output: 'engine.js' },
-  { source: 'engine/io-thread.ts', output: 'io-thread.js', alone: 'thread' },
-  { source: 'engine/vcpu-thread.ts', output: 'vcpu-thread.js', alone: 'thread' },
-  { source: 'engine/compiler.ts', output: 'compiler.js', alone: 'thread' },
+  { source: 'engine/run.ts', output: 'run.cjs', alone: 'start' },
+  { source: 'engine/run-command.ts', output: 'run-command.cjs', alone: 'kept' },
+  { source: 'engine/io-thread.ts', output: 'io-thread.cjs', alone: 'thread' },
+  { source: 'engine/vcpu-thread.ts', output: 'vcpu-thread.cjs', alone: 'thread' },
+  { source: 'engine/compiler.ts', output: 'compiler.cjs', alone: 'thread' },
   { source: 'electron/main/main.ts', output: 'electron-main.js' },
   { source: 'electron/preload/preload.ts', output: 'preload.cjs', alone: 'page' },
 ];

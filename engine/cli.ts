@@ -2,88 +2,19 @@
  * The command line. Composition root: it parses, checks, and hands over. Modules beyond option parsing are loaded by the command that
  * needs them, so that `rootmode --help` answers at once.
  */
-import type { Writable } from 'node:stream';
-import { Argument, Command, CommanderError, Option } from 'commander';
+import { Argument, type Command } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
 import { EngineError } from './base/errors.ts';
-import type { MachineSettings } from './contract/settings.ts';
+import { addHelp, carryOut, newProgram, write } from './command-words.ts';
 import { describeImage } from './image-words.ts';
 import type { DownloadWords, ServeOptions } from './library-verbs.ts';
+import { describeRun, machineOptions, type RunOptions, wordsOf } from './run-command.ts';
 import { describeStorage, storageVerbs } from './storage-words.ts';
 import { describeWatching, watchVerbs } from './watch-verbs.ts';
 
-/** Exit status of every refusal: the command was not carried out, and nothing was left behind. */
-const REFUSED = 2;
-
-interface RunOptions {
-  readonly kernel?: string;
-  readonly firmware?: string;
-  readonly firmwareVariables?: string;
-  readonly boot?: string;
-  readonly initrd?: string;
-  readonly append?: string;
-  readonly memory: string;
-  readonly cpus: string;
-  readonly cpu: string;
-  readonly accel: string;
-  readonly threads: string;
-  readonly jit: string;
-  readonly serial: string;
-  readonly disk?: readonly string[];
-  readonly cdrom?: readonly string[];
-  readonly floppy?: readonly string[];
-  readonly name?: string;
-  readonly serial2?: string;
-  readonly parallel?: string;
-  readonly vga?: string;
-  readonly keyboardLayout?: string;
-  readonly rtc?: string;
-  readonly screenshotAt?: readonly string[];
-  readonly reboot: boolean;
-  readonly hpet?: boolean;
-  readonly debugExit?: boolean;
-  readonly machine?: string;
-}
-
-/** Carry out one command line (without the program's name). Returns the exit status; never rejects. */
-export async function main(words: readonly string[]): Promise<number> {
-  let status = 0;
-  const program = describe((then) => {
-    status = then;
-  });
-  try {
-    await program.parseAsync(words, { from: 'user' });
-    return status;
-  } catch (failure) {
-    if (failure instanceof CommanderError && failure.exitCode === 0) return 0;
-    await write(process.stderr, `rootmode: ${refusal(failure, words)}\n`);
-    return REFUSED;
-  }
-}
-
 function describe(finish: (status: number) => void): Command {
-  const program = new Command('rootmode')
-    .description('Runs virtual machines on a software x86-64 processor.')
-    .version(manifest.version)
-    .helpCommand(false)
-    .exitOverride()
-    // Mistakes are said in one sentence by `main`.
-    .configureOutput({ writeErr: () => undefined, outputError: () => undefined });
-
-  const run = program
-    .command('run')
-    .description('boot a machine with its serial port on this terminal; Ctrl-A x quits, Ctrl-A c opens the monitor')
-    .option('--machine <folder>', 'run the machine in this folder with its own settings instead of all the others')
-    .option('--name <name>', 'name of the machine (default: machine- and the process id)')
-    .action(async (options: RunOptions) => finish(await runCommand(options)));
-  machineOptions(run, 'stdio');
-  run
-    .addOption(new Option('--display <where>', 'where the screen is shown: none').choices(['none']).default('none'))
-    .addOption(
-      new Option('--screenshot-at <text:REGEX=file>', 'picture of the screen once its text matches; may be repeated')
-        .argParser((word: string, before: readonly string[] = []) => [...before, word])
-        .default([], 'none'),
-    );
+  const program = newProgram();
+  describeRun(program, finish);
   describeLibrary(program, finish);
   describeScreen(program, finish);
 
@@ -115,8 +46,7 @@ function describe(finish: (status: number) => void): Command {
 
   describeItself(program, finish);
 
-  for (const command of program.commands) command.helpOption('-h, --help', 'show this help').copyInheritedSettings(program);
-  program.helpOption('-h, --help', 'show this help');
+  addHelp(program);
   // Without a command there is nothing to do: say so, as for every other mistake.
   program.argument('[command]').action((word?: string) => {
     const reason = word === undefined ? 'A command is missing' : `There is no command ${JSON.stringify(word)}`;
@@ -162,40 +92,6 @@ function describeItself(program: Command, finish: (status: number) => void): voi
       }
       finish(0);
     });
-}
-
-/** What a machine is made of, as `run` and `create` take it. */
-function machineOptions(command: Command, serial: string): Command {
-  return command
-    .option('--kernel <file>', 'Linux bzImage, PVH ELF or multiboot image, started without firmware')
-    .option('--firmware <file>', 'firmware image in place of the built-in BIOS')
-    .option('--firmware-variables <file>', 'where it keeps its variables; made of those beside the firmware when missing')
-    .option('--boot <settings>', 'order=KIND+KIND... of disk, floppy and cdrom; menu=on waits for F12')
-    .option('--initrd <file>', 'initial ramdisk; for multiboot, modules as FILE[ ARGUMENTS][,FILE...]')
-    .option('--append <text>', 'kernel command line')
-    .option('--memory <MiB>', 'guest memory, 1 to 3584', '512')
-    .option('--cpus <number>', 'number of vCPUs', '1')
-    .option('--cpu <model>', 'processor model: x86-64-v2, qemu64 or x86-64-v2-vmx', 'x86-64-v2')
-    .option('--accel <name>', 'what runs the guest; see `rootmode capabilities`', 'software')
-    .option('--threads <mode>', 'per-vcpu, or round-robin on one thread', 'per-vcpu')
-    .option('--jit <setting>', 'generate code for hot parts of the guest: on, off, or force for tests', 'on')
-    .option('--vga <adapter>', 'display adapter: std or none', 'std')
-    .option('--keyboard-layout <name>', 'keyboard that typed text is for: us, uk, de, fr, es, it or se', 'us')
-    .option('--rtc <base>', 'what the clock shows at first: utc, or local time of the host', 'utc')
-    .option('--serial <where>', 'stdio, file:PATH, console (for those who connect) or none', serial)
-    .option('--disk <file[,option...]>', 'disk image; options: format=raw|qcow2, bus=ide, readonly, snapshot', collect)
-    .option('--cdrom <file>', 'CD or DVD image; `none` for an empty drive', collect)
-    .option('--floppy <file[,readonly]>', 'floppy image; `none` for an empty drive', collect)
-    .option('--serial2 <where>', 'what COM2 sends: file:PATH or none', 'none')
-    .option('--parallel <where>', 'what the printer port sends: file:PATH or none', 'none')
-    .option('--no-reboot', 'end instead of resetting; after a triple fault with status 1 and a report')
-    .option('--hpet', 'tell the guest of the high-precision event timer')
-    .addOption(new Option('--debug-exit', 'a debug exit port at 0xf4: writing V ends with status (V << 1) | 1'));
-}
-
-/** An option that can come several times. */
-function collect(value: string, before: readonly string[] = []): readonly string[] {
-  return [...before, value];
 }
 
 /** Verbs for screen, keyboard and power of a running machine, carried out in screen-verbs.ts. */
@@ -320,31 +216,6 @@ function describeLibrary(program: Command, finish: (status: number) => void): vo
     });
 }
 
-function wordsOf(options: RunOptions): RunOptions & { readonly processId: number } {
-  return { ...options, processId: process.pid };
-}
-
-async function runCommand(options: RunOptions): Promise<number> {
-  const prepared = (await import('./prepared-threads.ts')).prepareMachineThreads();
-  const { parseScreenshots } = await import('./servers/screenshot-at.ts');
-  const screenshots = parseScreenshots(options.screenshotAt ?? []);
-  const { settings, release } = await settingsOf(options);
-  const program = new URL('./main.ts', import.meta.url);
-  const { runMachine } = (await import(program.href)) as typeof import('./main.ts');
-  try {
-    const thumbnail = options.machine === undefined ? {} : { thumbnail: `${options.machine}/thumbnail.png` };
-    return await runMachine(settings, { screenshots, prepared, ...thumbnail });
-  } finally {
-    release();
-  }
-}
-
-async function settingsOf(options: RunOptions): Promise<{ readonly settings: MachineSettings; release(): void }> {
-  if (options.machine !== undefined) return (await import('./library-verbs.ts')).takeMachine(options.machine);
-  const { runSettings } = await import('./servers/run-settings.ts');
-  return { settings: runSettings(wordsOf(options)), release: () => undefined };
-}
-
 async function regs(name: string): Promise<number> {
   const [{ connectEngine }, { createClient }, { engineCommands }, { MachineName }, { registerText }] = await Promise.all([
     import('./servers/engine-connection.ts'),
@@ -355,7 +226,7 @@ async function regs(name: string): Promise<number> {
   ]);
   const parsed = MachineName.safeParse(name);
   if (!parsed.success) {
-    const { firstProblem, printable } = await import('./contract/serve.ts');
+    const { firstProblem, printable } = await import('./contract/problem-text.ts');
     throw new EngineError('setting-invalid', { setting: 'NAME', value: printable(name), reason: firstProblem(parsed.error) });
   }
   const connection = await connectEngine(parsed.data);
@@ -378,7 +249,8 @@ async function capabilities(): Promise<number> {
 
 /** Files that everything else needs, where this program finds them. */
 const parts = [
-  new URL('./main.ts', import.meta.url),
+  new URL('./run.ts', import.meta.url),
+  new URL('./vcpu-thread.ts', import.meta.url),
   new URL('../.out/interpreter.wasm', import.meta.url),
   new URL('../.out/interpreter.json', import.meta.url),
   new URL('../.out/renderer/index.html', import.meta.url),
@@ -418,36 +290,4 @@ const verbs = [
   'manual',
 ];
 
-/** One sentence for whatever went wrong. */
-function refusal(failure: unknown, words: readonly string[]): string {
-  if (failure instanceof CommanderError) {
-    const verb = words[0] !== undefined && verbs.includes(words[0]) ? `rootmode ${words[0]}` : 'rootmode';
-    const reason = failure.message
-      .replace(/^error: /, '')
-      .replace(/\.?(\s*\n.*)?$/s, '')
-      .replace('. Expected', ': expected');
-    return new EngineError('usage', { command: verb, reason: sentenceCase(reason) }).message;
-  }
-  if (failure instanceof EngineError) return failure.message;
-  return new EngineError('internal', { reason: failure instanceof Error ? (failure.stack ?? failure.message) : String(failure) })
-    .message;
-}
-
-function sentenceCase(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
-}
-
-/** Resolves when the text is out, also into a pipe: ending the process earlier would lose it. False: nobody reads any more. */
-function write(stream: Writable, text: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const fail = (): void => resolve(false);
-    stream.once('error', fail);
-    stream.write(text, (failure) => {
-      if (failure) return;
-      stream.off('error', fail);
-      resolve(true);
-    });
-  });
-}
-
-process.exitCode = await main(process.argv.slice(2));
+process.exitCode = await carryOut({ words: process.argv.slice(2), verbs, describe });

@@ -15,10 +15,12 @@ export interface CompilerPlan {
 const GATHER = 2;
 
 setCodeSettings();
-const { memory, ends } = (await threadData()) as CompilerPlan;
-const now = monotonicSince(monotonicOrigin());
-for (const end of ends) {
-  listeningEnd<RegionAnswer, RegionOrder>(end, GATHER, ({ take, answer }) =>
-    createCompilerThread({ memory, now: () => now() / 1000, take, answer }),
-  );
-}
+void threadData().then((data) => {
+  const { memory, ends } = data as CompilerPlan;
+  const now = monotonicSince(monotonicOrigin());
+  for (const end of ends) {
+    listeningEnd<RegionAnswer, RegionOrder>(end, GATHER, ({ take, answer }) =>
+      createCompilerThread({ memory, now: () => now() / 1000, take, answer }),
+    );
+  }
+});

@@ -9,23 +9,25 @@ import { runIoThread } from './machine/io-thread.ts';
 import type { FromIo, ThreadPlan, ToIo } from './machine/messages.ts';
 import { openMedium } from './media.ts';
 
-const plan = (await threadData()) as ThreadPlan;
-const channel = parent<FromIo, ToIo>();
-const hostNow = monotonicSince(plan.clockOrigin);
-const machine = buildIoMachine(plan, {
-  hostNow,
-  calendar: calendarOf(plan.settings.rtc),
-  onEvent: (event) => channel.post({ kind: 'event', event }),
-  onTone: (hertz) => channel.post({ kind: 'tone', hertz }),
+void threadData().then(async (data) => {
+  const plan = data as ThreadPlan;
+  const channel = parent<FromIo, ToIo>();
+  const hostNow = monotonicSince(plan.clockOrigin);
+  const machine = buildIoMachine(plan, {
+    hostNow,
+    calendar: calendarOf(plan.settings.rtc),
+    onEvent: (event) => channel.post({ kind: 'event', event }),
+    onTone: (hertz) => channel.post({ kind: 'tone', hertz }),
+  });
+  const host = {
+    readFile: readRegularFile,
+    openStandardOutput,
+    openOutputFile,
+    openStandardInput,
+    openImage: openMedium,
+    turn,
+    milliseconds: () => hostNow() / 1e6,
+  };
+  await runIoThread({ plan, machine, host, channel });
+  channel.close();
 });
-const host = {
-  readFile: readRegularFile,
-  openStandardOutput,
-  openOutputFile,
-  openStandardInput,
-  openImage: openMedium,
-  turn,
-  milliseconds: () => hostNow() / 1e6,
-};
-await runIoThread({ plan, machine, host, channel });
-channel.close();

@@ -24,16 +24,13 @@ import {
   libraryStart,
 } from './contract/library-commands.ts';
 import type { Dispatcher } from './contract/serve.ts';
-import type { MachineSettings } from './contract/settings.ts';
-import { variablesInFolder } from './firmware-variables.ts';
 import { openInBrowser } from './host/browser.ts';
 import { onSignals } from './host/process.ts';
-import { lockFolder } from './manager/folder-lock.ts';
 import { spawnedTool } from './manager/image-tool.ts';
 import { Jobs } from './manager/jobs.ts';
 import { Library, libraryFolder } from './manager/library.ts';
 import { watchLibrary } from './manager/library-watch.ts';
-import { FOLDER_SUFFIX, readMachineFile, runnableSettings } from './manager/machine-folder.ts';
+import { FOLDER_SUFFIX } from './manager/machine-folder.ts';
 import { createManagerDispatcher } from './manager/manager-commands.ts';
 import { detachedEngine, type EngineProgram } from './manager/supervisor.ts';
 import { welcome } from './manager/welcome.ts';
@@ -45,15 +42,8 @@ import { type OutsideWords, outsideOf } from './servers/web/outside.ts';
 import { readPages } from './servers/web/pages.ts';
 import { serveWeb } from './servers/web/server.ts';
 
-/** Settings of the machine in a folder, which stays locked until this process ends. */
-export function takeMachine(folder: string): { readonly settings: MachineSettings; release(): void } {
-  const settings = variablesInFolder(runnableSettings(folder, readMachineFile(folder)), folder);
-  const release = lockFolder(folder, settings.name);
-  return { settings, release: () => release(folder) };
-}
-
 const engineProgram: EngineProgram = {
-  launch: detachedEngine([process.execPath, fileURLToPath(new URL('./cli.ts', import.meta.url)), 'run', '--machine']),
+  launch: detachedEngine([process.execPath, fileURLToPath(new URL('./run.ts', import.meta.url)), 'run', '--machine']),
   isRunning: guestRuns,
   sleep: (milliseconds) => sleep(milliseconds),
 };

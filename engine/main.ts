@@ -10,26 +10,20 @@ import type { MachineSettings } from './contract/settings.ts';
 import type { Stopped } from './contract/stops.ts';
 import { provideVariables } from './firmware-variables.ts';
 import { monotonicOrigin, monotonicSince } from './host/clock.ts';
-import { createPortPair, type PortEnd } from './host/compiler-port.ts';
+import { askedFirst, createPortPair, type PortEnd } from './host/compiler-port.ts';
 import { isRegularFile, readRegularFile } from './host/files.ts';
-import { readMachineCode } from './host/machine-code.ts';
 import { onSignals, setProcessTitle } from './host/process.ts';
 import { prepareThread, type ThreadEvents } from './host/threads.ts';
-import { withCodeSettings } from './host/v8-settings.ts';
+import { checkInterpreter } from './interpreter-files.ts';
 import { buildMachineControl } from './machine/control.ts';
 import { Coordinator, type MachineEnd } from './machine/coordinator.ts';
 import type { FromIo, FromVcpus, ThreadPlan, ToIo } from './machine/messages.ts';
 import { type PreparedMachineThread, prepareMachineThread } from './prepared-threads.ts';
-import { serveCommandSocket } from './servers/command-socket.ts';
-import { createEngineDispatcher } from './servers/engine-commands.ts';
-import { createMonitorConsole } from './servers/monitor-console.ts';
-import { checksOnWire } from './servers/observe-commands.ts';
-import { registerText } from './servers/register-text.ts';
-import { type ScreenshotAt, watchScreen } from './servers/screenshot-at.ts';
+import { serveCommandSocket } from './servers/command-door.ts';
+import type { MonitorConsole } from './servers/monitor-console.ts';
+import type { ScreenshotAt } from './servers/screenshot-at.ts';
 import { SerialConsole } from './servers/serial-console.ts';
 import { Speaker } from './servers/speaker.ts';
-import { keepThumbnail } from './servers/thumbnail.ts';
-import { checklistText } from './servers/watch/vmcs.ts';
 import type { VcpuThreadPlan } from './vcpu-thread.ts';
 
 /** How long after the power button a machine that was told to terminate is stopped, in milliseconds. */
@@ -55,7 +49,7 @@ export async function runMachine(settings: MachineSettings, extras: RunExtras = 
   const waiting = [...prepared];
   setProcessTitle(`rootmode ${settings.name}`);
   const clockOrigin = monotonicOrigin();
-  const interpreter = readInterpreter();
+  checkInterpreter();
   const builtInFirmware = fileURLToPath(new URL('../assets/firmware/bios.bin', import.meta.url));
   const optionRoms = optionRomsBeside(settings);
   provideVariables(settings);
@@ -68,7 +62,6 @@ export async function runMachine(settings: MachineSettings, extras: RunExtras = 
       settings,
       memory: control.memory.memory,
       clockOrigin,
-      interpreter,
       builtInFirmware,
       optionRoms,
       role,
@@ -81,7 +74,10 @@ export async function runMachine(settings: MachineSettings, extras: RunExtras = 
   let machine: Coordinator | undefined;
   let watching: { stop(): void } | undefined;
   let picturing: { stop(): void } | undefined;
-  const dispatcher = createEngineDispatcher({ settings, control, machine: () => machine });
+  const dispatcher = once(async () => {
+    const { createEngineDispatcher } = await import('./servers/engine-commands.ts');
+    return createEngineDispatcher({ settings, control, machine: () => machine });
+  });
   const signals = hearSignals(() => machine);
   const serial = new SerialConsole();
   const speaker = new Speaker();
@@ -106,10 +102,13 @@ export async function runMachine(settings: MachineSettings, extras: RunExtras = 
       return machine.viewScreen(show);
     },
   });
-  const monitor = createMonitorConsole({
-    dispatcher,
-    print: (text) => process.stderr.write(text),
-    leave: (rest) => machine?.leaveMonitor(rest),
+  const monitor = once(async (): Promise<MonitorConsole> => {
+    const { createMonitorConsole } = await import('./servers/monitor-console.ts');
+    return createMonitorConsole({
+      dispatcher: await dispatcher(),
+      print: (text) => process.stderr.write(text),
+      leave: (rest) => machine?.leaveMonitor(rest),
+    });
   });
   try {
     const early = signals.early();
@@ -125,16 +124,19 @@ export async function runMachine(settings: MachineSettings, extras: RunExtras = 
       },
       onSerial: (bytes) => serial.feed(bytes),
       onTone: (hertz) => speaker.play(hertz),
-      onMonitor: (bytes, entered) => monitor.feed(bytes, entered),
+      onMonitor: (bytes, entered) => void monitor().then((console) => console.feed(bytes, entered)),
       onNotice: ({ message }) => process.stderr.write(`\nrootmode: ${settings.name}: ${message}\n`),
     });
     for (const { thread } of waiting.splice(0)) thread.discard();
     await machine.start();
-    // Not before: until the guest runs there is nothing to compile, and enough to do.
-    compiler.start();
-    if (thumbnail !== undefined && settings.vga !== 'none') picturing = keepThumbnail(machine, thumbnail);
-    watching = watchScreen({ machine, screenshots, report: (text) => process.stderr.write(text) });
-    return exitStatus(await machine.ended, settings);
+    if (thumbnail !== undefined && settings.vga !== 'none') {
+      picturing = (await import('./servers/thumbnail.ts')).keepThumbnail(machine, thumbnail);
+    }
+    if (screenshots.length > 0) {
+      const { watchScreen } = await import('./servers/screenshot-at.ts');
+      watching = watchScreen({ machine, screenshots, report: (text) => process.stderr.write(text) });
+    }
+    return await exitStatus(await machine.ended, settings);
   } finally {
     watching?.stop();
     picturing?.stop();
@@ -144,26 +146,37 @@ export async function runMachine(settings: MachineSettings, extras: RunExtras = 
   }
 }
 
+/** What takes time to load is loaded when it is asked for first, and once. */
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
+}
+
 /** The thread that compiles hot code, for all vCPU threads. Without it, if it ends, the guest goes on with what has been compiled. */
 class CompilerThread {
   readonly #memory: WebAssembly.Memory;
   readonly #ends: PortEnd[] = [];
   #stop: () => void = () => undefined;
+  #ended = false;
 
   constructor(memory: WebAssembly.Memory) {
     this.#memory = memory;
   }
 
-  /** The end of one vCPU thread. */
+  /** The end of one vCPU thread. The first order of any starts the thread: until then there is nothing to compile, and enough to do. */
   openEnd(): PortEnd {
     const [polling, listening] = createPortPair();
     this.#ends.push(listening);
+    void askedFirst(listening).then(() => this.#start());
     return polling;
   }
 
-  start(): void {
-    const ends = this.#ends;
-    if (ends.length === 0) return;
+  #start(): void {
+    const ends = this.#ends.splice(0);
+    if (ends.length === 0 || this.#ended) return;
     const plan: CompilerPlan = { memory: this.#memory, ends };
     const thread = prepareThread(new URL('./compiler.ts', import.meta.url), 'JIT').begin<never, never>({
       data: plan,
@@ -176,6 +189,7 @@ class CompilerThread {
   }
 
   stop(): void {
+    this.#ended = true;
     this.#stop();
   }
 }
@@ -211,23 +225,30 @@ function hearSignals(machine: () => Coordinator | undefined): Signals {
   };
 }
 
-function exitStatus(end: MachineEnd, { name }: MachineSettings): number {
+async function exitStatus(end: MachineEnd, { name }: MachineSettings): Promise<number> {
   switch (end.kind) {
     case 'poweroff':
     case 'reset':
       return 0;
     case 'debug-exit':
       return ((end.value << 1) | 1) & 0xff;
-    case 'triple-fault':
+    case 'triple-fault': {
+      const { registerText } = await import('./servers/register-text.ts');
       process.stderr.write(
         `\nrootmode: ${name}: triple fault on vCPU ${end.report.vcpu} after ${end.report.instructions} instructions\n${registerText({ vcpus: [end.report] })}`,
       );
       return 1;
-    case 'entry-failed':
+    }
+    case 'entry-failed': {
+      const [{ checksOnWire }, { checklistText }] = await Promise.all([
+        import('./servers/observe-commands.ts'),
+        import('./servers/watch/vmcs.ts'),
+      ]);
       process.stderr.write(
         `\nrootmode: ${name}: VM entry failed on vCPU ${end.vcpu}; please report this.\n${checklistText(checksOnWire(end.checks))}`,
       );
       return 1;
+    }
     case 'stopped':
       return end.why in SIGNAL_STATUS ? SIGNAL_STATUS[end.why as keyof typeof SIGNAL_STATUS] : 0;
     case 'failed':
@@ -243,22 +264,4 @@ function optionRomsBeside({ firmware, vga }: MachineSettings): ThreadPlan['optio
   if (firmware === undefined || vga !== 'std') return {};
   const path = join(dirname(firmware), VGA_ROM);
   return isRegularFile(path) ? { 'vgaroms/vgabios.bin': readRegularFile(path, 'option ROM') } : {};
-}
-
-/** The generated processor, for all threads. Its machine code stands beside it; without, V8 takes half a second of its life again. */
-function readInterpreter(): ThreadPlan['interpreter'] {
-  const wasm = readBuilt(new URL('../.out/interpreter.wasm', import.meta.url));
-  const code = readBuilt(new URL('../.out/interpreter.code', import.meta.url));
-  const facts = readBuilt(new URL('../.out/interpreter.json', import.meta.url));
-  const module = readMachineCode(wasm, code) ?? withCodeSettings(() => new WebAssembly.Module(wasm));
-  return { module, ...JSON.parse(new TextDecoder().decode(facts)) };
-}
-
-function readBuilt(file: URL): Uint8Array<ArrayBuffer> {
-  const path = fileURLToPath(file);
-  try {
-    return readRegularFile(path, 'program file');
-  } catch (cause) {
-    throw new EngineError('build-missing', { file: path }, { cause });
-  }
 }

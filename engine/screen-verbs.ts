@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, createClient } from './contract/client.ts';
 import { engineCommands } from './contract/commands.ts';
 import { EngineError } from './contract/errors.ts';
-import { firstProblem, printable } from './contract/serve.ts';
+import { firstProblem, printable } from './contract/problem-text.ts';
 import { MachineName } from './contract/settings.ts';
 import { checkOutputFile } from './host/streams.ts';
 import { connectEngine } from './servers/engine-connection.ts';

@@ -3,6 +3,7 @@ import type { RegionAnswer, RegionOrder } from './cpu/index.ts';
 import { calendarOf, monotonicSince } from './host/clock.ts';
 import { type PortEnd, pollingEnd } from './host/compiler-port.ts';
 import { parent, threadData } from './host/threads.ts';
+import { readInterpreter } from './interpreter-image.ts';
 import { buildVcpuThread } from './machine/build.ts';
 import type { FromVcpus, ThreadPlan } from './machine/messages.ts';
 import { runVcpuThread } from './machine/vcpu-thread.ts';
@@ -12,15 +13,21 @@ export interface VcpuThreadPlan extends ThreadPlan {
   readonly compilerEnd?: PortEnd;
 }
 
-const plan = (await threadData()) as VcpuThreadPlan;
-const channel = parent<FromVcpus, never>();
-runVcpuThread({
-  ...buildVcpuThread(plan, {
-    hostNow: monotonicSince(plan.clockOrigin),
-    calendar: calendarOf(plan.settings.rtc),
-    ...(plan.compilerEnd && { compiler: pollingEnd<RegionOrder, RegionAnswer>(plan.compilerEnd) }),
-    onEvent: (event) => channel.post({ kind: 'event', event }),
-    onTone: (hertz) => channel.post({ kind: 'tone', hertz }),
-  }),
-  channel,
+// While the plan is made.
+const interpreter = readInterpreter();
+
+void threadData().then((data) => {
+  const plan = data as VcpuThreadPlan;
+  const channel = parent<FromVcpus, never>();
+  runVcpuThread({
+    ...buildVcpuThread(plan, {
+      hostNow: monotonicSince(plan.clockOrigin),
+      calendar: calendarOf(plan.settings.rtc),
+      interpreter,
+      ...(plan.compilerEnd && { compiler: pollingEnd<RegionOrder, RegionAnswer>(plan.compilerEnd) }),
+      onEvent: (event) => channel.post({ kind: 'event', event }),
+      onTone: (hertz) => channel.post({ kind: 'tone', hertz }),
+    }),
+    channel,
+  });
 });

@@ -30,6 +30,8 @@ export async function stageApplication(folder: string, time: Date): Promise<read
   const inputs = await bundlePrograms({ to: out, sourceMaps: false });
   for (const file of ['interpreter.wasm', 'interpreter.json', 'interpreter.code'])
     cpSync(join(root, '.out', file), join(out, file));
+  // Made of the same programs, by the Node that the headless editions have.
+  for (const file of globSync('*.cjs.code', { cwd: join(root, '.out') })) cpSync(join(root, '.out', file), join(out, file));
   const windowPackages = await stageWindow(join(out, 'renderer'));
   for (const asset of assetsNamedIn(out)) cpSync(join(root, asset), join(folder, asset), { recursive: true, filter: shipped });
   const components = [...new Set([...packagesOf(inputs), ...windowPackages])].sort().map(componentOf);
@@ -78,9 +80,11 @@ function shipped(source: string): boolean {
 /** Files and folders that the bundled programs in `out` find relative to themselves (see tasks/bundle.ts), from the root. */
 function assetsNamedIn(out: string): string[] {
   const found = new Set<string>();
-  for (const file of globSync('*.js', { cwd: out })) {
+  for (const file of globSync('*.{js,cjs}', { cwd: out })) {
     const text = readFileSync(join(out, file), 'utf8');
-    for (const [, path] of text.matchAll(/new URL\(\s*["']\.\.\/([^"']+)["'],\s*import\.meta\.url\s*\)/g)) {
+    for (const [, path] of text.matchAll(
+      /new URL\(\s*["']\.\.\/([^"']+)["'],\s*(?:import\.meta\.url|__here|__program\.here)\s*\)/g,
+    )) {
       const asset = posix.normalize(path as string).replace(/\/$/, '');
       if (!existsSync(join(root, asset))) throw new Error(`${file} names ${asset}, which is not there`);
       found.add(asset);

@@ -3,7 +3,7 @@
  *
  * A package installs that folder beside the executable, in `../lib/rootmode`. An executable that was only copied somewhere carries it
  * along and unpacks it, once per version, into the user's cache folder. Words after the program's name are the command line's; the
- * path of `out/cli.js` before them is what an engine process is started with, as under plain Node.
+ * path of `out/run.cjs` or `out/cli.js` before them is what an engine process is started with, as under plain Node.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, lstatSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -81,9 +81,13 @@ function unpack(folder: string, identity: string): void {
 }
 
 try {
-  const program = join(applicationFolder(), 'out', 'cli.js');
-  const words = process.argv.slice(2);
-  process.argv = [process.execPath, program, ...(words[0] === program ? words.slice(1) : words)];
+  const out = join(applicationFolder(), 'out');
+  const given = process.argv.slice(2);
+  const [engine, commands] = [join(out, 'run.cjs'), join(out, 'cli.js')];
+  const words = given[0] === engine || given[0] === commands ? given.slice(1) : given;
+  // A machine has a program of its own, which starts faster.
+  const program = words[0] === 'run' ? engine : commands;
+  process.argv = [process.execPath, program, ...words];
   const load = new Script('(url) => import(url)', { importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER });
   (load.runInThisContext() as (url: string) => Promise<unknown>)(pathToFileURL(program).href).catch(fail);
 } catch (failure) {

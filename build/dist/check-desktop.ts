@@ -46,7 +46,7 @@ async function checkUnpacked(folder: string, application: string): Promise<Verdi
   const packed = new Set(listPackage(archive, { isPack: false }).map((path) => path.replace(/^\//, '')));
   const beside = `${archive}.unpacked`;
   const wanted = filesBelow(application).filter((path) => path !== 'package.json');
-  const startedFromFiles = ['out/cli.js', 'out/engine.js', 'out/interpreter.wasm', 'assets/firmware/bios.bin'];
+  const startedFromFiles = ['out/cli.js', 'out/run.cjs', 'out/interpreter.wasm', 'assets/firmware/bios.bin'];
   const program = spawnSync(process.execPath, [join(beside, 'out/cli.js'), '--version'], { encoding: 'utf8' });
   const wire = (await getCurrentFuseWire(join(folder, 'rootmode'))) as unknown as Record<number, number>;
   return [

@@ -42,7 +42,16 @@ export function checkApplication(folder: string): Verdict[] {
     });
   const scripts = files.filter((path) => /^out\/renderer\/.*\.(js|css|html)$/.test(path));
   const window = scripts.reduce((sum, path) => sum + gzipSync(readFileSync(join(folder, path))).length, 0);
-  const wanted = ['out/cli.js', 'out/engine.js', 'out/interpreter.wasm', 'out/renderer/index.html', 'LICENSE', 'sbom.cdx.json'];
+  const wanted = [
+    'out/cli.js',
+    'out/run.cjs',
+    'out/run-command.cjs',
+    'out/vcpu-thread.program.cjs',
+    'out/interpreter.wasm',
+    'out/renderer/index.html',
+    'LICENSE',
+    'sbom.cdx.json',
+  ];
   return [
     verdict(
       'the application is complete',

@@ -10,7 +10,7 @@ const files = join(root, 'build/dist/files');
 const machineIcon = `${join(icons, 'machine.png')}=/usr/share/icons/hicolor/256x256/mimetypes/application-x-rootmode-machine.png`;
 
 /** Programs that run outside of the main process: utility processes and threads start from files, which are therefore unpacked. */
-const unpacked = ['out/!(electron-main).{js,wasm,json,code}', 'assets/**'];
+const unpacked = ['out/!(electron-main|preload).{js,cjs,wasm,json,code}', 'assets/**'];
 
 export interface Places {
   /** The application's folder. */

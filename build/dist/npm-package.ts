@@ -6,7 +6,7 @@ import { identity, place } from './application.ts';
 import { expectSuccess, headlessFiles } from './executable.ts';
 
 /** Node wants the hash-bang; the program itself is a module that runs when it is imported. */
-const starter = "#!/usr/bin/env node\nimport '../out/cli.js';\n";
+const starter = "#!/usr/bin/env node\nawait import(process.argv[2] === 'run' ? '../out/run.cjs' : '../out/cli.js');\n";
 
 /** Pack the application in the folder `application` into the folder `to`. Returns the path of the tarball. */
 export async function makeNpmPackage(application: string, to: string): Promise<string> {

@@ -9,6 +9,7 @@ import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } 
 import { basename, join, parse, posix, relative } from 'node:path';
 import { type BuildOptions, build, type Plugin } from 'esbuild';
 import { type Entry, entries } from '../entries.ts';
+import { keepCode } from './keep-code.ts';
 import { root, run, tool } from './run.ts';
 
 const out = join(root, '.out');
@@ -66,6 +67,28 @@ interface Bundling {
   readonly sourceMaps: boolean;
 }
 
+/** In CommonJS form a file asks Node where it is. */
+const hereOfFile = {
+  define: { 'import.meta.url': '__here' },
+  banner: { js: "'use strict'; const __here = require('node:url').pathToFileURL(__filename).href;" },
+} satisfies BuildOptions;
+
+/** The form that engine/host/kept-code.ts takes. */
+const keptProgram = {
+  define: { 'import.meta.url': '__program.here' },
+  banner: { js: "(function (require, module, __program) { 'use strict';" },
+  footer: { js: '})' },
+} satisfies BuildOptions;
+
+function loaderOf(name: string) {
+  return {
+    contents: `import { loadProgram } from './engine/host/kept-code.ts'; loadProgram(new URL('./${name}.program.cjs', import.meta.url));`,
+    resolveDir: root,
+    sourcefile: `${name}.loader.ts`,
+    loader: 'ts',
+  } satisfies BuildOptions['stdin'];
+}
+
 /** Bundle all programs into one flat folder. Returns the source files that went in, from the root. Throws when a step fails. */
 export async function bundlePrograms({ to, sourceMaps }: Bundling): Promise<readonly string[]> {
   const every = {
@@ -91,10 +114,23 @@ export async function bundlePrograms({ to, sourceMaps }: Bundling): Promise<read
   } satisfies BuildOptions;
   const of = (alone: Entry['alone']) =>
     entries.filter((entry) => entry.alone === alone).map(({ source, output }) => ({ in: source, out: parse(output).name }));
+  const alone = {
+    ...onNode,
+    format: 'cjs',
+    outExtension: { '.js': '.cjs' },
+    sourcemap: false,
+    banner: {},
+  } satisfies BuildOptions;
+  const first = { ...alone, ...hereOfFile };
   const builds = await Promise.all([
     // What a command loads only when it needs it stays a file of its own, so that the command line starts at once.
     build({ ...onNode, entryPoints: of(undefined), splitting: true }),
-    ...of('thread').map((entry) => build({ ...onNode, entryPoints: [entry] })),
+    build({ ...first, entryPoints: of('start') }),
+    ...of('kept').map((entry) => build({ ...alone, ...keptProgram, entryPoints: [entry] })),
+    ...of('thread').map(({ in: source, out }) =>
+      build({ ...alone, ...keptProgram, entryPoints: [{ in: source, out: `${out}.program` }] }),
+    ),
+    ...of('thread').map(({ out }) => build({ ...first, entryNames: out, stdin: loaderOf(out) })),
     build({
       ...every,
       entryPoints: of('page'),
@@ -108,7 +144,7 @@ export async function bundlePrograms({ to, sourceMaps }: Bundling): Promise<read
   const inputs = files('inputs');
   // Chunks of an earlier build go last, so that a program started meanwhile finds what it loads.
   const written = new Set([...files('outputs')].map((path) => basename(path)));
-  for (const file of globSync('*.js{,.map}', { cwd: to })) if (!written.has(file)) rmSync(join(to, file));
+  for (const file of globSync('*.{js,cjs}{,.map}', { cwd: to })) if (!written.has(file)) rmSync(join(to, file));
   return [...inputs].sort();
 }
 
@@ -151,5 +187,6 @@ export async function buildAll(): Promise<void> {
   mkdirSync(out, { recursive: true });
   await generate();
   await bundlePrograms({ to: out, sourceMaps: true });
+  await keepCode(out);
   await buildWindow();
 }

@@ -15,7 +15,7 @@ mkdirSync(out, { recursive: true });
 writeFileSync(new URL('interpreter.wasm', out), wasm);
 const code = writeMachineCode(wasm, (bytes) => withCodeSettings(() => new WebAssembly.Module(bytes)));
 writeFileSync(new URL('interpreter.code', out), code);
-writeFileSync(new URL('interpreter.json', out), JSON.stringify({ trees, ends, stack, names }));
+writeFileSync(new URL('interpreter.json', out), JSON.stringify({ trees, ends, stack }));
 process.stdout.write(
   `interpreter: ${names.length} handlers, ${inlineCases} in the loop (${loopBytes} bytes), ${wasm.length} bytes in all\n`,
 );

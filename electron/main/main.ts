@@ -46,7 +46,7 @@ function main(): void {
   const program = outsideArchive(here(new URL('../../engine/cli.ts', import.meta.url)));
   const engines = createEngines({
     fork: utilityProcess.fork,
-    program,
+    program: outsideArchive(here(new URL('../../engine/run.ts', import.meta.url))),
     onFailure: (folder) => {
       const { title, body } = speech.texts().ended;
       new Notification({ title: title(nameOfFolder(folder) ?? basename(folder)), body }).show();

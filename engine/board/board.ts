@@ -7,7 +7,7 @@ import { debugcon } from '../devices/debugcon/device.ts';
 import type { Device } from '../devices/device.ts';
 import { fpuError } from '../devices/fpu-error/device.ts';
 import { FPU_IRQ } from '../devices/fpu-error/spec.ts';
-import { fwCfgItems } from '../devices/fw-cfg/content.ts';
+import { type FwCfgItems, fwCfgItems } from '../devices/fw-cfg/content.ts';
 import { fwCfg } from '../devices/fw-cfg/device.ts';
 import { i440fx, shadowSegments } from '../devices/i440fx/device.ts';
 import { i8042, type KeyReader } from '../devices/i8042/device.ts';
@@ -244,17 +244,26 @@ function attachDevices({ memory, irqchip, config, ports }: BoardParts, platform:
   const bays = attachBiosDrives(memory, bay, storage.trays);
   const drives = ports.drives ?? bays.drives;
   const boot = { order: config.bootOrder ?? BOOT_ORDER, menuMilliseconds: config.bootMenuMilliseconds ?? 0 };
-  const content = fwCfgItems({
-    cpus: config.cpus,
-    ramBytes: memory.map.ramBytes,
-    bootMenu: boot.menuMilliseconds > 0,
-    noScreen: config.vga !== 'std',
-    files: {
-      ...config.firmwareFiles,
-      ...firmwareFiles({ platform, bootPlaces: placesInOrder(drives, boot.order), menuMilliseconds: boot.menuMilliseconds }),
+  let items: FwCfgItems | undefined;
+  const makeItems = () =>
+    fwCfgItems({
+      cpus: config.cpus,
+      ramBytes: memory.map.ramBytes,
+      bootMenu: boot.menuMilliseconds > 0,
+      noScreen: config.vga !== 'std',
+      files: {
+        ...config.firmwareFiles,
+        ...firmwareFiles({ platform, bootPlaces: placesInOrder(drives, boot.order), menuMilliseconds: boot.menuMilliseconds }),
+      },
+      ...(config.uuid && { uuid: config.uuid }),
+    });
+  // Only firmware of others asks, and the tables take long.
+  const content: FwCfgItems = {
+    get: (key) => {
+      items ??= makeItems();
+      return items.get(key);
     },
-    ...(config.uuid && { uuid: config.uuid }),
-  });
+  };
   const facts = fwCfg.attach(memory, { name: 'fw-cfg', at: { regs: 0x510 }, irqs: {}, needs: { content } });
   const console = debugcon.attach(memory, {
     name: 'debugcon',

@@ -1,7 +1,8 @@
 /** Commands that hold a machine, step it, and read and change what it holds. Time stands still for the guest while it is paused. */
 import * as z from 'zod';
 import { command } from './command.ts';
-import { maximumStops, Stop, StopCondition, StopId, Stopped } from './stops.ts';
+import { maximumStops } from './stop-limit.ts';
+import { Stop, StopCondition, StopId, Stopped } from './stops.ts';
 import { Address, Hexadecimal, nothing, Vcpu } from './values.ts';
 
 const seen = ['running', 'paused'] as const;

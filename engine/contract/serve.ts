@@ -4,6 +4,7 @@
 import * as z from 'zod';
 import type { Command, InputOf, ParamsOf, ResultOf } from './command.ts';
 import { EngineError } from './errors.ts';
+import { firstProblem, printable } from './problem-text.ts';
 import type { MachineStatus } from './settings.ts';
 import { WireRequest, type WireResponse } from './wire.ts';
 
@@ -69,22 +70,6 @@ export function createDispatcher<Context>({ served, context, status }: Dispatche
 export function toWire(error: unknown): { class: string; desc: string; data: Record<string, unknown> } {
   const known = error instanceof EngineError ? error : new EngineError('internal', { reason: String(error) });
   return { class: known.code, desc: known.message, data: { ...known.data } };
-}
-
-/** The first thing wrong, as `path: what`, for a sentence. */
-export function firstProblem(error: z.ZodError): string {
-  const issue = error.issues[0];
-  if (issue === undefined) return 'it does not have the expected form';
-  const path = issue.path.map(String).join('.');
-  return path === '' ? issue.message : `${printable(path)}: ${issue.message}`;
-}
-
-/** Text from outside made safe for a terminal: control characters escaped, at most 64 characters. */
-export function printable(text: string): string {
-  const short = text.length > 64 ? `${text.slice(0, 64)}...` : text;
-  return JSON.stringify(short)
-    .slice(1, -1)
-    .replace(/[\x7f-\x9f]/g, '?');
 }
 
 /** A command as `command-list` shows it. */

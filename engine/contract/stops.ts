@@ -34,9 +34,6 @@ export const StopCondition = z.discriminatedUnion('on', [
 ]);
 export type StopCondition = z.output<typeof StopCondition>;
 
-/** Most stops of a machine. */
-export const maximumStops = 64;
-
 export const StopId = z.int().positive();
 
 export const Stop = z.strictObject({

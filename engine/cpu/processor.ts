@@ -30,7 +30,6 @@ export interface InterpreterImage {
   readonly trees: readonly (readonly (HandlerTree | null | undefined)[])[];
   readonly ends: readonly boolean[];
   readonly stack: readonly boolean[];
-  readonly names: readonly string[];
 }
 
 export interface ProcessorOptions {
@@ -39,7 +38,8 @@ export interface ProcessorOptions {
   readonly vcpus: number;
   readonly model: CpuModel;
   readonly host: CpuHost;
-  readonly interpreter: InterpreterImage;
+  /** Absent: this thread runs no vCPU, and only looks at their state. */
+  readonly interpreter?: InterpreterImage;
   /** Make all vCPUs but this one drop their write entries and wait until they have; absent: there is no other thread. */
   readonly shootdown?: (vcpu: number) => void;
   /** Absent: there is no other thread. */
@@ -82,7 +82,7 @@ export function createProcessor(options: ProcessorOptions): Processor {
   const decode: Decode = (bytes, at, available, mode) => whenNeeded().decode(bytes, at, available, mode);
   const handlerOf = (variant: Variant): number => {
     if (variant.handler >= 0) return variant.handler;
-    const tree = interpreter.trees[whenNeeded().indexOf.get(variant.form.definition) as number]?.[variant.form.index];
+    const tree = interpreter?.trees[whenNeeded().indexOf.get(variant.form.definition) as number]?.[variant.form.index];
     const handler = findHandler(tree ?? undefined, variant.facts);
     if (handler === undefined)
       throw new RangeError(`the interpreter has no handler for ${variant.form.definition.name} ${variant.form.text}`);
@@ -113,8 +113,8 @@ export function createProcessor(options: ProcessorOptions): Processor {
       routines,
       decode,
       handlerOf,
-      ends: interpreter.ends,
-      stack: interpreter.stack,
+      ends: interpreter?.ends ?? [],
+      stack: interpreter?.stack ?? [],
       arena: { base: arenas[index] as number, bytes: CODE_ARENA_BYTES },
       jit: options.jit ?? 'off',
       ...(options.heat === undefined ? {} : { heat: options.heat }),
@@ -128,9 +128,17 @@ export function createProcessor(options: ProcessorOptions): Processor {
     });
   });
   const coreAt = new Map(cores.map((core) => [core.s.base, core]));
-  const exports = instantiate(options, regions.table, (cpu) => coreAt.get(cpu) as VcpuCore);
-  regions.connect(exports as unknown as WebAssembly.Exports);
-  for (const core of cores) core.attach(exports);
+  if (interpreter === undefined) {
+    for (const core of cores) core.restored();
+  } else {
+    const exports = instantiate(
+      options,
+      { module: interpreter.module, table: regions.table },
+      (cpu) => coreAt.get(cpu) as VcpuCore,
+    );
+    regions.connect(exports as unknown as WebAssembly.Exports);
+    for (const core of cores) core.attach(exports);
+  }
   return {
     vcpu: (index) => cores[index] as VcpuCore,
     state: (index) => (cores[index] as VcpuCore).s,
@@ -144,8 +152,13 @@ export function createProcessor(options: ProcessorOptions): Processor {
   };
 }
 
-function instantiate(options: ProcessorOptions, table: WebAssembly.Table, core: (cpu: number) => VcpuCore): ProcessorExports {
-  const { machine, interpreter } = options;
+interface Code {
+  readonly module: WebAssembly.Module;
+  /** Of regions. */
+  readonly table: WebAssembly.Table;
+}
+
+function instantiate({ machine }: ProcessorOptions, { module, table }: Code, core: (cpu: number) => VcpuCore): ProcessorExports {
   const physical = (low: number, high: number): number => (low >>> 0) + (high >>> 0) * 2 ** 32;
   const env = {
     memory: machine.memory,
@@ -162,5 +175,5 @@ function instantiate(options: ProcessorOptions, table: WebAssembly.Table, core: 
     exclusiveEnd: (cpu: number) => core(cpu).exclusiveEnd(),
     watchHit: (cpu: number, low: number, high: number, shape: number) => core(cpu).watchHit(low, high, shape),
   };
-  return new WebAssembly.Instance(interpreter.module, { env }).exports as unknown as ProcessorExports;
+  return new WebAssembly.Instance(module, { env }).exports as unknown as ProcessorExports;
 }

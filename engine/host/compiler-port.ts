@@ -4,17 +4,25 @@ import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:wor
 /** What a thread is started with to be one of the ends. The port is moved into it. */
 export interface PortEnd {
   readonly port: MessagePort;
-  /** Counts messages to the end that polls. */
+  /** Counts messages to the end that polls; then a word that is 1 once the other end was sent one. */
   readonly count: SharedArrayBuffer;
 }
 
+const COUNT = 0;
+const ASKED = 1;
+
 export function createPortPair(): readonly [polling: PortEnd, listening: PortEnd] {
   const { port1, port2 } = new MessageChannel();
-  const count = new SharedArrayBuffer(4);
+  const count = new SharedArrayBuffer(8);
   return [
     { port: port1, count },
     { port: port2, count },
   ];
+}
+
+/** Resolves once the polling end of this listening one has sent something. */
+export async function askedFirst({ count }: PortEnd): Promise<void> {
+  await Atomics.waitAsync(new Int32Array(count), ASKED, 0).value;
 }
 
 /** The end of a thread that never waits for messages. */
@@ -22,9 +30,14 @@ export function pollingEnd<Out, In>({ port, count }: PortEnd): { post(message: O
   const word = new Int32Array(count);
   let taken = 0;
   return {
-    post: (message) => port.postMessage(message),
+    post(message) {
+      port.postMessage(message);
+      if (word[ASKED] === 1) return;
+      Atomics.store(word, ASKED, 1);
+      Atomics.notify(word, ASKED);
+    },
     receive() {
-      if (word[0] === taken) return undefined;
+      if (word[COUNT] === taken) return undefined;
       const received = receiveMessageOnPort(port);
       if (received === undefined) return undefined;
       taken = (taken + 1) | 0;
@@ -53,7 +66,7 @@ export function listeningEnd<Out, In>(
     },
     answer(message) {
       port.postMessage(message);
-      Atomics.add(word, 0, 1);
+      Atomics.add(word, COUNT, 1);
     },
   });
   let isDue = false;

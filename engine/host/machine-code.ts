@@ -2,12 +2,11 @@
  * WebAssembly with the machine code that V8 made of it, kept in a file: V8 can write down what its optimizer did and take it up again in
  * another process. JavaScript has no word for that; V8's runtime functions for its own tests do (decision 0070).
  */
-import { createHash } from 'node:crypto';
 import { setFlagsFromString } from 'node:v8';
+import { crc32 } from 'node:zlib';
 
-/** Before the code: a hash of the code, of what it was made from and of who made it. */
-const HASH = 'sha256';
-const HASH_BYTES = 32;
+/** Before the code: a sum over the code, what it was made from and who made it. It finds damage; who may write the file may write us. */
+const SUM_BYTES = 4;
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -31,9 +30,9 @@ export function writeMachineCode(wasm: Bytes, compile = (bytes: Bytes) => new We
   const code = new Uint8Array(serialize(module) as ArrayBuffer);
   // Features that were on while it was compiled leave nothing in the code that has to be on where it runs.
   code.set(new Uint8Array(serialize(smallest) as ArrayBuffer).subarray(0, HEADER_BYTES));
-  const file = new Uint8Array(HASH_BYTES + code.length);
-  file.set(hash(wasm, code));
-  file.set(code, HASH_BYTES);
+  const file = new Uint8Array(SUM_BYTES + code.length);
+  new DataView(file.buffer).setUint32(0, sum(wasm, code));
+  file.set(code, SUM_BYTES);
   if (readMachineCode(wasm, file) === undefined) throw new Error('V8 does not take up the machine code that it wrote');
   return file;
 }
@@ -43,21 +42,19 @@ export function writeMachineCode(wasm: Bytes, compile = (bytes: Bytes) => new We
  * processor or other WebAssembly.
  */
 export function readMachineCode(wasm: Bytes, file: Bytes): WebAssembly.Module | undefined {
-  const code = file.slice(HASH_BYTES);
+  const code = file.slice(SUM_BYTES);
   // V8 ends the process when it is given nonsense: it is asked only about what this version of it wrote.
-  if (Buffer.compare(hash(wasm, code), file.subarray(0, HASH_BYTES)) !== 0) return undefined;
+  const { buffer, byteOffset, length } = file;
+  if (length < SUM_BYTES || new DataView(buffer, byteOffset).getUint32(0) !== sum(wasm, code)) return undefined;
   const deserialize = runtimeFunction('code', 'wasm', 'return %DeserializeWasmModule(code, wasm)');
   const module = deserialize(code.buffer, wasm);
   return module instanceof WebAssembly.Module ? module : undefined;
 }
 
-function hash(wasm: Bytes, code: Bytes): Uint8Array {
+function sum(wasm: Bytes, code: Bytes): number {
   const { v8, node, electron } = process.versions;
-  return createHash(HASH)
-    .update(JSON.stringify([v8, node, electron, process.platform, process.arch, wasm.length]))
-    .update(wasm)
-    .update(code)
-    .digest();
+  const maker = JSON.stringify([v8, node, electron, process.platform, process.arch, wasm.length]);
+  return crc32(code, crc32(wasm, crc32(maker)));
 }
 
 /** A function that may name V8's runtime functions. */

@@ -21,8 +21,13 @@ export function withCodeSettings<T>(act: () => T): T {
   try {
     return act();
   } finally {
-    for (const [, theirs] of CODE) setFlagsFromString(theirs);
+    clearCodeSettings();
   }
+}
+
+/** Those of V8 again, under which it takes up bytecode. */
+export function clearCodeSettings(): void {
+  for (const [, theirs] of CODE) setFlagsFromString(theirs);
 }
 
 /** Room for young objects in threads that start later, in MiB. */

@@ -41,10 +41,15 @@ export interface ThreadPorts {
   readonly calendar: { microseconds(): number };
   /** What the speaker plays from now on, in hertz, 0 for silence; on the thread that changed it. */
   onTone(hertz: number): void;
-  /** Compiles hot code beside this thread's vCPUs. */
-  readonly compiler?: NonNullable<ProcessorMachineOptions['compiler']>;
   /** Board events, on the thread that caused them. The machine is already being stopped then. */
   onEvent(event: MachineEvent): void;
+}
+
+/** What a thread that runs vCPUs has besides. */
+export interface VcpuThreadPorts extends ThreadPorts {
+  readonly interpreter: NonNullable<ProcessorMachineOptions['interpreter']>;
+  /** Compiles hot code beside this thread's vCPUs. */
+  readonly compiler?: NonNullable<ProcessorMachineOptions['compiler']>;
 }
 
 interface Parts {
@@ -60,7 +65,7 @@ interface Parts {
   readonly stops: StopKeeper;
 }
 
-function build({ settings, memory: shared, interpreter, role, optionRoms }: ThreadPlan, ports: ThreadPorts): Parts {
+function build({ settings, memory: shared, role, optionRoms }: ThreadPlan, ports: ThreadPorts & Partial<VcpuThreadPorts>): Parts {
   const { memoryKiB, cpus, cpu, accel, threads, debugExit, jit, vga, hpet } = settings;
   const memory = createMachineMemory({ ramBytes: memoryKiB * 1024, vcpus: cpus, memory: shared, hostNow: ports.hostNow });
   const gate = new Gate(memory);
@@ -73,7 +78,7 @@ function build({ settings, memory: shared, interpreter, role, optionRoms }: Thre
   const keyReader = takeKeyReader(memory);
   const keeperPlace = memory.arena.take('deadline-keeper', 8, 64);
   const create = accel === 'software' ? createSoftwareMachine : createBareMachine;
-  const { calendar, compiler } = ports;
+  const { calendar, compiler, interpreter } = ports;
   const machine = create({ memory, model: cpu, interpreter, observation, jit, calendar, ...(compiler && { compiler }) });
   const { requests } = machine;
   const { vmcsFields } = capabilitiesOf(settings);
@@ -195,7 +200,7 @@ function textOf(value: unknown): string {
 }
 
 /** A vCPU thread's machine. */
-export function buildVcpuThread(plan: ThreadPlan, ports: ThreadPorts): Omit<VcpuThreadOptions, 'channel'> {
+export function buildVcpuThread(plan: ThreadPlan, ports: VcpuThreadPorts): Omit<VcpuThreadOptions, 'channel'> {
   const { memory, gate, rings, keeper, machine, stops } = build(plan, ports);
   const { role } = plan;
   const ids = role.kind === 'vcpus' ? role.vcpus : [];

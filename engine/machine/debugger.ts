@@ -1,6 +1,7 @@
 /** Stops of a machine on the main thread: the list people make, what a step adds to it, and why the machine stands still. */
 import { EngineError } from '../base/index.ts';
-import { maximumStops, type StopCondition, type Stopped } from '../contract/stops.ts';
+import { maximumStops } from '../contract/stop-limit.ts';
+import type { StopCondition, Stopped } from '../contract/stops.ts';
 import { type Capabilities, compileWhere, PROBES, WhereError } from '../hypervisor/index.ts';
 import { type ArmedStop, probeOf, whereOf } from './armed-stops.ts';
 import type { NextInstruction } from './messages.ts';

@@ -5,7 +5,6 @@ import type { PointerMove } from '../board/keyboard.ts';
 import type { PciReport } from '../board/pci-report.ts';
 import type { MachineSettings } from '../contract/settings.ts';
 import type { EntryCheck, InterruptReport, VmcsImage, Walk } from '../hypervisor/index.ts';
-import type { ProcessorMachineOptions } from '../hypervisor/processor/index.ts';
 import type { MediaChange } from './drives.ts';
 import type { KeyStroke } from './keymap.ts';
 import type { PointerAction } from './pointer.ts';
@@ -19,8 +18,6 @@ export interface ThreadPlan {
   readonly memory: WebAssembly.Memory;
   /** The host's monotonic clock at the machine's zero, ns. */
   readonly clockOrigin: bigint;
-  /** Generated code of the processor, which only the back end knows. */
-  readonly interpreter: ProcessorMachineOptions['interpreter'];
   /** Path of the BIOS that a machine without a kernel starts with. */
   readonly builtInFirmware: string;
   /** Option ROMs for firmware that is not ours, by their names in fw_cfg. */

@@ -18,7 +18,7 @@ import { homedir } from 'node:os';
 import { basename, isAbsolute, join, relative, resolve } from 'node:path';
 import { EngineError } from '../contract/errors.ts';
 import type { MachineFile, MachineNotes, StoredSettings } from '../contract/machine-file.ts';
-import { firstProblem, printable } from '../contract/serve.ts';
+import { firstProblem, printable } from '../contract/problem-text.ts';
 import { mapPaths } from '../contract/setting-paths.ts';
 import { MachineName } from '../contract/settings.ts';
 import { codeOf, isRegularFile, reasonOf } from '../host/files.ts';

@@ -4,7 +4,7 @@ import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, statS
 import { basename, join, resolve } from 'node:path';
 import { EngineError } from '../contract/errors.ts';
 import { MachineFile, maximumMachineFileBytes } from '../contract/machine-file.ts';
-import { firstProblem } from '../contract/serve.ts';
+import { firstProblem } from '../contract/problem-text.ts';
 import { mapPaths } from '../contract/setting-paths.ts';
 import { MachineName, type MachineSettings } from '../contract/settings.ts';
 import { codeOf, reasonOf } from '../host/files.ts';

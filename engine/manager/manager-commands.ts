@@ -19,7 +19,8 @@ import {
   type MachineSummary,
 } from '../contract/library-commands.ts';
 import { StoredSettings } from '../contract/machine-file.ts';
-import { createDispatcher, type Dispatcher, firstProblem, serve } from '../contract/serve.ts';
+import { firstProblem } from '../contract/problem-text.ts';
+import { createDispatcher, type Dispatcher, serve } from '../contract/serve.ts';
 import { hostCapabilities as capabilitiesNow } from './capabilities.ts';
 import { serveImages } from './image-serving.ts';
 import type { StartTool } from './image-tool.ts';

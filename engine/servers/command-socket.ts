@@ -5,18 +5,15 @@ import { type EventName, eventsSubscribe } from '../contract/events.ts';
 import { screenStream } from '../contract/screen-stream.ts';
 import { type Dispatcher, toWire } from '../contract/serve.ts';
 import { maximumRequestBytes, WireRequest } from '../contract/wire.ts';
-import { ownMachineSocket } from '../host/machine-socket.ts';
-import type { Connection, OwnedSocket } from '../host/owned-socket.ts';
+import type { Connection } from '../host/owned-socket.ts';
 import { LineSplitter } from './lines.ts';
 
-/** Peers served at once; each costs one buffer. */
-const maximumPeers = 32;
 /** Requests of one peer that may wait for their answers. */
 const maximumPending = 64;
 /** Answers a peer may leave unread before it is cut off, in bytes. */
 const maximumBacklog = 8 * 1024 * 1024;
 
-export interface CommandSocketOptions {
+export interface PeerOptions {
   readonly name: string;
   readonly version: string;
   readonly dispatcher: Dispatcher;
@@ -26,13 +23,8 @@ export interface CommandSocketOptions {
   viewScreen(show: (record: Uint8Array) => void): Promise<() => void>;
 }
 
-/** Serve `dispatcher` at the socket of the machine `name` until closed. Fails with `machine-running` when another one has that name. */
-export function serveCommandSocket(options: CommandSocketOptions): Promise<OwnedSocket> {
-  return ownMachineSocket({ name: options.name, maximumPeers, onConnection: (connection) => servePeer(connection, options) });
-}
-
 /** Requests of one peer are carried out in order, one after the other; peers do not wait for each other. */
-function servePeer(connection: Connection, { name, version, dispatcher, subscribe, viewScreen }: CommandSocketOptions): void {
+export function servePeer(connection: Connection, { name, version, dispatcher, subscribe, viewScreen }: PeerOptions): void {
   let open = true;
   let pending = 0;
   let streaming = false;

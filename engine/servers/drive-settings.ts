@@ -1,6 +1,6 @@
 /** `--disk`, `--cdrom` and `--floppy` as typed. */
 import { EngineError } from '../contract/errors.ts';
-import { printable } from '../contract/serve.ts';
+import { printable } from '../contract/problem-text.ts';
 import type { MachineSettingsInput } from '../contract/settings.ts';
 import { checkRegularFile } from '../host/files.ts';
 

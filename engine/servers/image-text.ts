@@ -1,6 +1,6 @@
 /** What `rootmode image` reads and prints. */
 import { EngineError } from '../contract/errors.ts';
-import { printable } from '../contract/serve.ts';
+import { printable } from '../contract/problem-text.ts';
 import { monotonicOrigin, monotonicSince } from '../host/clock.ts';
 
 const UNITS: Record<string, number> = { b: 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };

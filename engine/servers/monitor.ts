@@ -3,7 +3,8 @@ import type { Command, ResultOf } from '../contract/command.ts';
 import { engineCommands, machineRegisters, monitorLine } from '../contract/commands.ts';
 import { machineDisassemble, machineMemory, stopAdd } from '../contract/debug-commands.ts';
 import { EngineError } from '../contract/errors.ts';
-import { type Dispatcher, printable } from '../contract/serve.ts';
+import { printable } from '../contract/problem-text.ts';
+import type { Dispatcher } from '../contract/serve.ts';
 import { codeText, memoryText } from './debug-text.ts';
 import { registerText } from './register-text.ts';
 

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { EngineError, maximumRamBytes } from '../contract/errors.ts';
 import { bootKinds } from '../contract/firmware-settings.ts';
 import type { StoredSettings } from '../contract/machine-file.ts';
-import { firstProblem, printable } from '../contract/serve.ts';
+import { firstProblem, printable } from '../contract/problem-text.ts';
 import { mapPaths } from '../contract/setting-paths.ts';
 import {
   accelerators,

@@ -1,7 +1,7 @@
 /** `--screenshot-at text:REGEX=FILE`: a picture of the screen once its text matches. */
 import { writeFileSync } from 'node:fs';
 import { EngineError } from '../contract/errors.ts';
-import { printable } from '../contract/serve.ts';
+import { printable } from '../contract/problem-text.ts';
 import { reasonOf } from '../host/files.ts';
 import { encodePng } from '../host/png.ts';
 import { checkOutputFile } from '../host/streams.ts';

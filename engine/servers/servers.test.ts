@@ -19,7 +19,7 @@ import { createDispatcher, describeCommand, serve } from '../contract/serve.ts';
 import { maximumRequestBytes } from '../contract/wire.ts';
 import type { OwnedSocket } from '../host/owned-socket.ts';
 import { socketPath } from '../host/runtime-directory.ts';
-import { serveCommandSocket } from './command-socket.ts';
+import { serveCommandSocket } from './command-door.ts';
 import { connectEngine, runningMachines } from './engine-connection.ts';
 import { LineSplitter } from './lines.ts';
 import { createMonitor } from './monitor.ts';
@@ -82,7 +82,7 @@ beforeEach(async () => {
   socket = await serveCommandSocket({
     name: 'one',
     version: '0.0.0',
-    dispatcher,
+    dispatcher: async () => dispatcher,
     subscribe,
     viewScreen: async () => () => undefined,
   });

@@ -12,7 +12,7 @@ export interface FwCfgFacts {
   readonly files?: Readonly<Record<string, Uint8Array>>;
 }
 
-export type FwCfgItems = ReadonlyMap<number, Uint8Array>;
+export type FwCfgItems = Pick<ReadonlyMap<number, Uint8Array>, 'get'>;
 
 const number = (value: number, size: 2 | 4 | 8): Uint8Array => {
   const bytes = new Uint8Array(size);

@@ -28,7 +28,8 @@ const APIC_HZ = 1_000_000_000;
 const DEFAULT_TSC_HZ = 1_000_000_000;
 
 export interface ProcessorMachineOptions extends MachineOptions {
-  readonly interpreter: InterpreterImage;
+  /** Absent: this thread runs no vCPU. */
+  readonly interpreter?: InterpreterImage | undefined;
   readonly jit?: JitSetting;
   /** Compiles hot code beside the vCPUs of this thread. */
   readonly compiler?: CompilerPort;
@@ -74,7 +75,7 @@ export function createProcessorBase(options: ProcessorMachineOptions, use: Proce
     vcpus: memory.vcpus,
     model: use.processorModel?.(model) ?? model,
     host: host.cpuHost,
-    interpreter: options.interpreter,
+    ...(options.interpreter && { interpreter: options.interpreter }),
     jit: options.jit ?? 'off',
     ...(options.compiler && { compiler: options.compiler }),
     ...use.processor,

@@ -2,7 +2,7 @@
 import { type Client, createClient } from '../../contract/client.ts';
 import { engineCommands } from '../../contract/commands.ts';
 import { EngineError } from '../../contract/errors.ts';
-import { firstProblem, printable } from '../../contract/serve.ts';
+import { firstProblem, printable } from '../../contract/problem-text.ts';
 import { MachineName } from '../../contract/settings.ts';
 import { connectEngine, runningMachines } from '../engine-connection.ts';
 

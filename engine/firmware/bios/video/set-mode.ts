@@ -58,10 +58,10 @@ export function loadGlyphs(
   vga.graphics(5, 0);
   vga.graphics(6, 4);
   const count = Math.min(Math.floor(font.length / to.height), GLYPHS - to.first);
-  const image = new Uint8Array(count * GLYPH_PITCH);
-  for (let i = 0; i < count; i++)
-    image.set(font.subarray(i * to.height, i * to.height + to.height).subarray(0, 32), i * GLYPH_PITCH);
-  host.memory.write(0xa0000 + blockOffset(to.block) + to.first * GLYPH_PITCH, image);
+  const at = 0xa0000 + blockOffset(to.block) + to.first * GLYPH_PITCH;
+  const lines = Math.min(to.height, GLYPH_PITCH);
+  // What stands behind the lines of a character is not shown.
+  for (let i = 0; i < count; i++) host.memory.write(at + i * GLYPH_PITCH, font.subarray(i * to.height, i * to.height + lines));
   vga.sequencer(0, 1);
   vga.sequencer(2, map);
   vga.sequencer(4, memoryMode);

@@ -1,0 +1,2 @@
+/** Most stops of a machine. */
+export const maximumStops = 64;

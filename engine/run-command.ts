@@ -1,0 +1,131 @@
+/**
+ * The command `run`, and the options of a machine. A program of its own, so that a machine starts without what other commands need; the
+ * command line has it among its commands as well.
+ */
+import { type Command, Option } from 'commander';
+import { addHelp, carryOut, newProgram } from './command-words.ts';
+import type { MachineSettings } from './contract/settings.ts';
+import type { PreparedMachineThread } from './prepared-threads.ts';
+
+export interface RunOptions {
+  readonly kernel?: string;
+  readonly firmware?: string;
+  readonly firmwareVariables?: string;
+  readonly boot?: string;
+  readonly initrd?: string;
+  readonly append?: string;
+  readonly memory: string;
+  readonly cpus: string;
+  readonly cpu: string;
+  readonly accel: string;
+  readonly threads: string;
+  readonly jit: string;
+  readonly serial: string;
+  readonly disk?: readonly string[];
+  readonly cdrom?: readonly string[];
+  readonly floppy?: readonly string[];
+  readonly name?: string;
+  readonly serial2?: string;
+  readonly parallel?: string;
+  readonly vga?: string;
+  readonly keyboardLayout?: string;
+  readonly rtc?: string;
+  readonly screenshotAt?: readonly string[];
+  readonly reboot: boolean;
+  readonly hpet?: boolean;
+  readonly debugExit?: boolean;
+  readonly machine?: string;
+}
+
+/** Carry out one command line whose first word is `run`, on threads that load already. Returns the exit status; never rejects. */
+export function main(words: readonly string[], prepared: readonly PreparedMachineThread[]): Promise<number> {
+  return carryOut({
+    words,
+    verbs: ['run'],
+    describe: (finish) => {
+      const program = newProgram();
+      describeRun(program, finish, prepared);
+      addHelp(program);
+      return program;
+    },
+  });
+}
+
+export function describeRun(
+  program: Command,
+  finish: (status: number) => void,
+  prepared?: readonly PreparedMachineThread[],
+): void {
+  const run = program
+    .command('run')
+    .description('boot a machine with its serial port on this terminal; Ctrl-A x quits, Ctrl-A c opens the monitor')
+    .option('--machine <folder>', 'run the machine in this folder with its own settings instead of all the others')
+    .option('--name <name>', 'name of the machine (default: machine- and the process id)')
+    .action(async (options: RunOptions) => finish(await runCommand(options, prepared)));
+  machineOptions(run, 'stdio');
+  run
+    .addOption(new Option('--display <where>', 'where the screen is shown: none').choices(['none']).default('none'))
+    .addOption(
+      new Option('--screenshot-at <text:REGEX=file>', 'picture of the screen once its text matches; may be repeated')
+        .argParser((word: string, before: readonly string[] = []) => [...before, word])
+        .default([], 'none'),
+    );
+}
+
+/** What a machine is made of, as `run` and `create` take it. */
+export function machineOptions(command: Command, serial: string): Command {
+  return command
+    .option('--kernel <file>', 'Linux bzImage, PVH ELF or multiboot image, started without firmware')
+    .option('--firmware <file>', 'firmware image in place of the built-in BIOS')
+    .option('--firmware-variables <file>', 'where it keeps its variables; made of those beside the firmware when missing')
+    .option('--boot <settings>', 'order=KIND+KIND... of disk, floppy and cdrom; menu=on waits for F12')
+    .option('--initrd <file>', 'initial ramdisk; for multiboot, modules as FILE[ ARGUMENTS][,FILE...]')
+    .option('--append <text>', 'kernel command line')
+    .option('--memory <MiB>', 'guest memory, 1 to 3584', '512')
+    .option('--cpus <number>', 'number of vCPUs', '1')
+    .option('--cpu <model>', 'processor model: x86-64-v2, qemu64 or x86-64-v2-vmx', 'x86-64-v2')
+    .option('--accel <name>', 'what runs the guest; see `rootmode capabilities`', 'software')
+    .option('--threads <mode>', 'per-vcpu, or round-robin on one thread', 'per-vcpu')
+    .option('--jit <setting>', 'generate code for hot parts of the guest: on, off, or force for tests', 'on')
+    .option('--vga <adapter>', 'display adapter: std or none', 'std')
+    .option('--keyboard-layout <name>', 'keyboard that typed text is for: us, uk, de, fr, es, it or se', 'us')
+    .option('--rtc <base>', 'what the clock shows at first: utc, or local time of the host', 'utc')
+    .option('--serial <where>', 'stdio, file:PATH, console (for those who connect) or none', serial)
+    .option('--disk <file[,option...]>', 'disk image; options: format=raw|qcow2, bus=ide, readonly, snapshot', collect)
+    .option('--cdrom <file>', 'CD or DVD image; `none` for an empty drive', collect)
+    .option('--floppy <file[,readonly]>', 'floppy image; `none` for an empty drive', collect)
+    .option('--serial2 <where>', 'what COM2 sends: file:PATH or none', 'none')
+    .option('--parallel <where>', 'what the printer port sends: file:PATH or none', 'none')
+    .option('--no-reboot', 'end instead of resetting; after a triple fault with status 1 and a report')
+    .option('--hpet', 'tell the guest of the high-precision event timer')
+    .addOption(new Option('--debug-exit', 'a debug exit port at 0xf4: writing V ends with status (V << 1) | 1'));
+}
+
+/** An option that can come several times. */
+function collect(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
+}
+
+export function wordsOf(options: RunOptions): RunOptions & { readonly processId: number } {
+  return { ...options, processId: process.pid };
+}
+
+async function runCommand(options: RunOptions, early?: readonly PreparedMachineThread[]): Promise<number> {
+  const prepared = early ?? (await import('./prepared-threads.ts')).prepareMachineThreads();
+  const { parseScreenshots } = await import('./servers/screenshot-at.ts');
+  const screenshots = parseScreenshots(options.screenshotAt ?? []);
+  const { settings, release } = await settingsOf(options);
+  const { runMachine } = await import('./main.ts');
+  try {
+    const thumbnail = options.machine === undefined ? {} : { thumbnail: `${options.machine}/thumbnail.png` };
+    return await runMachine(settings, { screenshots, prepared, ...thumbnail });
+  } finally {
+    release();
+  }
+}
+
+async function settingsOf(options: RunOptions): Promise<{ readonly settings: MachineSettings; release(): void }> {
+  if (options.machine !== undefined) return (await import('./take-machine.ts')).takeMachine(options.machine);
+  const { runSettings } = await import('./servers/run-settings.ts');
+  return { settings: runSettings(wordsOf(options)), release: () => undefined };
+}
