@@ -19,8 +19,8 @@ function words(...values: readonly number[]): Buffer {
   return bytes;
 }
 
-/** The code, IA-32, position-dependent only in the data address. */
-function code(rounds: number): Buffer {
+/** The code, IA-32, position-dependent only in the data address. `again`: when the rounds are over they begin anew. */
+function code(rounds: number, again = false): Buffer {
   const loop = Buffer.from([
     ...[0x01, 0xd0], // add eax, edx
     ...[0x89, 0xc6], // mov esi, eax
@@ -46,7 +46,8 @@ function code(rounds: number): Buffer {
     words(rounds),
   ]);
   const end = Buffer.from([0x31, 0xc0, 0xe6, 0xf4, 0xf4]); // xor eax, eax; out 0xf4, al; hlt
-  return Buffer.concat([start, loop, back, end]);
+  const anew = Buffer.from([0xeb, -(loop.length + back.length + 2) & 0xff]); // jmp loop, with ecx 0: 2^32 rounds more
+  return Buffer.concat([start, loop, back, again ? anew : end]);
 }
 
 /** A multiboot image of 32-bit code that runs at `codeAddress`. Multiboot specification 0.6.96, section 3.1, with the address fields. */
@@ -57,6 +58,9 @@ export function multibootImage(body: Uint8Array): Buffer {
   const header = words(magic, flags, -(magic + flags), loadAddress, loadAddress, end, end, codeAddress);
   return Buffer.concat([header, body]);
 }
+
+/** The image whose loop never ends. */
+export const endlessGuest = (): Buffer => multibootImage(code(0xffff_ffff, true));
 
 /** The image for `rounds` rounds, 1 to 2^32-1. */
 export function loopGuest(rounds: number): Buffer {

@@ -115,6 +115,21 @@ afterEach(() => {
   else process.env.XDG_RUNTIME_DIR = runtime;
 });
 
+it.skipIf(notBuilt !== undefined).each(accelerators)('counts what the drives do, on %s', async (accel) => {
+  const file = join(bench.data, 'disk.img');
+  const disk = Buffer.alloc(1 << 20);
+  // A boot sector of one instruction, a jump to itself: the BIOS reads that sector and nothing else.
+  disk.set([0xeb, 0xfe], 0);
+  disk.set([0x55, 0xaa], 510);
+  writeFileSync(file, disk);
+  bench.start(['run', '--disk', file, '--memory', '16', '--accel', accel, '--name', 'read']);
+  const client = await engine('read');
+  const counted = async () => (await client.machineCounters({})).groups.find(({ group }) => group === 'disk')?.sets[0]?.counters;
+  expect(await until(counted, (counters) => counters?.['disk-reads'] === 1)).toMatchObject({
+    ...{ 'disk-reads': 1, 'disk-read-bytes': 512, 'disk-writes': 0, 'disk-write-bytes': 0, 'disk-failures': 0 },
+  });
+});
+
 it.skipIf(notBuilt !== undefined)('keeps the VMCS of every recorded exit', async () => {
   bench.start(['run', '--kernel', image('kept', ON_DEMAND), '--memory', '16', '--name', 'kept', '--serial', 'console']);
   const client = await engine('kept');

@@ -5,11 +5,11 @@
 import { type HostNow, REQUEST } from '../base/index.ts';
 import { type Board, createBoard } from '../board/board.ts';
 import { callerRegistersOf } from '../board/caller-registers.ts';
-import { createDriveServer } from '../board/drives/server.ts';
+import { createDriveServer, type DriveServerParts } from '../board/drives/server.ts';
 import { drivePlan } from '../contract/drive-plan.ts';
 import type { MachineSettings } from '../contract/settings.ts';
 import { createBareMachine } from '../hypervisor/bare/index.ts';
-import { createObservation, interruptReport, type Machine } from '../hypervisor/index.ts';
+import { COUNTER, createObservation, interruptReport, type Machine, type Observation } from '../hypervisor/index.ts';
 import type { ProcessorMachineOptions } from '../hypervisor/processor/index.ts';
 import { createSoftwareMachine } from '../hypervisor/software/index.ts';
 import { createMachineMemory, type MachineMemory } from '../memory/index.ts';
@@ -58,6 +58,7 @@ interface Parts {
   readonly rings: SerialRings;
   readonly keeper: DeadlineKeeper;
   readonly machine: Machine;
+  readonly observation: Observation;
   readonly line: SerialLine;
   readonly outputs: IoMachine['outputs'];
   readonly keyReader: KeyReaderWord;
@@ -123,7 +124,7 @@ function build({ settings, memory: shared, role, optionRoms }: ThreadPlan, ports
       },
     },
   });
-  return { memory, gate, rings, keeper, machine, line, outputs, keyReader, board, stops };
+  return { memory, gate, rings, keeper, machine, observation, line, outputs, keyReader, board, stops };
 }
 
 /** How long the BIOS waits for F12 where a boot menu is wanted. */
@@ -139,7 +140,7 @@ function driveSpecs(settings: MachineSettings) {
 
 /** The I/O thread's machine. */
 export function buildIoMachine(plan: ThreadPlan, ports: ThreadPorts): IoMachine {
-  const { memory, rings, keeper, machine, line, outputs, keyReader, board } = build(plan, ports);
+  const { memory, rings, keeper, machine, observation, line, outputs, keyReader, board } = build(plan, ports);
   const deviceWork = <T>(work: () => T): T => {
     const result = memory.lock.run(work);
     keeper.nudge();
@@ -148,7 +149,8 @@ export function buildIoMachine(plan: ThreadPlan, ports: ThreadPorts): IoMachine 
   return {
     rings,
     requestWords: machine.requests.requestWords(),
-    serveDrives: (events) => createDriveServer({ memory, bay: board.bay, work: deviceWork, ...events }),
+    serveDrives: (events) =>
+      createDriveServer({ memory, bay: board.bay, work: deviceWork, onDone: countDone(observation), ...events }),
     askForTray: (drive) => memory.lock.run(() => board.askForTray(drive)),
     boot: (readFile) => {
       const start = readStartFiles(plan.settings, plan.builtInFirmware, readFile);
@@ -173,6 +175,22 @@ export function buildIoMachine(plan: ThreadPlan, ports: ThreadPorts): IoMachine 
     interrupts: () => memory.lock.run(() => interruptReport(machine.irqchip)),
     pci: () => memory.lock.run(() => board.pci()),
     deliverInput: () => deviceWork(() => line.ready()),
+  };
+}
+
+/** Requests of drives are counted for the machine, under the lock. */
+function countDone({ counters }: Observation): NonNullable<DriveServerParts['onDone']> {
+  return (op, bytes, result) => {
+    const add = (name: keyof typeof COUNTER, amount = 1): void => counters.add(-1, COUNTER[name], amount);
+    if (result !== 'done') return add('disk-failures');
+    if (op === 'read') {
+      add('disk-reads');
+      add('disk-read-bytes', bytes);
+    } else if (op === 'write') {
+      add('disk-writes');
+      add('disk-write-bytes', bytes);
+    } else if (op === 'flush') add('disk-flushes');
+    else if (op === 'discard') add('disk-discards');
   };
 }
 

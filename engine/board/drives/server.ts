@@ -16,6 +16,8 @@ export interface DriveServerParts {
   work(body: () => void): void;
   /** The host has no room: nothing is lost, the request waits for `serve` to be called again after `retry`. */
   onFull(drive: number, failure: EngineError): void;
+  /** A request was carried out, or failed. Under the machine lock. */
+  onDone?(op: TakenRequest['op'], bytes: number, result: DriveResult): void;
   /** A failure that the guest sees as a bad sector. */
   onFailure(drive: number, failure: EngineError): void;
 }
@@ -33,7 +35,7 @@ export interface DriveServer {
   readonly doorbell: DriveBay['doorbell'];
 }
 
-export function createDriveServer({ memory, bay, work, onFull, onFailure }: DriveServerParts): DriveServer {
+export function createDriveServer({ memory, bay, work, onFull, onFailure, onDone }: DriveServerParts): DriveServer {
   const images: (DiskImage | undefined)[] = bay.drives.map(() => undefined);
   /** Lanes whose request waits for room on the host. */
   const held = new Set<DriveLane>();
@@ -80,6 +82,7 @@ export function createDriveServer({ memory, bay, work, onFull, onFailure }: Driv
     const done = request;
     work(() => {
       if (done.op === 'read') for (const { gpa, bytes } of done.ranges) memory.dma.touched(gpa, bytes);
+      onDone?.(done.op, done.bytes, result);
       lane.complete(ticket, result);
     });
     if (drive.ejected && images[d] !== undefined) closeImage(d);

@@ -5,6 +5,11 @@ import { processorCapabilities } from '../processor/capabilities.ts';
 
 const JIT_COUNTERS = ['jit-regions', 'jit-modules', 'jit-bytes', 'jit-refused', 'jit-instructions', 'jit-microseconds'] as const;
 
+const DISK_COUNTERS = [
+  ...(['disk-reads', 'disk-read-bytes', 'disk-writes', 'disk-write-bytes'] as const),
+  ...(['disk-flushes', 'disk-discards', 'disk-failures'] as const),
+];
+
 /** What this back end offers; it needs nothing of the host but V8. */
 export function bareCapabilities(): Capabilities {
   return {
@@ -21,6 +26,7 @@ export function bareCapabilities(): Capabilities {
       'remote-tlb-flush',
       'unknown-ports',
       ...JIT_COUNTERS,
+      ...DISK_COUNTERS,
     ],
     probes: ['pio', 'mmio', 'apic', 'pic', 'ioapic', 'inject'],
     vmcsFields: {},

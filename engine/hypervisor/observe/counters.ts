@@ -58,11 +58,22 @@ const JIT = {
   'jit-microseconds': 'time it took to make regions',
 } as const;
 
-export type CounterName = VcpuCounterName | VmCounterName | keyof typeof UNKNOWN | keyof typeof JIT;
+/** What the host did for the machine's drives, whatever controller asked for it. */
+const DISK = {
+  'disk-reads': 'read requests carried out',
+  'disk-read-bytes': 'bytes read for them',
+  'disk-writes': 'write requests carried out',
+  'disk-write-bytes': 'bytes written for them',
+  'disk-flushes': 'times what was written was made durable',
+  'disk-discards': 'requests to forget what stands in sectors',
+  'disk-failures': 'requests that failed, the guest was told so',
+} as const;
+
+export type CounterName = VcpuCounterName | VmCounterName | keyof typeof UNKNOWN | keyof typeof JIT | keyof typeof DISK;
 
 /** A group of counters that is shown together. A new group is a new entry here, and nothing else. */
 interface CounterGroup {
-  readonly name: 'vcpu' | 'vm' | 'unknown' | 'jit';
+  readonly name: 'vcpu' | 'vm' | 'unknown' | 'jit' | 'disk';
   /** Shown for each vCPU; otherwise the sum over all of them. */
   readonly perVcpu: boolean;
   readonly counters: Readonly<Record<string, string>>;
@@ -73,6 +84,7 @@ export const COUNTER_GROUPS: readonly CounterGroup[] = [
   { name: 'vm', perVcpu: false, counters: VM },
   { name: 'unknown', perVcpu: true, counters: UNKNOWN },
   { name: 'jit', perVcpu: true, counters: JIT },
+  { name: 'disk', perVcpu: false, counters: DISK },
 ];
 
 const names = COUNTER_GROUPS.flatMap(({ counters }) => Object.keys(counters)) as CounterName[];

@@ -33,8 +33,9 @@ describe('counters', () => {
       ['vm', 9],
       ['unknown', 3],
       ['jit', 6],
+      ['disk', 7],
     ]);
-    expect(new Set(Object.values(COUNTER)).size).toBe(39);
+    expect(new Set(Object.values(COUNTER)).size).toBe(46);
   });
 
   it('are counted for one vCPU, and seen by every thread', () => {
