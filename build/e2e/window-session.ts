@@ -53,3 +53,13 @@ export function accessibilityFaults(page: Page): Promise<readonly string[]> {
     .filter(({ impact }) => impact === 'serious' || impact === 'critical')
     .map(({ id, nodes }) => id + ': ' + nodes.map(({ html }) => html.slice(0, 300)).join(' | ')))`);
 }
+
+/** Keep a screen in both themes; a serious fault of accessibility in either fails. */
+export async function keepScreen(page: Page, name: string): Promise<void> {
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme });
+    await page.screenshot({ path: join(pictures, `${name}-${colorScheme}.png`) });
+    const faults = await accessibilityFaults(page);
+    if (faults.length > 0) throw new Error(`${name} (${colorScheme}): ${faults.join('\n')}`);
+  }
+}
