@@ -1,13 +1,15 @@
 /** Tells when the library changes: files on the disk, and processes that end, which change nothing there. */
 import { watch } from 'node:fs';
-import type { Library } from './library.ts';
+import { type Library, runningOf } from './library.ts';
 
 /** How often ended processes are looked for, and how long several changes in a row are collected, in milliseconds. */
 const LOOK = 1000;
 const COLLECT = 50;
 
+type Watched = Pick<Library, 'root' | 'running' | 'takeListed'>;
+
 /** Returns what ends it. */
-export function watchLibrary(library: Library, tell: () => void): () => void {
+export function watchLibrary(library: Watched, tell: () => void): () => void {
   let collecting: NodeJS.Timeout | undefined;
   const changed = (): void => {
     collecting ??= setTimeout(() => {
@@ -17,15 +19,11 @@ export function watchLibrary(library: Library, tell: () => void): () => void {
   };
   const watcher = watch(library.root, { recursive: true }, changed);
   watcher.on('error', () => undefined); // a folder that went away while it was watched
-  const running = (): string =>
-    library
-      .running()
-      .map(({ name, pid }) => `${name}:${pid}`)
-      .join();
-  let before = running();
+  let before = runningOf(library.running());
   const looking = setInterval(() => {
-    const now = running();
-    if (now !== before) changed();
+    const now = runningOf(library.running());
+    // A process may start, be listed and end between two looks, and the host tells of files no more than it can.
+    if ([before, ...library.takeListed()].some((known) => known !== now)) changed();
     before = now;
   }, LOOK);
   return () => {

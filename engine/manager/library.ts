@@ -81,6 +81,7 @@ function merged<T extends object>(before: T, change: OrNull<T>): T {
 export class Library {
   readonly root: string;
   readonly #now: () => Date;
+  readonly #listed = new Set<string>();
 
   /** Makes the folder when it is missing. Fails with `library-folder`. */
   constructor(root: string, now: () => Date) {
@@ -96,7 +97,16 @@ export class Library {
 
   /** Every machine, by name. A damaged one is listed with its problem and harms no other. */
   list(): LibraryEntry[] {
-    return this.#folders(this.root).map((name) => this.#entry(name));
+    const entries = this.#folders(this.root).map((name) => this.#entry(name));
+    this.#listed.add(runningOf(entries));
+    return entries;
+  }
+
+  /** What answers of `list` said of who runs, each once, since this was asked last; as `runningOf` writes it. */
+  takeListed(): string[] {
+    const answers = [...this.#listed];
+    this.#listed.clear();
+    return answers;
   }
 
   /** Who runs which machine, without a look at what the machines are. */
@@ -336,6 +346,10 @@ export class Library {
     return join(this.root, TRASH, token + FOLDER_SUFFIX);
   }
 }
+
+/** Who runs which machine, as one word that changes when that does. */
+export const runningOf = (machines: readonly { readonly name: string; readonly pid: number | undefined }[]): string =>
+  machines.flatMap(({ name, pid }) => (pid === undefined ? [] : [`${name}:${pid}`])).join();
 
 /** Names what is not whole yet, and the process that works on it. */
 const unfinishedName = (): string => `.new-${process.pid}-${processStart(process.pid) ?? ''}-${randomUUID()}`;
