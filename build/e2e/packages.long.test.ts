@@ -79,7 +79,7 @@ describe(`the headless package in a clean Debian${reason === undefined ? '' : ` 
     cpSync(guests.kernel, join(system, 'tmp/vmlinuz'));
     cpSync(guests.initrd, join(system, 'tmp/initrd'));
     const doctor = inside('rootmode', 'doctor');
-    expect(doctor.stdout).toContain('all 5 parts are there');
+    expect(doctor.stdout).toMatch(/all \d+ parts are there/);
     const words = [
       'rootmode',
       'run',

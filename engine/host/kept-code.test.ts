@@ -13,7 +13,7 @@ beforeAll(() => {
   // A function that is used, so that V8 has something to keep, and one that says whether it was taken up.
   writeFileSync(
     program,
-    "(function (require, module, { here }) { 'use strict'; const twice = (n) => 2 * n; module.exports = { twice, here, at: require('node:path').sep }; })",
+    "(function (require, module, program) { 'use strict'; const { here } = program; const twice = (n) => 2 * n; module.exports = { twice, here, at: require('node:path').sep }; })",
   );
 });
 afterAll(() => rmSync(folder, { recursive: true }));
