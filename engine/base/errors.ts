@@ -1,14 +1,14 @@
 /** Most memory that a machine can be given: 3.5 GiB. */
 export const maximumRamBytes = 3584 * 2 ** 20;
 
-/**
- * Failures a caller can act on. One table holds every code, the data it carries and its sentence; a sentence names the thing and the
- * remedy. Guest mistakes are not errors (hardware answers them), broken invariants are not either (`assert.ts`).
- */
 /** At most five of a list that may be long. */
 const shortened = (all: readonly string[]): string =>
   all.length <= 5 ? all.join(', ') : `${all.slice(0, 5).join(', ')} and ${all.length - 5} more`;
 
+/**
+ * Failures a caller can act on. One table holds every code, the data it carries and its sentence; a sentence names the thing and the
+ * remedy. Guest mistakes are not errors (hardware answers them), broken invariants are not either (`assert.ts`).
+ */
 const sentences = {
   'memory-size': (d: { bytes: number; minimum: number; maximum: number }) =>
     `A machine cannot have ${d.bytes} bytes of memory; choose between ${d.minimum} and ${d.maximum} bytes in whole pages of 4096.`,

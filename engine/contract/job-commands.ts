@@ -6,7 +6,9 @@ import { nothing } from './values.ts';
 /** SHA-256 (FIPS 180-4) in hexadecimal. */
 export const Sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 hexadecimal digits');
 
-const jobKinds = ['download', 'create', 'copy', 'import', 'export', 'image-create', 'image-convert'] as const;
+/** Jobs that make an image of the library. */
+const imageKinds = ['download', 'image-create', 'image-convert'] as const;
+const jobKinds = ['create', 'copy', 'import', 'export', ...imageKinds] as const;
 
 export const Job = z.strictObject({
   job: z.int().positive(),
@@ -27,6 +29,8 @@ export const Job = z.strictObject({
 });
 export type Job = z.output<typeof Job>;
 export type JobKind = Job['kind'];
+
+export const isImageKind = (kind: JobKind): boolean => (imageKinds as readonly JobKind[]).includes(kind);
 
 export const jobList = command({
   name: 'job-list',

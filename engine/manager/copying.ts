@@ -1,14 +1,13 @@
 /** Files copied and filled in pieces: the process goes on meanwhile, somebody sees how far it is, and can end it. */
 import { constants, readlinkSync, realpathSync } from 'node:fs';
-import { copyFile, type FileHandle, lstat, mkdir, open, readdir, symlink } from 'node:fs/promises';
+import { chmod, copyFile, type FileHandle, lstat, mkdir, open, readdir, stat, symlink } from 'node:fs/promises';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { EngineError } from '../contract/errors.ts';
 import { reasonOf } from '../host/files.ts';
 import type { Work } from './jobs.ts';
+import { dataIn } from './sparse.ts';
 
 const PIECE = 1 << 20;
-/** Zeros of this many bytes and place become holes. */
-const HOLE = 64 * 1024;
 const zeros = Buffer.alloc(PIECE);
 
 export const isBelow = (folder: string, path: string): boolean => path.startsWith(folder.endsWith(sep) ? folder : folder + sep);
@@ -20,14 +19,14 @@ interface Found {
 
 /** Everything in a folder, by kind; what is neither file, folder nor link is left out. */
 async function lookThrough(folder: string, skip: (path: string) => boolean) {
-  const [folders, files, links]: [string[], Found[], string[]] = [[], [], []];
+  const [folders, files, links]: [{ path: string; mode: number }[], Found[], string[]] = [[], [], []];
   const walk = async (at: string): Promise<void> => {
     for (const entry of await readdir(at, { withFileTypes: true })) {
       const path = join(at, entry.name);
       if (skip(path)) continue;
       if (entry.isSymbolicLink()) links.push(path);
       else if (entry.isDirectory()) {
-        folders.push(path);
+        folders.push({ path, mode: (await lstat(path)).mode });
         await walk(path);
       } else if (entry.isFile()) files.push({ path, bytes: (await lstat(path)).size });
     }
@@ -42,16 +41,19 @@ export interface Copying {
   readonly work: Work;
 }
 
+/** What others may do stays so; whoever copies may read and write all of it. */
+const ownMode = (mode: number, own: number): number => (mode & 0o777) | own;
+
 /**
- * Copy a folder to `to`, which must not exist. Holes stay holes; links that lead out lead to the same place from there. What was made
- * before a failure is left for the caller to remove.
+ * Copy a folder to `to`, which must not exist. Holes and permissions stay; links that lead out lead to the same place from there. What
+ * was made before a failure is left for the caller to remove.
  */
 export async function copyFolder(folder: string, to: string, { skip, work }: Copying): Promise<void> {
   const from = realpathSync(folder);
   const { folders, files, links } = await lookThrough(from, skip);
   const there = (path: string): string => join(to, relative(from, path));
-  await mkdir(to, { mode: 0o755 });
-  for (const path of folders) await mkdir(there(path), { mode: 0o755 });
+  await mkdir(to, { mode: ownMode((await lstat(from)).mode, 0o700) });
+  for (const { path, mode } of folders) await mkdir(there(path), { mode: ownMode(mode, 0o700) });
   const meter = startMeter(
     files.reduce((sum, { bytes }) => sum + bytes, 0),
     work,
@@ -91,38 +93,31 @@ async function copyOne(
     () => true,
     () => false,
   );
-  if (shared) return meter.add(bytes);
-  const [source, target] = [await open(from, 'r'), await open(to, 'wx', 0o644)];
+  if (shared) {
+    await chmod(to, ownMode((await stat(to)).mode, 0o600));
+    return meter.add(bytes);
+  }
+  const source = await open(from, 'r');
   try {
-    const piece = Buffer.alloc(PIECE);
-    let at = 0;
-    for (;;) {
-      const { bytesRead } = await source.read(piece, 0, PIECE, at);
-      if (bytesRead === 0) break;
-      await writeSparse(target, piece.subarray(0, bytesRead), at);
-      at += bytesRead;
-      meter.add(bytesRead);
+    const target = await open(to, 'wx', ownMode((await source.stat()).mode, 0o600));
+    try {
+      const piece = Buffer.alloc(PIECE);
+      let at = 0;
+      for (;;) {
+        const { bytesRead } = await source.read(piece, 0, PIECE, at);
+        if (bytesRead === 0) break;
+        for (const [start, end] of dataIn(piece.subarray(0, bytesRead), at))
+          await writeAll(target, piece.subarray(start, end), at + start);
+        at += bytesRead;
+        meter.add(bytesRead);
+      }
+      await target.truncate(at);
+    } finally {
+      await target.close();
     }
-    await target.truncate(at);
   } finally {
     await source.close();
-    await target.close();
   }
-}
-
-async function writeSparse(target: FileHandle, piece: Buffer, at: number): Promise<void> {
-  let start = -1;
-  for (let from = 0; from <= piece.length; from += HOLE) {
-    const part = piece.subarray(from, from + HOLE);
-    const empty = part.length === 0 || part.equals(zeros.subarray(0, part.length));
-    if (!empty && start < 0) start = from;
-    if (empty && start >= 0) {
-      await writeAll(target, piece.subarray(start, Math.min(from, piece.length)), at + start);
-      start = -1;
-    }
-  }
-  // The last part of a piece that is no multiple of a hole.
-  if (start >= 0) await writeAll(target, piece.subarray(start), at + start);
 }
 
 async function writeAll(target: FileHandle, bytes: Buffer, at: number): Promise<void> {

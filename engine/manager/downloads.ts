@@ -47,7 +47,7 @@ export class Downloads {
   /** Fails with `job-limit` or `image-exists`. */
   start(wanted: Wanted): number {
     const { name, url } = wanted;
-    if (this.#images.has(name) || this.#jobs.isRunning('download', name)) throw new EngineError('image-exists', { name });
+    if (this.#images.has(name) || this.#jobs.makesImage(name)) throw new EngineError('image-exists', { name });
     const work = async (work: Work): Promise<Pick<Job, 'path' | 'sha256'>> => {
       try {
         return await this.#run(work, wanted);
@@ -62,14 +62,14 @@ export class Downloads {
   unfinished(): Unfinished[] {
     return this.#images.parts().flatMap((name) => {
       const { note, bytes } = noteOf(this.#images.partPath(name)) ?? {};
-      if (note === undefined || bytes === undefined || this.#jobs.isRunning('download', name)) return [];
+      if (note === undefined || bytes === undefined || this.#jobs.makesImage(name)) return [];
       return [{ name, url: note.url, bytes, ...(note.sha256 !== undefined && { sha256: note.sha256 }) }];
     });
   }
 
   /** Fails with `image-busy`. */
   discard(name: string): void {
-    if (this.#jobs.isRunning('download', name)) throw new EngineError('image-busy', { name });
+    if (this.#jobs.makesImage(name)) throw new EngineError('image-busy', { name });
     const part = this.#images.partPath(name);
     for (const path of [part, `${part}.json`]) rmSync(path, { force: true });
   }

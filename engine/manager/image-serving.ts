@@ -64,7 +64,7 @@ export function serveImages(library: Library, { jobs, tool }: ImageParts): reado
   /** `rootmode image` makes a file beside the others, which takes its name when it is whole. */
   async function make(kind: JobKind, name: string, words: (target: string) => readonly string[]): Promise<Image> {
     if (tool === undefined) throw new EngineError('image-work', { name, reason: 'this program cannot do that.' });
-    if (images.has(name) || jobs.isRunning(kind, name)) throw new EngineError('image-exists', { name });
+    if (images.has(name) || jobs.makesImage(name)) throw new EngineError('image-exists', { name });
     const target = images.makingPath(name);
     const { end } = jobs.begin(
       { kind, title: name },

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -12,9 +13,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { imageConvert, imageCreate, imageList, imageRemove } from '../contract/image-commands.ts';
+import { imageConvert, imageCreate, imageDownload, imageList, imageRemove } from '../contract/image-commands.ts';
 import { type Job, jobCancel, jobList } from '../contract/job-commands.ts';
 import {
   libraryCopy,
@@ -88,6 +89,16 @@ describe('long work on machines', () => {
     expect(readFileSync(made).equals(readFileSync(disk))).toBe(true);
     expect(statSync(made).blocks * 512).toBeLessThan(33 << 20);
     expect((await manager.call(libraryList, {})).machines.map((machine) => machine.busy)).toEqual([undefined, undefined]);
+  });
+
+  it('leaves what others may do with a file as it was', async () => {
+    const disk = bigMachine('big', 2);
+    chmodSync(disk, 0o400);
+    mkdirSync(join(dirname(disk), 'notes'));
+    chmodSync(join(dirname(disk), 'notes'), 0o700);
+    await manager.call(libraryCopy, { name: 'big', to: 'copy' });
+    const mode = (file: string): number => statSync(join(machines(), 'copy.rmvm', file)).mode & 0o777;
+    expect([mode('disk.img'), mode('notes')]).toEqual([0o600, 0o700]);
   });
 
   it.each([
@@ -257,5 +268,16 @@ describe('work on images', () => {
     writeFileSync(join(images(), 'there'), '');
     await expect(manager.call(imageCreate, { ...wanted, name: 'there' })).rejects.toMatchObject({ code: 'image-exists' });
     expect(readdirSync(images())).toEqual(['there']);
+  }, 30_000);
+
+  it('makes one image of a name at a time, however it is made', async () => {
+    const source = join(root, 'source.img');
+    writeFileSync(source, Buffer.alloc(1 << 20, 'not zero'));
+    const first = manager.call(imageCreate, { name: 'one', format: 'raw', bytes: 64 << 20, preallocate: true });
+    const taken = { code: 'image-exists', data: { name: 'one' } };
+    await expect(manager.call(imageConvert, { from: source, name: 'one' })).rejects.toMatchObject(taken);
+    const url = 'http://127.0.0.1:9/one';
+    await expect(manager.call(imageDownload, { name: 'one', url })).rejects.toMatchObject(taken);
+    expect(await first).toMatchObject({ name: 'one', bytes: 64 << 20 });
   }, 30_000);
 });

@@ -1,6 +1,6 @@
 /** The long work of a manager: told of as it goes on, ended when somebody asks. What a job began it takes back itself when it is aborted. */
 import { EngineError } from '../contract/errors.ts';
-import type { Job, JobKind } from '../contract/job-commands.ts';
+import { isImageKind, type Job } from '../contract/job-commands.ts';
 
 const MOST_RUNNING = 4;
 /** Jobs that are over and still told of. */
@@ -47,8 +47,9 @@ export class Jobs {
     return [...this.#jobs.values()].map(({ job }) => job).reverse();
   }
 
-  isRunning(kind: JobKind, title: string): boolean {
-    return this.list().some((job) => job.state === 'running' && job.kind === kind && job.title === title);
+  /** Does a job make the image `title`, in whichever way? */
+  makesImage(title: string): boolean {
+    return this.list().some((job) => job.state === 'running' && isImageKind(job.kind) && job.title === title);
   }
 
   /** Begin. `found`: what is told of the job's result. Fails with `job-limit`. */

@@ -30,10 +30,9 @@ import { isLock } from './folder-lock.ts';
 import { unwatched, type Work } from './jobs.ts';
 import { MACHINE_FILE, readMachineFile } from './machine-folder.ts';
 import { foreignBacking, outsideFiles } from './outside-files.ts';
+import { dataIn } from './sparse.ts';
 
 const BLOCK = 512;
-/** Zeros of this many bytes and place become holes. */
-const HOLE = 4096;
 /** Files of one machine. */
 const MOST_FILES = 10_000;
 
@@ -257,12 +256,8 @@ function unpackEntry(entry: ReadEntry, into: string, refuse: Refusal): void {
 
 /** Zeros stay holes: the file is new, and gets its length at the end. */
 function writeSparse(file: number, chunk: Buffer, offset: number): void {
-  for (let at = 0; at < chunk.length; ) {
-    const end = Math.min(chunk.length, at + HOLE - ((offset + at) % HOLE));
-    const piece = chunk.subarray(at, end);
-    if (piece.some((byte) => byte !== 0)) writeSync(file, piece, 0, piece.length, offset + at);
-    at = end;
-  }
+  for (const [start, end] of dataIn(chunk, offset))
+    for (let at = start; at < end; ) at += writeSync(file, chunk, at, end - at, offset + at);
 }
 
 /** Whoever made the archive must not get at files of this computer through it, and nobody is asked: an archive holds what it names. */
