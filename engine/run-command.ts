@@ -6,35 +6,11 @@ import { type Command, Option } from 'commander';
 import { addHelp, carryOut, newProgram } from './command-words.ts';
 import type { MachineSettings } from './contract/settings.ts';
 import type { PreparedMachineThread } from './prepared-threads.ts';
+import type { RunWords } from './servers/run-settings.ts';
 
-export interface RunOptions {
-  readonly kernel?: string;
-  readonly firmware?: string;
-  readonly firmwareVariables?: string;
-  readonly boot?: string;
-  readonly initrd?: string;
-  readonly append?: string;
-  readonly memory: string;
-  readonly cpus: string;
-  readonly cpu: string;
-  readonly accel: string;
-  readonly threads: string;
-  readonly jit: string;
-  readonly serial: string;
-  readonly disk?: readonly string[];
-  readonly cdrom?: readonly string[];
-  readonly floppy?: readonly string[];
-  readonly name?: string;
-  readonly serial2?: string;
-  readonly parallel?: string;
-  readonly vga?: string;
-  readonly keyboardLayout?: string;
-  readonly rtc?: string;
-  readonly screenshotAt?: readonly string[];
-  readonly reboot: boolean;
-  readonly hpet?: boolean;
-  readonly debugExit?: boolean;
+export interface RunOptions extends Omit<RunWords, 'processId'> {
   readonly machine?: string;
+  readonly screenshotAt?: readonly string[];
 }
 
 /** Carry out one command line whose first word is `run`, on threads that load already. Returns the exit status; never rejects. */
@@ -106,7 +82,7 @@ function collect(value: string, before: readonly string[] = []): readonly string
   return [...before, value];
 }
 
-export function wordsOf(options: RunOptions): RunOptions & { readonly processId: number } {
+export function wordsOf(options: RunOptions): RunWords {
   return { ...options, processId: process.pid };
 }
 
