@@ -44,24 +44,29 @@ export async function carryOut({ words, verbs, describe }: CommandLine): Promise
     return status;
   } catch (failure) {
     if (failure instanceof CommanderError && failure.exitCode === 0) return 0;
-    await write(process.stderr, `rootmode: ${refusal(failure, words, verbs)}\n`);
+    await write(process.stderr, `${said(refusal(failure, words, verbs))}\n`);
     return REFUSED;
   }
 }
 
-/** One sentence for whatever went wrong. */
-function refusal(failure: unknown, words: readonly string[], verbs: readonly string[]): string {
+/** One error for whatever went wrong. */
+function refusal(failure: unknown, words: readonly string[], verbs: readonly string[]): EngineError {
   if (failure instanceof CommanderError) {
     const verb = words[0] !== undefined && verbs.includes(words[0]) ? `rootmode ${words[0]}` : 'rootmode';
     const reason = failure.message
       .replace(/^error: /, '')
       .replace(/\.?(\s*\n.*)?$/s, '')
       .replace('. Expected', ': expected');
-    return new EngineError('usage', { command: verb, reason: sentenceCase(reason) }).message;
+    return new EngineError('usage', { command: verb, reason: sentenceCase(reason) });
   }
-  if (failure instanceof EngineError) return failure.message;
-  return new EngineError('internal', { reason: failure instanceof Error ? (failure.stack ?? failure.message) : String(failure) })
-    .message;
+  if (failure instanceof EngineError) return failure;
+  return new EngineError('internal', { reason: failure instanceof Error ? (failure.stack ?? failure.message) : String(failure) });
+}
+
+/** For people, or by its parts for a program that says it in another language (`ROOTMODE_ERRORS=json`). */
+function said({ code, message, data }: EngineError): string {
+  if (process.env['ROOTMODE_ERRORS'] !== 'json') return `rootmode: ${message}`;
+  return JSON.stringify({ class: code, desc: message, data });
 }
 
 function sentenceCase(text: string): string {

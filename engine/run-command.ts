@@ -95,6 +95,9 @@ async function runCommand(options: RunOptions, early?: readonly PreparedMachineT
   try {
     const thumbnail = options.machine === undefined ? {} : { thumbnail: `${options.machine}/thumbnail.png` };
     return await runMachine(settings, { screenshots, prepared, ...thumbnail });
+  } catch (failure) {
+    if (options.machine !== undefined) (await import('./manager/failure-file.ts')).writeFailure(options.machine, failure);
+    throw failure;
   } finally {
     release();
   }

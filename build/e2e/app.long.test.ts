@@ -13,7 +13,7 @@ import { cachedGuests, guestsMissing } from '../tasks/guest-cache.ts';
 import { root } from '../tasks/run.ts';
 import { noBrowser, openBrowser } from './browser.ts';
 import { type Bench, notBuilt } from './session.ts';
-import { accessibilityFaults, openWindow, pictures, type WindowSession } from './window-session.ts';
+import { keepScreen, openWindow, pictures, type WindowSession } from './window-session.ts';
 
 const echo = join(root, 'assets/guests/echo.bin');
 const guests = cachedGuests();
@@ -37,15 +37,7 @@ describe.skipIf(missing !== undefined)(`the app${missing === undefined ? '' : ` 
     await browser.close();
   }, 60_000);
 
-  /** Keep a screen in both themes; no serious fault of accessibility may be in either. */
-  async function keep(name: string): Promise<void> {
-    for (const colorScheme of ['light', 'dark'] as const) {
-      await page.emulateMedia({ colorScheme });
-      await page.screenshot({ path: join(pictures, `${name}-${colorScheme}.png`) });
-      const faults = await accessibilityFaults(page);
-      expect([name, colorScheme, faults]).toEqual([name, colorScheme, []]);
-    }
-  }
+  const keep = (name: string): Promise<void> => keepScreen(page, name);
   const open = (link: string): Promise<unknown> => page.evaluate(`location.hash = ${JSON.stringify(link)}`);
   const terminal = () => page.locator('.xterm-rows');
   const tab = (name: string) => page.locator('.dv-tab', { hasText: name });

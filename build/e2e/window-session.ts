@@ -54,12 +54,26 @@ export function accessibilityFaults(page: Page): Promise<readonly string[]> {
     .map(({ id, nodes }) => id + ': ' + nodes.map(({ html }) => html.slice(0, 300)).join(' | ')))`);
 }
 
-/** Keep a screen in both themes; a serious fault of accessibility in either fails. */
+/** What sticks out of the card, dialog or page it stands in, or is cut off there, a line each. */
+export function layoutFaults(page: Page): Promise<readonly string[]> {
+  return page.evaluate(`[...document.querySelectorAll('.card, .dialog, .rail, main, header')].flatMap((box) => {
+    const { left, right, width } = box.getBoundingClientRect();
+    if (width === 0) return [];
+    const scrolls = (element) => element !== box && (/(auto|scroll)/.test(getComputedStyle(element).overflowX) || scrolls(element.parentElement));
+    return [...box.querySelectorAll('button, a, input, select, label, h1, h2')]
+      .filter((part) => part.checkVisibility({ visibilityProperty: true }) && !part.closest('.unseen') && !scrolls(part.parentElement))
+      .map((part) => [part, part.getBoundingClientRect()])
+      .filter(([, at]) => at.width > 1 && (at.right > right + 1 || at.left < left - 1))
+      .map(([part]) => (box.className || box.tagName) + ' does not hold ' + part.outerHTML.slice(0, 200));
+  }).concat(document.documentElement.scrollWidth > innerWidth ? ['the page is wider than the window'] : [])`);
+}
+
+/** Keep a screen in both themes; a serious fault of accessibility in either fails, and so does what has no room. */
 export async function keepScreen(page: Page, name: string): Promise<void> {
   for (const colorScheme of ['light', 'dark'] as const) {
     await page.emulateMedia({ colorScheme });
     await page.screenshot({ path: join(pictures, `${name}-${colorScheme}.png`) });
-    const faults = await accessibilityFaults(page);
+    const faults = [...(await accessibilityFaults(page)), ...(await layoutFaults(page))];
     if (faults.length > 0) throw new Error(`${name} (${colorScheme}): ${faults.join('\n')}`);
   }
 }

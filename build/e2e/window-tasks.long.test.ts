@@ -177,7 +177,7 @@ describe('machines', () => {
     await page.getByRole('heading', { name: 'two' }).waitFor();
     await open('#/');
     for (const act of ['Restore two', 'Delete two for good']) {
-      await page.getByRole('button', { name: 'Delete', exact: true }).click();
+      await page.getByRole('button', { name: 'Delete two', exact: true }).click();
       await page.getByText('Deleted machines').click();
       await page.getByRole('button', { name: act }).click();
       if (act.startsWith('Restore')) await page.getByRole('link', { name: 'two' }).waitFor();

@@ -123,11 +123,21 @@ describe('the window', () => {
     await page.getByText('No line is like that.').waitFor();
     await page.getByRole('searchbox', { name: 'Filter lines' }).fill('KERNEL package');
     await page.getByText('1 of 1 lines').waitFor();
+    // In another language too, down to the words of the engine.
+    await page.evaluate("localStorage.setItem('language', 'de')");
+    await page.reload();
+    await page.getByRole('button', { name: 'Starten', exact: true }).click();
+    await expect
+      .poll(() => page.getByRole('alert').first().textContent(), { timeout: 15_000 })
+      .toMatch(
+        /Die Maschine broken ist nicht gestartet: .*package\.json ist kein Kernel, den dieser PC starten kann; nennen Sie/,
+      );
+    await page.evaluate("localStorage.removeItem('language')");
   });
 
   it('says what is wrong while one types, and keeps it', async () => {
     await create('../up', echo);
-    await expect.poll(() => page.getByText(/must be 1 to 48 letters/).isVisible()).toBe(true);
+    await expect.poll(() => page.getByText(/Must be 1 to 48 letters/).isVisible()).toBe(true);
     await page.getByRole('button', { name: 'Create', exact: true }).click();
     expect(await page.getByLabel('Kernel file', { exact: true }).inputValue()).toBe(echo);
   });

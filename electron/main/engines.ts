@@ -1,7 +1,7 @@
 /** Engines under Electron: a utility process for each running machine. They end with the program, which therefore asks before it quits. */
 import { createWriteStream } from 'node:fs';
 import type { utilityProcess } from 'electron';
-import type { StartTool } from '../../engine/manager/image-tool.ts';
+import { type StartTool, toolEnvironment } from '../../engine/manager/image-tool.ts';
 import type { EngineProgram, LaunchedEngine } from '../../engine/manager/supervisor.ts';
 
 export interface EnginesOptions {
@@ -56,7 +56,7 @@ export function createEngines({ fork, program, onFailure }: EnginesOptions): Eng
 /** `rootmode image` in a utility process. */
 export function forkedTool(fork: typeof utilityProcess.fork, program: string): StartTool {
   return (words) => {
-    const child = fork(program, [...words], { stdio: 'pipe', serviceName: 'Rootmode image' });
+    const child = fork(program, [...words], { env: toolEnvironment(), stdio: 'pipe', serviceName: 'Rootmode image' });
     child.stderr?.setEncoding('utf8');
     return {
       onError: (listener) => void child.stderr?.on('data', listener),

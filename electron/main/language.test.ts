@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { IpcMain, MenuItemConstructorOptions } from 'electron';
 import { expect, it, vi } from 'vitest';
+import { EngineError } from '../../engine/contract/errors.ts';
 import { followLanguage } from './language.ts';
 import { menuTemplate } from './menu.ts';
 import { START_PAGE } from './security.ts';
@@ -32,6 +33,7 @@ it('follows what a window of ours says, and nobody else', () => {
   const onChange = vi.fn();
   const speech = followLanguage(ipc as unknown as IpcMain, { system: 'de-AT', onChange });
   expect(speech.texts()).toBe(shellTexts.de);
+  expect(speech.said(new EngineError('machine-exists', { name: 'one' }))).toMatch(/^Eine Maschine namens one gibt es schon/);
   const mainFrame = { url: START_PAGE };
   const say = (tag: unknown, senderFrame: { url: string } | null = mainFrame) =>
     ipc.emit('window-language', { senderFrame, sender: { mainFrame } }, tag);

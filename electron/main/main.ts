@@ -102,7 +102,7 @@ function main(): void {
       (name) => windows.show(name),
       (problem: Error) => {
         windows.show();
-        dialog.showErrorBox(speech.texts().opened.failed, problem.message);
+        dialog.showErrorBox(speech.texts().opened.failed, speech.said(problem));
       },
     );
   const showWhatIsNamed = (words: readonly string[], folder: string): void => {

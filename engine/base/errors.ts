@@ -5,6 +5,12 @@ export const maximumRamBytes = 3584 * 2 ** 20;
 const shortened = (all: readonly string[]): string =>
   all.length <= 5 ? all.join(', ') : `${all.slice(0, 5).join(', ')} and ${all.length - 5} more`;
 
+/** The error that is the reason of another one. */
+interface Cause {
+  readonly class: string;
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
 /**
  * Failures a caller can act on. One table holds every code, the data it carries and its sentence; a sentence names the thing and the
  * remedy. Guest mistakes are not errors (hardware answers them), broken invariants are not either (`assert.ts`).
@@ -136,10 +142,12 @@ const sentences = {
   'image-busy': (d: { name: string }) => `The image ${d.name} is on its way; cancel that first.`,
   'image-in-use': (d: { name: string; machines: readonly string[] }) =>
     `The image ${d.name} is in use by ${d.machines.join(', ')}; turn that off first.`,
-  'image-work': (d: { name: string; reason: string }) => `The image ${d.name} was not made: ${d.reason}`,
+  'image-work': (d: { name: string; reason: string; cause?: Cause | undefined }) =>
+    `The image ${d.name} was not made: ${d.reason}`,
   'upload-unknown': (d: { upload: number }) => `There is no image being handed over with the number ${d.upload}; begin again.`,
   'upload-limit': (d: { maximum: number }) => `${d.maximum} images are being handed over already; wait for one.`,
-  'machine-start': (d: { name: string; reason: string }) => `The machine ${d.name} did not start: ${d.reason}`,
+  'machine-start': (d: { name: string; reason: string; cause?: Cause | undefined }) =>
+    `The machine ${d.name} did not start: ${d.reason}`,
   // Looking into a running machine.
   'machines-none': (_: Record<never, never>) => 'No machine is running; start one with `rootmode run` or `rootmode start`.',
   'machine-unnamed': (d: { running: readonly string[] }) =>

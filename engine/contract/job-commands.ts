@@ -1,6 +1,7 @@
 /** What a manager does that takes long: how far it is, and its end on request. Every window sees what every other one began. */
 import * as z from 'zod';
 import { command } from './command.ts';
+import { Failure } from './failure.ts';
 import { nothing } from './values.ts';
 
 /** SHA-256 (FIPS 180-4) in hexadecimal. */
@@ -26,6 +27,7 @@ export const Job = z.strictObject({
   sha256: Sha256.optional(),
   /** Why it failed. */
   problem: z.string().optional(),
+  failure: Failure.optional(),
 });
 export type Job = z.output<typeof Job>;
 export type JobKind = Job['kind'];

@@ -4,6 +4,7 @@
 import * as z from 'zod';
 import { HostCapabilities } from './capabilities.ts';
 import { command } from './command.ts';
+import { Failure } from './failure.ts';
 import { ImageName, imageCommands } from './image-commands.ts';
 import { MachineNotes, StoredSettings } from './machine-file.ts';
 import { MachineName } from './settings.ts';
@@ -26,6 +27,7 @@ export const MachineSummary = z.strictObject({
   busy: z.boolean().optional(),
   /** Why its machine.json cannot be used; then there are no settings. */
   problem: z.string().optional(),
+  failure: Failure.optional(),
   id: z.uuid().optional(),
   created: z.iso.datetime().optional(),
   title: z.string().optional(),
@@ -198,9 +200,9 @@ export const libraryStart = command({
 export const libraryLog = command({
   name: 'library-log',
   since: '0.1',
-  doc: 'The last lines that the machine’s process wrote about itself.',
+  doc: 'The last lines that the machine’s process wrote about itself, and why it failed when it said so.',
   params: z.strictObject({ name: MachineName, lines: z.int().min(1).max(1000).default(50) }),
-  result: z.strictObject({ lines: z.array(z.string()) }),
+  result: z.strictObject({ lines: z.array(z.string()), failure: Failure.optional() }),
   errors: ['machine-unknown', 'file-unreadable'],
 });
 

@@ -86,6 +86,12 @@ const reasons: Record<string, string> = {
   EIO: 'the disk reports an error',
   ETXTBSY: 'it is being executed',
   EPIPE: 'the pipe is closed',
+  EADDRINUSE: 'the address is in use',
+  ECONNREFUSED: 'nobody answers there',
+  ENOTFOUND: 'there is no such host',
+  EAI_AGAIN: 'there is no such host',
+  ETIMEDOUT: 'it took too long',
+  ECONNRESET: 'the connection broke off',
 };
 
 /** A failure of the host in a few words for a sentence. */

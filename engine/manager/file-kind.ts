@@ -23,7 +23,7 @@ export function lookAtFile(path: string): { readonly path: string; readonly byte
     try {
       const bytes = Buffer.alloc(Math.min(LOOKED_AT, size));
       const count = readSync(file, bytes, 0, bytes.length, 0);
-      return { path, bytes: size, kind: fileKind(bytes.subarray(0, count), size) };
+      return { path, bytes: size, kind: fileKind(bytes.subarray(0, count), { size, path }) };
     } finally {
       closeSync(file);
     }
@@ -39,8 +39,8 @@ function kindOnDisk(path: string): { size: number; isFile: boolean; isFolder: bo
   return { size: found.size, isFile: found.isFile(), isFolder: found.isDirectory() };
 }
 
-/** `head`: up to `LOOKED_AT` bytes of the beginning of a file of `size` bytes. */
-export function fileKind(head: Buffer, size: number): FileKind {
+/** `head`: up to `LOOKED_AT` bytes of the beginning of the file at `path`, which has `size` bytes. */
+export function fileKind(head: Buffer, { size, path }: { readonly size: number; readonly path: string }): FileKind {
   const text = (at: number, length: number): string => head.toString('latin1', at, at + length);
   if (text(0x202, 4) === 'HdrS') return 'kernel';
   if (text(0, 4) === '\x7fELF') return 'kernel';
@@ -52,8 +52,13 @@ export function fileKind(head: Buffer, size: number): FileKind {
   if (hasMultiboot(head)) return 'kernel';
   if (size === 512 && isBootSector(head)) return 'boot-sector';
   if (FLOPPIES.includes(size / 1024)) return 'floppy';
-  return isBootSector(head) ? 'disk' : 'other';
+  return size % SECTOR === 0 && size > 0 && (isBootSector(head) || isUnwritten(head) || IMAGE_NAME.test(path)) ? 'disk' : 'other';
 }
+
+const SECTOR = 512;
+/** Images of disks without a boot sector say nothing of themselves but by their names: disks of data, and new ones. */
+const IMAGE_NAME = /\.(img|raw|dd|hdd|disk)$/i;
+const isUnwritten = (head: Buffer): boolean => head.every((byte) => byte === 0);
 
 const isBootSector = (head: Buffer): boolean => head.length >= 512 && head.readUInt16LE(510) === 0xaa55;
 

@@ -10,9 +10,12 @@ import { codeOf, reasonOf } from '../host/files.ts';
 import { processStart } from '../host/process.ts';
 
 const FILE = 'lock';
+/** Held by who starts the machine, until the process that runs it has the lock itself. */
+const START = 'lock.start';
 
 /** Whether a path is that of a lock: it belongs to a process, not to the machine. */
-export const isLock = (path: string): boolean => /[/\\]lock(\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(\.old)?)?$/.test(path);
+export const isLock = (path: string): boolean =>
+  /[/\\]lock(\.start)?(\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(\.old)?)?$/.test(path);
 
 interface Holder {
   readonly pid: number;
@@ -54,9 +57,16 @@ export function lockState(folder: string): LockState {
  * machine. Returns what gives it back, told where the folder is by then: the lock moves with it.
  */
 export function lockFolder(folder: string, name: string, purpose?: 'copy'): (folderNow: string) => void {
-  const path = join(folder, FILE);
+  const mine = lockPath(join(folder, FILE), { name, copies: purpose === 'copy' });
+  return (folderNow) => {
+    const holder = readHolder(join(folderNow, FILE));
+    if (holder?.pid === mine.pid && holder.start === mine.start) rmSync(join(folderNow, FILE), { force: true });
+  };
+}
+
+function lockPath(path: string, { name, copies }: { readonly name: string; readonly copies: boolean }): Holder {
   const own = `${path}.${randomUUID()}`;
-  const mine: Holder = { pid: process.pid, start: processStart(process.pid) ?? '', ...(purpose === 'copy' && FOR_COPY) };
+  const mine: Holder = { pid: process.pid, start: processStart(process.pid) ?? '', ...(copies && FOR_COPY) };
   try {
     writeFileSync(own, JSON.stringify(mine), { mode: 0o644, flag: 'wx' });
   } catch (cause) {
@@ -67,10 +77,37 @@ export function lockFolder(folder: string, name: string, purpose?: 'copy'): (fol
   } finally {
     rmSync(own, { force: true });
   }
-  return (folderNow) => {
-    const holder = readHolder(join(folderNow, FILE));
-    if (holder?.pid === mine.pid && holder.start === mine.start) rmSync(join(folderNow, FILE), { force: true });
-  };
+  return mine;
+}
+
+/** How often who came second looks again before giving up. */
+const PATIENCE = 1000;
+
+/**
+ * Do `act` while nobody else starts the machine in this folder; whoever came second waits. Fails with `file-unwritable`, with
+ * `machine-locked` when the other one never ends, and as `act` does.
+ */
+export async function whileStarting<T>(
+  { folder, name }: { readonly folder: string; readonly name: string },
+  wait: () => Promise<void>,
+  act: () => Promise<T>,
+): Promise<T> {
+  const path = join(folder, START);
+  let own = false;
+  for (let waits = 0; !own; waits++) {
+    try {
+      lockPath(path, { name, copies: false });
+      own = true;
+    } catch (failure) {
+      if (!(failure instanceof EngineError) || failure.code !== 'machine-locked' || waits >= PATIENCE) throw failure;
+      await wait();
+    }
+  }
+  try {
+    return await act();
+  } finally {
+    rmSync(path, { force: true });
+  }
 }
 
 /** Linking fails when the name is taken: of two processes exactly one gets it. */

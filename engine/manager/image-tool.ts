@@ -3,7 +3,9 @@
  * window nor a machine waits for it.
  */
 import { spawn } from 'node:child_process';
+import * as z from 'zod';
 import { EngineError } from '../contract/errors.ts';
+import { Failure } from '../contract/failure.ts';
 import { reasonOf } from '../host/files.ts';
 import type { Work } from './jobs.ts';
 
@@ -20,7 +22,7 @@ export type StartTool = (words: readonly string[]) => ToolProcess;
 /** On plain Node: `command` are the program and its first words. */
 export function spawnedTool([file, ...first]: readonly [string, ...string[]]): StartTool {
   return (words) => {
-    const child = spawn(file, [...first, ...words], { stdio: ['ignore', 'ignore', 'pipe'] });
+    const child = spawn(file, [...first, ...words], { env: toolEnvironment(), stdio: ['ignore', 'ignore', 'pipe'] });
     child.stderr.setEncoding('utf8');
     return {
       onError: (listener) => void child.stderr.on('data', listener),
@@ -32,6 +34,9 @@ export function spawnedTool([file, ...first]: readonly [string, ...string[]]): S
     };
   };
 }
+
+/** What makes a command say its failure by its parts. */
+export const toolEnvironment = (): NodeJS.ProcessEnv => ({ ...process.env, ROOTMODE_ERRORS: 'json' });
 
 const PROGRESS = /^\{"done":(\d+),"of":(\d+)\}$/;
 
@@ -60,9 +65,21 @@ export async function runImageTool(
   work.signal.removeEventListener('abort', stop);
   work.signal.throwIfAborted();
   if (end === 0) return;
-  const sentence = (said || last).replace(/^rootmode: /, '');
+  const failure = failureIn(said || last);
+  const sentence = failure?.desc ?? (said || last).replace(/^rootmode: /, '');
   throw new EngineError('image-work', {
     name,
     reason: typeof end === 'string' ? end : sentence || `its process ended with status ${end}.`,
+    cause: failure && { class: failure.class, data: failure.data },
   });
+}
+
+const Said = Failure.extend({ desc: z.string() });
+
+function failureIn(line: string): z.output<typeof Said> | undefined {
+  try {
+    return Said.safeParse(JSON.parse(line)).data;
+  } catch {
+    return undefined;
+  }
 }

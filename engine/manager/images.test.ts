@@ -65,10 +65,12 @@ describe('a file', () => {
     ['a floppy', bytes(1440 * 1024, 510, '\x55\xaa'), 'floppy'],
     ['a compressed archive', bytes(20, 0, '\x1f\x8b'), 'archive'],
     ['a text', Buffer.from('hello'), 'other'],
+    ['a new disk, all zeros', Buffer.alloc(1 << 20), 'disk'],
+    ['whole sectors of something', Buffer.alloc(1 << 20, 'x'), 'other'],
     ['an empty file', Buffer.alloc(0), 'other'],
   ])('%s is known', (_what, content, kind) => {
-    expect(fileKind(content, content.length)).toBe(kind);
     const path = join(folder, 'file');
+    expect(fileKind(content, { size: content.length, path })).toBe(kind);
     writeFileSync(path, content);
     expect(lookAtFile(path)).toEqual({ path, bytes: content.length, kind });
   });

@@ -1,5 +1,6 @@
 /** The long work of a manager: told of as it goes on, ended when somebody asks. What a job began it takes back itself when it is aborted. */
 import { EngineError } from '../contract/errors.ts';
+import { failureOf } from '../contract/failure.ts';
 import { isImageKind, type Job } from '../contract/job-commands.ts';
 
 const MOST_RUNNING = 4;
@@ -105,7 +106,8 @@ export class Jobs {
         this.#end(one, { state: 'cancelled' });
         throw new EngineError('job-cancelled', { title: one.job.title }, { cause: failure });
       }
-      this.#end(one, { state: 'failed', problem: failure instanceof Error ? failure.message : String(failure) });
+      const parts = failure instanceof EngineError ? { failure: failureOf(failure) } : {};
+      this.#end(one, { state: 'failed', problem: failure instanceof Error ? failure.message : String(failure), ...parts });
       throw failure;
     }
   }

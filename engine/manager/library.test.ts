@@ -14,11 +14,14 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { libraryChange } from '../contract/library-commands.ts';
+import { EngineError } from '../contract/errors.ts';
+import { libraryChange, libraryLog, libraryStart } from '../contract/library-commands.ts';
 import { StoredSettings } from '../contract/machine-file.ts';
+import { writeFailure } from './failure-file.ts';
 import { lockFolder, lockHolder } from './folder-lock.ts';
 import { Library } from './library.ts';
 import { createManagerDispatcher } from './manager-commands.ts';
+import type { LaunchedEngine } from './supervisor.ts';
 
 let root: string;
 let library: Library;
@@ -230,5 +233,27 @@ describe('the lock of a machine folder', () => {
     expect(library.entry('one').pid).toBeUndefined();
     lockFolder(folder(), 'one')(folder());
     expect(existsSync(join(folder(), 'lock'))).toBe(false);
+  });
+});
+
+describe('why a machine failed', () => {
+  it('is kept by its parts, said with its log, and forgotten with the next start', async () => {
+    library.create({ name: 'one', settings });
+    const folder = join(root, 'one.rmvm');
+    const failure = new EngineError('file-missing', { what: 'kernel', path: '/vmlinuz' });
+    const launch = (): LaunchedEngine => {
+      writeFailure(folder, failure);
+      return { pid: 1, onEnd: (listener) => listener(2) };
+    };
+    const { call } = createManagerDispatcher(library, { launch, isRunning: async () => false, sleep: async () => undefined });
+    await expect(call(libraryStart, { name: 'one' })).rejects.toMatchObject({
+      code: 'machine-start',
+      data: { cause: { class: 'file-missing', data: { path: '/vmlinuz' } } },
+    });
+    expect(await call(libraryLog, { name: 'one' })).toMatchObject({ failure: { class: 'file-missing' } });
+    writeFileSync(join(folder, 'logs/failure.json'), `{"class":"${'x'.repeat(70_000)}","data":{}}`);
+    expect(await call(libraryLog, { name: 'one' })).toEqual({ lines: [''] });
+    writeFileSync(join(folder, 'logs/failure.json'), '[]');
+    expect(await call(libraryLog, { name: 'one' })).toEqual({ lines: [''] });
   });
 });

@@ -1,5 +1,6 @@
 /** The commands of a manager, carried out on the library. */
 import { EngineError } from '../contract/errors.ts';
+import { failureOf } from '../contract/failure.ts';
 import {
   hostCapabilities,
   libraryChange,
@@ -22,6 +23,7 @@ import { StoredSettings } from '../contract/machine-file.ts';
 import { firstProblem } from '../contract/problem-text.ts';
 import { createDispatcher, type Dispatcher, serve } from '../contract/serve.ts';
 import { hostCapabilities as capabilitiesNow } from './capabilities.ts';
+import { readFailure } from './failure-file.ts';
 import { serveImages } from './image-serving.ts';
 import type { StartTool } from './image-tool.ts';
 import { Jobs } from './jobs.ts';
@@ -88,7 +90,11 @@ export function createManagerDispatcher(
         if (entry.pid !== undefined) throw new EngineError('machine-locked', { name, pid: entry.pid });
         return { pid: await startEngine(program, entry) };
       }),
-      serve(libraryLog, ({ name, lines }) => ({ lines: readLog(library.entry(name).folder, lines) })),
+      serve(libraryLog, ({ name, lines }) => {
+        const { folder } = library.entry(name);
+        const failure = readFailure(folder);
+        return { lines: readLog(folder, lines), ...(failure !== undefined && { failure }) };
+      }),
       serve(libraryThumbnail, ({ name }) => {
         const thumbnail = readThumbnail(library.entry(name).folder);
         return thumbnail === undefined ? {} : { thumbnail };
@@ -122,7 +128,7 @@ function summaryOf(entry: LibraryEntry): MachineSummary {
   const { name, folder, pid, crashed, busy } = entry;
   const state = { ...(pid !== undefined && { pid }), ...(crashed && { crashed }), ...(busy && { busy }) };
   const common = { name, folder, ...state };
-  if ('problem' in entry) return { ...common, problem: entry.problem.message };
+  if ('problem' in entry) return { ...common, problem: entry.problem.message, failure: failureOf(entry.problem) };
   const { format: _format, version: _version, ...rest } = entry.file;
   return { ...common, ...rest };
 }

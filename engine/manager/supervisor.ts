@@ -7,6 +7,8 @@ import { closeSync, mkdirSync, openSync, readSync, statSync, writeFileSync } fro
 import { join } from 'node:path';
 import { EngineError } from '../contract/errors.ts';
 import { codeOf, reasonOf } from '../host/files.ts';
+import { forgetFailure, readFailure } from './failure-file.ts';
+import { lockHolder, whileStarting } from './folder-lock.ts';
 
 /** Of a log, at most this many bytes are read, from its end. */
 const TAIL_BYTES = 256 * 1024;
@@ -50,8 +52,17 @@ function logPath(folder: string): string {
   return join(folder, 'logs', 'engine.log');
 }
 
-/** Start the machine in `folder`; resolves with the process once its guest runs. Fails with `machine-start`, telling what the process said. */
-export async function startEngine(program: EngineProgram, { name, folder }: { name: string; folder: string }): Promise<number> {
+/** Start the machine in `folder`; resolves with the process once its guest runs. Fails with `machine-start`, telling what the process said, and with `machine-locked` while it runs. */
+export function startEngine(program: EngineProgram, machine: { name: string; folder: string }): Promise<number> {
+  const wait = (): Promise<void> => program.sleep(POLL_MILLISECONDS);
+  return whileStarting(machine, wait, () => {
+    const pid = lockHolder(machine.folder);
+    if (pid !== undefined) throw new EngineError('machine-locked', { name: machine.name, pid });
+    return launchEngine(program, machine);
+  });
+}
+
+async function launchEngine(program: EngineProgram, { name, folder }: { name: string; folder: string }): Promise<number> {
   emptyLog(folder);
   const engine = program.launch({ folder, log: logPath(folder) });
   let end: number | string | undefined;
@@ -60,11 +71,13 @@ export async function startEngine(program: EngineProgram, { name, folder }: { na
   });
   // Status 0: a guest that was done before anybody looked.
   while (end === undefined || end === 0) {
-    if (end === 0 || (await program.isRunning(name))) return engine.pid as number;
+    // What answers to the name may be another process, which then has the lock.
+    const isOurs = end === 0 || (lockHolder(folder) === engine.pid && (await program.isRunning(name)));
+    if (isOurs) return engine.pid as number;
     await program.sleep(POLL_MILLISECONDS);
   }
   const reason = typeof end === 'string' ? end : lastWords(folder) || `its process ended with status ${end}.`;
-  throw new EngineError('machine-start', { name, reason });
+  throw new EngineError('machine-start', { name, reason, cause: readFailure(folder) });
 }
 
 /** The log is of one run; what the run before it said was about another process. */
@@ -73,6 +86,7 @@ function emptyLog(folder: string): void {
   try {
     mkdirSync(join(folder, 'logs'), { recursive: true });
     writeFileSync(path, '', { mode: 0o644 });
+    forgetFailure(folder);
   } catch (cause) {
     throw new EngineError('file-unwritable', { what: 'log', path, reason: reasonOf(cause) }, { cause });
   }

@@ -1,5 +1,7 @@
 /** A machine as it is being made: what a person filled in, the settings that follow, and what is still wrong. */
+
 import { StoredSettings } from '../../engine/contract/machine-file.ts';
+import { firstProblem, problemText } from '../../engine/contract/problem-text.ts';
 import { MachineName } from '../../engine/contract/settings.ts';
 import { type PresetId, presets, type Source } from './presets.ts';
 
@@ -112,13 +114,13 @@ export function problemsOf(draft: Draft, { maximumMiB, taken }: Limits, all: boo
   const name = MachineName.safeParse(draft.name);
   if (draft.name === '') {
     if (all) found.name = { key: 'needed' };
-  } else if (!name.success) found.name = { text: name.error.issues[0]?.message ?? '' };
+  } else if (!name.success) found.name = { text: firstProblem(name.error) };
   else if (taken(draft.name)) found.name = { key: 'taken' };
   if (draft.file === '' && all) found.file = { key: 'needed' };
   const parsed = StoredSettings.safeParse(settingsOf({ ...draft, file: draft.file || '-' }));
   for (const issue of parsed.error?.issues ?? []) {
     const setting = String(issue.path[0]);
-    found[FIELD_OF_SETTING[setting] ?? (setting as Field)] ??= { text: issue.message };
+    found[FIELD_OF_SETTING[setting] ?? (setting as Field)] ??= { text: problemText(issue) };
   }
   if (draft.memoryMiB > maximumMiB) found.memoryMiB ??= { key: 'tooMuch' };
   if (!(draft.diskGiB >= 0 && draft.diskGiB <= 2048)) found.diskGiB = { key: 'diskSize' };

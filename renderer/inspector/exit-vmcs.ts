@@ -1,5 +1,6 @@
 /** The VMCS of a recorded exit, asked of the engine whenever another one is chosen. */
 import { type Ref, shallowRef, watch } from 'vue';
+import { said } from '../texts/failure.ts';
 import { type ChosenExit, useInspector } from './inspector.ts';
 import type { Vmcs } from './vmcs-rows.ts';
 
@@ -20,7 +21,7 @@ export function useExitVmcs(chosen: Readonly<Ref<Which | undefined>>) {
       const answer = await client.machineExitVmcs({ vcpu, nanoseconds }).catch((failure: unknown) => failure as Error);
       // Somebody who holds an arrow key down has chosen others meanwhile.
       if (chosen.value?.nanoseconds !== nanoseconds || chosen.value.vcpu !== vcpu) return;
-      problem.value = answer instanceof Error ? answer.message : '';
+      problem.value = answer instanceof Error ? said(answer) : '';
       vmcs.value = answer instanceof Error ? undefined : answer;
     },
     { immediate: true },

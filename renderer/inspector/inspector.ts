@@ -7,6 +7,7 @@ import type { stopList } from '../../engine/contract/debug-commands.ts';
 import { type engine, onServerEvent } from '../client/session.ts';
 import { useNotices } from '../stores/notices.ts';
 import { useRunning } from '../stores/running.ts';
+import { said } from '../texts/failure.ts';
 
 /** How often panels look while the machine runs, in milliseconds. */
 const PERIOD_MILLISECONDS = 500;
@@ -144,7 +145,7 @@ export function useLook<T>({ params }: PanelProps, ask: (vcpu: number) => Promis
       value.value = answer;
       problem.value = '';
     } catch (failure) {
-      problem.value = failure instanceof Error ? failure.message : String(failure);
+      problem.value = said(failure);
     } finally {
       if (asking === vcpu) asking = undefined;
     }

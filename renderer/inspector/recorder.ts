@@ -1,5 +1,6 @@
 /** Records exits of a machine into a log, for as long as somebody wants. */
 import { onUnmounted, ref, shallowRef, triggerRef } from 'vue';
+import { said } from '../texts/failure.ts';
 import { ExitLog, recordedFields } from './exit-log.ts';
 import type { EngineClient } from './inspector.ts';
 
@@ -47,7 +48,7 @@ export function useRecorder(client: EngineClient) {
       recording.value = true;
       await follow(trace);
     } catch (failure) {
-      if (!gone) problem.value = failure instanceof Error ? failure.message : String(failure);
+      if (!gone) problem.value = said(failure);
       recording.value = false;
     }
   }

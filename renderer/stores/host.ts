@@ -2,6 +2,7 @@
 import { ref, shallowRef } from 'vue';
 import type { HostCapabilities } from '../../engine/contract/capabilities.ts';
 import { manager } from '../client/session.ts';
+import { said } from '../texts/failure.ts';
 
 export const host = shallowRef<HostCapabilities>();
 export const hostProblem = ref('');
@@ -12,6 +13,6 @@ export async function loadHost(): Promise<void> {
     host.value = await manager.hostCapabilities({});
     hostProblem.value = '';
   } catch (failure) {
-    hostProblem.value = failure instanceof Error ? failure.message : String(failure);
+    hostProblem.value = said(failure);
   }
 }

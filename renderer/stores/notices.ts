@@ -2,6 +2,7 @@
 import { defineStore } from 'pinia';
 import { ref } from 'vue';
 import { EngineError } from '../../engine/contract/errors.ts';
+import { said } from '../texts/failure.ts';
 
 export interface Notice {
   readonly id: number;
@@ -32,8 +33,7 @@ export const useNotices = defineStore('notices', () => {
       return true;
     } catch (failure) {
       // Who cancelled something knows it.
-      if (!(failure instanceof EngineError && failure.code === 'job-cancelled'))
-        show({ kind: 'error', text: failure instanceof Error ? failure.message : String(failure) });
+      if (!(failure instanceof EngineError && failure.code === 'job-cancelled')) show({ kind: 'error', text: said(failure) });
       return false;
     }
   };

@@ -7,6 +7,9 @@ beforeAll(async () => {
   vi.stubGlobal('location', { hash: '', protocol: 'http:', host: 'here' });
   vi.stubGlobal('sessionStorage', { getItem: () => null });
   vi.stubGlobal('WebSocket', class {});
+  vi.stubGlobal('localStorage', { getItem: () => null });
+  vi.stubGlobal('navigator', { languages: ['en'] });
+  vi.stubGlobal('document', { documentElement: {}, createElement: () => ({}) });
   ({ Speed, secondsLeft, imageNameOf } = await import('./transfers.ts'));
 });
 

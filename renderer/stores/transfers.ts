@@ -4,6 +4,7 @@ import { computed, ref, shallowRef, watch } from 'vue';
 import { maximumPieceBytes } from '../../engine/contract/image-commands.ts';
 import { Job, type JobKind } from '../../engine/contract/job-commands.ts';
 import { connection, manager, onServerEvent } from '../client/session.ts';
+import { said, saidOf } from '../texts/failure.ts';
 import { useNotices } from './notices.ts';
 
 export interface Transfer {
@@ -157,7 +158,7 @@ export const useTransfers = defineStore('transfers', () => {
       finished.value++;
       return path;
     } catch (failure) {
-      change({ state: 'failed', problem: failure instanceof Error ? failure.message : String(failure) });
+      change({ state: 'failed', problem: said(failure) });
       if (number !== undefined) await manager.imageUploadCancel({ upload: number }).catch(() => undefined);
       return undefined;
     }
@@ -165,8 +166,8 @@ export const useTransfers = defineStore('transfers', () => {
 
   const transfers = computed<readonly Transfer[]>(() => [
     ...uploads.value,
-    ...[...jobs.value.values()].reverse().map(({ job, kind, title, state, done, total, problem, path, rate }) => ({
-      ...{ id: `job ${job}`, kind, title, state, done, total, problem, path, rate },
+    ...[...jobs.value.values()].reverse().map(({ job, kind, title, state, done, total, problem, failure, path, rate }) => ({
+      ...{ id: `job ${job}`, kind, title, state, done, total, problem: problem && saidOf({ failure, problem }), path, rate },
       cancel: () => void notices.attempt(() => manager.jobCancel({ job })),
     })),
   ]);

@@ -13,6 +13,7 @@ export const de: Texts = {
     start: 'Starten',
     open: 'Öffnen',
     remove: 'Löschen',
+    removeOf: '{name} löschen',
     removed: '{name} wurde gelöscht.',
     undo: 'Rückgängig',
     removedMany: '{count} Maschinen wurden gelöscht.',

@@ -11,6 +11,7 @@ export const en = {
     start: 'Start',
     open: 'Open',
     remove: 'Delete',
+    removeOf: 'Delete {name}',
     removed: '{name} was deleted.',
     undo: 'Undo',
     removedMany: '{count} machines were deleted.',

@@ -26,7 +26,7 @@ const en = {
   },
   preferences: {
     themeHint: 'System follows what your desktop uses.',
-    languageHint: 'Of this window. Machines and the command line are not concerned.',
+    languageHint: 'Of every window, of the menus and of the icon beside the clock. Guests and the command line keep theirs.',
     radix: 'Numbers',
     radixHint: 'How registers and VMCS fields are written.',
     hexadecimal: 'Hexadecimal',
@@ -71,7 +71,7 @@ const de: typeof en = {
   },
   preferences: {
     themeHint: '„System“ folgt Ihrem Desktop.',
-    languageHint: 'Dieses Fensters. Maschinen und Kommandozeile betrifft das nicht.',
+    languageHint: 'Aller Fenster, der Menüs und des Symbols neben der Uhr. Gäste und Kommandozeile behalten ihre.',
     radix: 'Zahlen',
     radixHint: 'Wie Register und VMCS-Felder geschrieben werden.',
     hexadecimal: 'Hexadezimal',

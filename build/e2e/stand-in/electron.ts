@@ -167,9 +167,9 @@ export class Tray extends EventEmitter {
 
 const children = new Set<ReturnType<typeof fork>>();
 export const utilityProcess = {
-  fork: (file: string, args: readonly string[], { cwd }: { cwd?: string } = {}) => {
+  fork: (file: string, args: readonly string[], { cwd, env }: { cwd?: string; env?: NodeJS.ProcessEnv } = {}) => {
     // Without the debugger's words of this process.
-    const child = fork(file, [...args], { cwd, execArgv: [], stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
+    const child = fork(file, [...args], { cwd, env, execArgv: [], stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
     children.add(child);
     child.once('exit', () => children.delete(child));
     return child;
