@@ -55,7 +55,7 @@ export function accessibilityFaults(page: Page): Promise<readonly string[]> {
 }
 
 /** What sticks out of the card, dialog or page it stands in, or is cut off there, a line each. */
-export function layoutFaults(page: Page): Promise<readonly string[]> {
+function layoutFaults(page: Page): Promise<readonly string[]> {
   return page.evaluate(`[...document.querySelectorAll('.card, .dialog, .rail, main, header')].flatMap((box) => {
     const { left, right, width } = box.getBoundingClientRect();
     if (width === 0) return [];
