@@ -321,6 +321,13 @@ export const vcpuState = defineState('vcpu', {
     doc: 'Host address after the computed jump by which a region was left last, 0 when the interpreter has seen it',
     ...derived,
   }),
+  regionEntries: u64({ id: 340, doc: 'Times the interpreter entered a region', ...derived }),
+  regionChains: u64({ id: 341, doc: 'Times a region went on in another', ...derived }),
+  regionRetired: u64({ id: 342, doc: 'Instructions retired in regions', ...derived }),
+  regionMissing: u64({ id: 343, doc: 'Times a region was left to where there is none', ...derived }),
+  regionAsked: u64({ id: 344, doc: 'Times a region was left because of a request', ...derived }),
+  regionStopped: u64({ id: 345, doc: 'Times a region left an instruction to the interpreter', ...derived }),
+  regionFaulted: u64({ id: 346, doc: 'Times a region left a fault to the interpreter', ...derived }),
   pauseLast: u64({ id: 261, doc: 'Time of the last PAUSE', ...derived }),
   tscMultiplier: u64({
     id: 262,

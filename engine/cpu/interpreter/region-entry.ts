@@ -76,15 +76,31 @@ export class RegionEntry {
     code.get(CPU);
     code.memory('i64.load', offsetOf('rip'));
     code.set(locals.rip);
-    code.get(CPU);
-    code.memory('i32.load', offsetOf('budget'));
-    code.set(locals.budget);
+    this.#count('regionRetired', () => {
+      code.get(locals.budget);
+      code.get(CPU);
+      code.memory('i32.load', offsetOf('budget'));
+      code.tee(locals.budget);
+      code.op('i32.sub');
+      code.op('i64.extend_i32_u');
+    });
+    this.#count('regionEntries', () => code.i64(1n));
     for (const local of [locals.record, locals.status]) {
       code.i32(0);
       code.set(local);
     }
     code.br(outer);
     code.end();
+  }
+
+  #count(what: 'regionRetired' | 'regionEntries', amount: () => void): void {
+    const code = this.#code;
+    code.get(CPU);
+    code.get(CPU);
+    code.memory('i64.load', offsetOf(what));
+    amount();
+    code.op('i64.add');
+    code.memory('i64.store', offsetOf(what));
   }
 
   #save(): void {

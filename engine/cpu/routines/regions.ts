@@ -19,6 +19,11 @@ import type { Routine, RoutineDefinition } from './routine.ts';
 
 const PAGE = 4096;
 
+/** What is told of regions afterwards. */
+function count(r: Routine, what: 'regionChains' | 'regionMissing' | 'regionAsked' | 'regionStopped' | 'regionFaulted'): void {
+  r.setState(what, r.add(64, r.state(what), r.const(1)));
+}
+
 /** Translate for a probe: nothing is queued. Returns 0 from the routine when memory does not answer directly. */
 function reach(r: Routine, linear: Int, write: boolean): Int {
   const user = r.eq(r.state('cpl'), r.const(3));
@@ -86,7 +91,10 @@ const findRegion: RoutineDefinition = {
   parameters: ['i32'],
   result: 'i32',
   build(r) {
-    r.if(r.ne(r.and(r.state('request'), r.state('pollMask')), r.const(0)), () => r.returns(r.i32(0)));
+    r.if(r.ne(r.and(r.state('request'), r.state('pollMask')), r.const(0)), () => {
+      count(r, 'regionAsked');
+      r.returns(r.i32(0));
+    });
     const linear = r.add(64, r.state('rip'), r.state('fetchBase'));
     const mixed = r.xor(linear, r.shr(64, linear, r.const(12)));
     const entry = r.plus(r.cpu, r.wrap(r.shl(64, r.and(mixed, r.const(JUMP_ENTRIES - 1)), r.const(4))));
@@ -98,8 +106,13 @@ const findRegion: RoutineDefinition = {
       const block = r.ir.load('i32.load', entry, CPU_JUMPS + JUMP_ENTRY.block);
       // A block with a region lies in one page.
       const written = r.hostLoad(32, r.ir.load('i32.load', block, BLOCK.generationAt));
-      r.if(r.eq(written, r.hostLoad(32, block, BLOCK.generation)), () => r.returns(r.ir.load('i32.load', block, BLOCK.region)));
+      const region = r.hostLoad(32, block, BLOCK.region);
+      r.if(r.andB(r.eq(written, r.hostLoad(32, block, BLOCK.generation)), r.ne(region, r.const(0))), () => {
+        count(r, 'regionChains');
+        r.returns(r.wrap(region));
+      });
     });
+    count(r, 'regionMissing');
     r.returns(r.i32(0));
   },
 };
@@ -110,6 +123,7 @@ const stopping = (name: string, faulted: boolean): RoutineDefinition => ({
   parameters: ['i32', 'i64', 'i32'],
   result: 'i32',
   build(r) {
+    count(r, faulted ? 'regionFaulted' : 'regionStopped');
     r.setState('rip', r.parameterInt(1));
     r.setState('budget', r.unsigned(r.parameter(2)));
     if (faulted) for (const field of ['excPending', 'excCanonical'] as const) r.setState(field, r.const(0));
