@@ -359,6 +359,9 @@ export const vcpuState = defineState('vcpu', {
 
 export type VcpuFieldName = keyof typeof vcpuState.fields & string;
 
+/** What is counted of regions while they run. */
+export type RegionCounter = Extract<VcpuFieldName, `region${string}`>;
+
 /** Byte offset of a member from the base of the vCPU block. */
 export function offsetOf(name: VcpuFieldName): number {
   return vcpuState.fields[name].offset;

@@ -16,7 +16,7 @@ import type { RegionTable } from './jit/table.ts';
 import { type ProcessorExports, WalkedMemory } from './linear-memory.ts';
 import { EXIT } from './regions.ts';
 import { stackFault } from './stack-fault.ts';
-import { offsetOf, REQUEST } from './state.ts';
+import { offsetOf, REQUEST, type RegionCounter } from './state.ts';
 import { breakpointsArmed, DR6, instructionBreakpoints } from './system/debug.ts';
 import { deliverEvent } from './system/events.ts';
 import { ACTIVITY } from './system/idle.ts';
@@ -119,6 +119,11 @@ export class VcpuCore extends EventContext {
   /** What the compiler of hot code has done so far; `undefined` where there is none. */
   get jit(): JitCounters | undefined {
     return this.#code.jit?.counters;
+  }
+
+  /** What one of the counters of regions says, or how many instructions were retired in all tiers: a number, because this is asked after each run. */
+  counted(what: RegionCounter | 'retired'): number {
+    return this.s.lo(what) + this.s.hi(what) * 2 ** 32;
   }
 
   /** From now on a debugger looks on, or none does. Between runs, on the thread that runs this vCPU. */

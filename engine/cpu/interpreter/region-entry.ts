@@ -1,7 +1,7 @@
 /** Where the loop meets the beginning of a block: it is counted, and its region runs in its place where it has one. */
 import type { Code, Label } from '../../wasm/code.ts';
 import { BLOCK, LEFT } from '../regions.ts';
-import { offsetOf } from '../state.ts';
+import { offsetOf, type RegionCounter } from '../state.ts';
 
 const CPU = 0;
 
@@ -93,7 +93,7 @@ export class RegionEntry {
     code.end();
   }
 
-  #count(what: 'regionRetired' | 'regionEntries', amount: () => void): void {
+  #count(what: RegionCounter, amount: () => void): void {
     const code = this.#code;
     code.get(CPU);
     code.get(CPU);

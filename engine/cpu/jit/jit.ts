@@ -69,7 +69,8 @@ export interface JitCounters {
   refused: number;
   instructions: number;
   microseconds: number;
-  /** Bytes of WebAssembly of the regions in use. */
+  /** Regions in use, and bytes of their WebAssembly. */
+  inUse: number;
   live: number;
   /** Times all regions were dropped because there were too many. */
   resets: number;
@@ -118,6 +119,7 @@ export class Jit implements Customer {
     refused: 0,
     instructions: 0,
     microseconds: 0,
+    inUse: 0,
     live: 0,
     resets: 0,
   };
@@ -247,6 +249,7 @@ export class Jit implements Customer {
     present.set(keyOf(entry, modeKey), region);
     this.#pages.set(page, present);
     this.counters.live += made.bytes - (before?.made.bytes ?? 0);
+    if (before === undefined) this.counters.inUse++;
     this.counters.regions++;
     this.counters.instructions += made.instructions;
     return true;
@@ -316,6 +319,7 @@ export class Jit implements Customer {
   #release({ slot, made }: Region): void {
     this.#o.regions.release(slot);
     this.counters.live -= made.bytes;
+    this.counters.inUse--;
   }
 
   /** All blocks are gone. */

@@ -57,6 +57,15 @@ describe('a region made by another thread', () => {
     const before = run.s.retired;
     const { retired } = run.stage.cpu.run(50_000);
     expect([retired, run.s.retired - before]).toEqual([50_000, 50_000n]);
+    const { regionEntries, regionRetired, regionChains } = run.s;
+    // Entered once, and again for each pass of the loop that might not fit into what is left: at most 104 instructions.
+    expect([regionEntries < 40n, regionChains, regionRetired > 49_700n, regionRetired <= 50_000n]).toEqual([
+      true,
+      0n,
+      true,
+      true,
+    ]);
+    expect(run.s.regionStopped).toBe(1n);
     expect(run.finish()).toEqual({ sum: BigInt(LOOPS), last: 1n });
   });
 

@@ -12,7 +12,7 @@ import {
   TLB_ENTRY,
   TLB_ENTRY_BYTES,
 } from '../regions.ts';
-import { offsetOf } from '../state.ts';
+import { offsetOf, type RegionCounter } from '../state.ts';
 import { isOurs } from './lookup.ts';
 import { ACCESS, TRANSLATED } from './physical.ts';
 import type { Routine, RoutineDefinition } from './routine.ts';
@@ -20,7 +20,7 @@ import type { Routine, RoutineDefinition } from './routine.ts';
 const PAGE = 4096;
 
 /** What is told of regions afterwards. */
-function count(r: Routine, what: 'regionChains' | 'regionMissing' | 'regionAsked' | 'regionStopped' | 'regionFaulted'): void {
+function count(r: Routine, what: RegionCounter): void {
   r.setState(what, r.add(64, r.state(what), r.const(1)));
 }
 

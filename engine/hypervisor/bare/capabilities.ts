@@ -3,7 +3,11 @@ import { CPU_MODEL_NAMES } from '../../cpu/index.ts';
 import type { Capabilities } from '../index.ts';
 import { processorCapabilities } from '../processor/capabilities.ts';
 
-const JIT_COUNTERS = ['jit-regions', 'jit-modules', 'jit-bytes', 'jit-refused', 'jit-instructions', 'jit-microseconds'] as const;
+const JIT_COUNTERS = [
+  ...(['jit-regions', 'jit-modules', 'jit-bytes', 'jit-refused', 'jit-instructions', 'jit-microseconds'] as const),
+  ...(['jit-live', 'jit-live-bytes', 'jit-resets', 'jit-entries', 'jit-chains', 'jit-retired', 'jit-all-retired'] as const),
+  ...(['jit-missing', 'jit-asked', 'jit-stopped', 'jit-faulted'] as const),
+];
 
 const DISK_COUNTERS = [
   ...(['disk-reads', 'disk-read-bytes', 'disk-writes', 'disk-write-bytes'] as const),

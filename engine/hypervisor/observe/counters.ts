@@ -48,7 +48,7 @@ const VM = {
 
 export type VcpuCounterName = keyof typeof VCPU;
 export type VmCounterName = keyof typeof VM;
-/** What was made of hot guest code; the names are those of the processor's own counters. */
+/** What was made of hot guest code and how it was used; the names are those of the processor's own counters. */
 const JIT = {
   'jit-regions': 'regions compiled',
   'jit-modules': 'WebAssembly modules made',
@@ -56,6 +56,17 @@ const JIT = {
   'jit-refused': 'hot places where no region could be made',
   'jit-instructions': 'guest instructions in regions',
   'jit-microseconds': 'time it took to make regions',
+  'jit-live': 'regions in use now',
+  'jit-live-bytes': 'bytes of WebAssembly of the regions in use now',
+  'jit-resets': 'times all regions were dropped because there were too many',
+  'jit-entries': 'times the interpreter entered a region',
+  'jit-chains': 'times a region went on in another one',
+  'jit-missing': 'times a region was left to where there is none',
+  'jit-asked': 'times a region was left because of a request',
+  'jit-stopped': 'times a region left an instruction to the interpreter',
+  'jit-faulted': 'times a region left a fault to the interpreter',
+  'jit-retired': 'instructions retired in regions',
+  'jit-all-retired': 'instructions retired in all tiers',
 } as const;
 
 /** What the host did for the machine's drives, whatever controller asked for it. */

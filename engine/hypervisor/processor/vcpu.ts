@@ -5,6 +5,7 @@ import { type MachineMemory, PHYS, PHYSICAL_END } from '../../memory/index.ts';
 import type { InspectedMember, SavedState } from '../../state/index.ts';
 import {
   COUNTER,
+  type CounterName,
   type EntryCheck,
   type Irqchip,
   type Observation,
@@ -25,6 +26,23 @@ const EVENTS = REQUEST.nmi | REQUEST.init | REQUEST.sipi;
 /** Values of `activity`. */
 export const ACTIVITY = { running: 0, halted: 1, shutdown: 2, waitForSipi: 3, mwait: 4 } as const;
 const LAPIC_PAGE = 0x400;
+/** Counters of regions that the processor keeps itself. */
+const USES = [
+  ...([
+    ['jit-entries', 'regionEntries'],
+    ['jit-chains', 'regionChains'],
+    ['jit-retired', 'regionRetired'],
+  ] as const),
+  ...([
+    ['jit-missing', 'regionMissing'],
+    ['jit-asked', 'regionAsked'],
+    ['jit-stopped', 'regionStopped'],
+  ] as const),
+  ...([
+    ['jit-faulted', 'regionFaulted'],
+    ['jit-all-retired', 'retired'],
+  ] as const),
+] as const;
 
 export interface ProcessorVcpuParts {
   readonly core: VcpuCore;
@@ -121,18 +139,25 @@ export abstract class ProcessorVcpu implements Vcpu {
     if ((raised & REQUEST.sipi) !== 0) this.plain(true, () => startVcpu(this.core, lapic.state.sipiVector));
   }
 
-  /** Show what the compiler of hot code has done; called after each run. */
+  /** Show what the compiler of hot code has done and how that was used; called after each run. */
   protected countCode(): void {
-    const { jit } = this.core;
-    if (jit === undefined || jit.modules + jit.refused === this.#compiled) return;
-    this.#compiled = jit.modules + jit.refused;
+    const { core } = this;
+    const { jit } = core;
+    if (jit === undefined) return;
     const { counters } = this.observation;
-    counters.set(this.id, COUNTER['jit-regions'], jit.regions);
-    counters.set(this.id, COUNTER['jit-modules'], jit.modules);
-    counters.set(this.id, COUNTER['jit-bytes'], jit.bytes);
-    counters.set(this.id, COUNTER['jit-refused'], jit.refused);
-    counters.set(this.id, COUNTER['jit-instructions'], jit.instructions);
-    counters.set(this.id, COUNTER['jit-microseconds'], Math.round(jit.microseconds));
+    const set = (name: CounterName, value: number): void => counters.set(this.id, COUNTER[name], value);
+    for (const [name, what] of USES) set(name, core.counted(what));
+    set('jit-resets', jit.resets);
+    if (jit.modules + jit.refused === this.#compiled) return;
+    this.#compiled = jit.modules + jit.refused;
+    set('jit-regions', jit.regions);
+    set('jit-modules', jit.modules);
+    set('jit-bytes', jit.bytes);
+    set('jit-refused', jit.refused);
+    set('jit-instructions', jit.instructions);
+    set('jit-microseconds', Math.round(jit.microseconds));
+    set('jit-live', jit.inUse);
+    set('jit-live-bytes', jit.live);
   }
 
   wait(milliseconds: number): boolean {

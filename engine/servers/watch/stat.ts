@@ -69,7 +69,13 @@ async function sampling(machines: Machines, options: StatOptions, output: WatchO
     else {
       const rows = options.jit ? jitRows(after) : rowsOf(interval === undefined ? [] : before, after);
       const heading = sinceHeading >= LINES_BETWEEN_HEADINGS;
-      const [title, each] = options.jit ? [jitHeading, jitLine] : [statHeading, statLine];
+      const earlier = options.jit ? jitRows(interval === undefined ? [] : before) : [];
+      const used = (row: Row): string =>
+        jitLine(
+          row,
+          earlier.find(({ pid, vcpu }) => pid === row.pid && vcpu === row.vcpu),
+        );
+      const [title, each] = options.jit ? [jitHeading, used] : [statHeading, statLine];
       text = json ? rows.map(line).join('') : `${heading ? title() : ''}${rows.map(each).join('')}`;
       sinceHeading = heading ? rows.length : sinceHeading + rows.length;
     }
@@ -127,9 +133,10 @@ export function jitRows(samples: readonly Sample[]): Row[] {
   );
 }
 
-/** Columns of `stat --jit`: their counters and by how much these are divided. */
+/** Columns of `stat --jit` about what was made: their counters and by how much these are divided. */
 const JIT_COLUMNS: readonly (readonly [title: string, counter: string, unit: number])[] = [
   ['regions', 'jit-regions', 1],
+  ['in use', 'jit-live', 1],
   ['modules', 'jit-modules', 1],
   ['KiB', 'jit-bytes', 1024],
   ['refused', 'jit-refused', 1],
@@ -137,16 +144,35 @@ const JIT_COLUMNS: readonly (readonly [title: string, counter: string, unit: num
   ['ms', 'jit-microseconds', 1000],
 ];
 
+/** Why regions were left for the interpreter. What no counter tells is left by the end of a turn. */
+const LEFT_BY: readonly (readonly [title: string, counter: string])[] = [
+  ['none', 'jit-missing'],
+  ['asked', 'jit-asked'],
+  ['slow', 'jit-stopped'],
+  ['fault', 'jit-faulted'],
+];
+
 export function jitHeading(): string {
-  return `   pid vcpu | ${JIT_COLUMNS.map(([title]) => title.padStart(10)).join(' ')} | name\n`;
+  const made = JIT_COLUMNS.map(([title]) => title.padStart(8)).join(' ');
+  const left = [...LEFT_BY.map(([title]) => title), 'turn'].map((title) => title.padStart(5)).join(' ');
+  return `   pid vcpu | ${made} | share% entered/k chained/k | left%: ${left} | name\n`;
 }
 
-export function jitLine({ pid, vcpu, name, values }: Row): string {
-  const cells = JIT_COLUMNS.map(([, counter, unit]) => {
+/** What was made since power on; how it was used since an earlier row of the same vCPU, or since power on. */
+export function jitLine({ pid, vcpu, name, values }: Row, earlier?: Row): string {
+  const made = JIT_COLUMNS.map(([, counter, unit]) => {
     const value = values[counter] ?? null;
-    return (value === null ? '-' : String(Math.round(value / unit))).padStart(10);
+    return (value === null ? '-' : String(Math.round(value / unit))).padStart(8);
   });
-  return `${String(pid).padStart(6)} ${String(vcpu).padStart(4)} | ${cells.join(' ')} | ${name}\n`;
+  const since = (counter: string): number => (values[counter] ?? 0) - (earlier?.values[counter] ?? 0);
+  const percent = (part: number, whole: number): string => (whole === 0 ? '-' : ((100 * part) / whole).toFixed(0));
+  const entries = since('jit-entries');
+  const causes = LEFT_BY.map(([, counter]) => since(counter));
+  const turns = Math.max(0, entries - causes.reduce((sum, cause) => sum + cause, 0));
+  const left = [...causes, turns].map((cause) => percent(cause, entries).padStart(5)).join(' ');
+  const share = percent(since('jit-retired'), since('jit-all-retired')).padStart(6);
+  const [entered, chained] = [entries, since('jit-chains')].map((times) => String(Math.round(times / 1000)).padStart(9));
+  return `${String(pid).padStart(6)} ${String(vcpu).padStart(4)} | ${made.join(' ')} | ${share} ${entered} ${chained} |        ${left} | ${name}\n`;
 }
 
 /** Every counter of a machine by its kstat name. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { COUNTER_GROUPS } from '../../hypervisor/index.ts';
-import { jitHeading, jitLine, jitRows, kstatText, rowsOf, type Sample, statHeading, statLine } from './stat.ts';
+import { jitHeading, jitLine, jitRows, kstatText, type Row, rowsOf, type Sample, statHeading, statLine } from './stat.ts';
 import { eventLine, timesText } from './trace.ts';
 import { changedText, checklistText, type Vmcs, vmcsText } from './vmcs.ts';
 import { walkText } from './walk.ts';
@@ -44,22 +44,34 @@ describe('stat', () => {
     expect(kstatText(bare)).toMatch(/\nvm\n {2}lpages +3\n$/);
   });
 
-  it('shows what became of hot code', () => {
-    const made = sample(1, {});
-    const jit = {
-      'jit-regions': 12,
-      'jit-modules': 3,
-      'jit-bytes': 10_240,
-      'jit-refused': 1,
-      'jit-instructions': 500,
-      'jit-microseconds': 7800,
+  it('shows what became of hot code, and how it was used since the row before', () => {
+    const row = (used: Record<string, number>) => {
+      const made = sample(1, {});
+      const jit = {
+        'jit-regions': 12,
+        'jit-live': 9,
+        'jit-modules': 3,
+        'jit-bytes': 10_240,
+        'jit-refused': 1,
+        'jit-instructions': 500,
+        'jit-microseconds': 7800,
+        ...used,
+      };
+      const groups = [...made.counted.groups, { group: 'jit', sets: [{ vcpu: 0, counters: jit }] }];
+      return jitRows([{ ...made, counted: { ...made.counted, groups } }])[0] as Row;
     };
-    const groups = [...made.counted.groups, { group: 'jit', sets: [{ vcpu: 0, counters: jit }] }];
-    const rows = jitRows([{ ...made, counted: { ...made.counted, groups } }]);
-    expect(jitHeading() + rows.map(jitLine).join('')).toBe(
+    const causes = { 'jit-missing': 5000, 'jit-asked': 2000, 'jit-stopped': 1500, 'jit-faulted': 500 };
+    const first = row({ 'jit-entries': 10_000, 'jit-chains': 40_000, 'jit-retired': 900, 'jit-all-retired': 1000, ...causes });
+    const second = row({ ...first.values, 'jit-entries': 12_000, 'jit-missing': 7000, 'jit-all-retired': 1200 } as Record<
+      string,
+      number
+    >);
+    expect(jitHeading() + jitLine(first) + jitLine(second, first) + jitLine(row({}))).toBe(
       [
-        '   pid vcpu |    regions    modules        KiB    refused       code         ms | name\n',
-        '  4668    0 |         12          3         10          1        500          8 | one\n',
+        '   pid vcpu |  regions   in use  modules      KiB  refused     code       ms | share% entered/k chained/k | left%:  none asked  slow fault  turn | name\n',
+        '  4668    0 |       12        9        3       10        1      500        8 |     90        10        40 |           50    20    15     5    10 | one\n',
+        '  4668    0 |       12        9        3       10        1      500        8 |      0         2         0 |          100     0     0     0     0 | one\n',
+        '  4668    0 |       12        9        3       10        1      500        8 |      -         0         0 |            -     -     -     -     - | one\n',
       ].join(''),
     );
   });
