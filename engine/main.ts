@@ -51,7 +51,7 @@ export async function runMachine(settings: MachineSettings, extras: RunExtras = 
   const clockOrigin = monotonicOrigin();
   checkInterpreter();
   const builtInFirmware = fileURLToPath(new URL('../assets/firmware/bios.bin', import.meta.url));
-  const optionRoms = optionRomsBeside(settings);
+  const displayRom = displayRomBeside(settings);
   provideVariables(settings);
   const control = buildMachineControl(settings, monotonicSince(clockOrigin));
 
@@ -63,7 +63,7 @@ export async function runMachine(settings: MachineSettings, extras: RunExtras = 
       memory: control.memory.memory,
       clockOrigin,
       builtInFirmware,
-      optionRoms,
+      displayRom,
       role,
     };
     const at = waiting.findIndex(({ role: its }) => isDeepStrictEqual(its, role));
@@ -260,8 +260,8 @@ async function exitStatus(end: MachineEnd, { name }: MachineSettings): Promise<n
 /** Where SeaBIOS finds the screen's services, as its distributions install them: beside the firmware's file. */
 const VGA_ROM = 'vgabios-stdvga.bin';
 
-function optionRomsBeside({ firmware, vga }: MachineSettings): ThreadPlan['optionRoms'] {
-  if (firmware === undefined || vga !== 'std') return {};
+function displayRomBeside({ firmware, vga }: MachineSettings): Uint8Array | undefined {
+  if (firmware === undefined || vga !== 'std') return undefined;
   const path = join(dirname(firmware), VGA_ROM);
-  return isRegularFile(path) ? { 'vgaroms/vgabios.bin': readRegularFile(path, 'option ROM') } : {};
+  return isRegularFile(path) ? readRegularFile(path, 'option ROM') : undefined;
 }

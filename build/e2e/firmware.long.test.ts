@@ -1,5 +1,5 @@
 /** The built-in BIOS on the built program: drives that start, drives that do not, and what is said of them. */
-import { copyFileSync, existsSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -37,6 +37,12 @@ describe.skipIf(notBuilt !== undefined)(`the BIOS${notBuilt === undefined ? '' :
     expect(out).toContain('Hello from a boot sector.');
   });
 
+  it('leaves the same memory types in every processor', async () => {
+    const words = ['--disk', join(root, 'assets/guests/memory-types.bin,format=raw,readonly'), '--memory', '16', '--debug-exit'];
+    const { status, out } = await bench.run('run', ...words, '--cpus', '4');
+    expect({ status, out }).toEqual({ status: 1, out: 'Rootmode BIOS\r\n4 agree\r\n' });
+  });
+
   it('says of each drive why it was not started', async () => {
     const session = bench.start(['run', '--disk', join(folder, 'empty.img'), '--cdrom', 'none', '--memory', '16']);
     await session.see('Nothing to boot from.');
@@ -57,6 +63,18 @@ describe.skipIf(notBuilt !== undefined)('firmware of others', () => {
     const { status, out, err } = await bench.run('run', '--firmware', SEABIOS, '--disk', disk, '--memory', '64');
     expect({ status, err }).toEqual({ status: 0, err: '' });
     expect(out).toContain('Hello from a boot sector.');
+    return undefined;
+  });
+
+  it("SeaBIOS shows itself by the program in the display adapter's ROM", async (ctx) => {
+    if (!existsSync(SEABIOS)) return ctx.skip(`${SEABIOS} is not there; Debian's package is seabios`);
+    const session = bench.start(['run', '--name', 'sea', '--firmware', SEABIOS, '--cdrom', 'none', '--memory', '64']);
+    let text = '';
+    for (let tries = 0; tries < 100 && !text.includes('No bootable device'); tries++)
+      text = (await bench.run('screen', 'sea')).out;
+    expect(text).toContain('SeaBIOS (version');
+    session.kill('SIGINT');
+    expect((await session.ended).status).toBe(130);
     return undefined;
   });
 
@@ -84,6 +102,21 @@ describe.skipIf(notBuilt !== undefined)('firmware of others', () => {
     };
     expect(await shell(`${variable} -nv -bs =4f4b`, /Shell>/)).toBe(0);
     expect(await shell(variable, /4F 4B/)).toBe(0);
+    return undefined;
+  });
+
+  it("OVMF's variables lie in the machine's folder without being asked for", async (ctx) => {
+    if (!existsSync(OVMF)) return ctx.skip(`${OVMF} is not there; Debian's package is ovmf`);
+    const made = await bench.run('create', 'uefi', '--firmware', OVMF, '--memory', '256');
+    expect({ status: made.status, err: made.err }).toEqual({ status: 0, err: '' });
+    const variables = join(bench.data, 'rootmode/machines/uefi.rmvm/variables.fd');
+    expect(existsSync(variables)).toBe(false);
+    expect((await bench.run('start', 'uefi')).status).toBe(0);
+    const fresh = readFileSync(OVMF.replace('CODE', 'VARS'));
+    expect(readFileSync(variables)).toHaveLength(fresh.length);
+    // What it notes of the console and its boot options, at the latest when its shell comes.
+    await expect.poll(() => readFileSync(variables).equals(fresh), { timeout: 200_000, interval: 1000 }).toBe(false);
+    expect((await bench.run('power', 'uefi', 'off')).status).toBe(0);
     return undefined;
   });
 

@@ -1,4 +1,7 @@
-/** Where the bytes of an image are: a file of the host, or memory in tests. Synchronous; offsets and lengths in bytes. */
+/**
+ * Where the bytes of an image are: a file of the host, or memory in tests. Synchronous; offsets and lengths in bytes. Node has no call
+ * that tells holes of files (SEEK_DATA): whoever copies a disk reads it all and leaves out what is zero.
+ */
 export interface Storage {
   /** As a person would name it. */
   readonly path: string;
@@ -13,8 +16,6 @@ export interface Storage {
   resize(bytes: number): void;
   /** Give the host back what a range occupies; it then reads as zeros. False when this host cannot: nothing has changed then. */
   punch(at: number, bytes: number): boolean;
-  /** The next range with data at or after `at`, undefined when only zeros follow. Where the host cannot tell, everything is data. */
-  nextData(at: number): { readonly start: number; readonly end: number } | undefined;
   /** Bytes that the host has set aside. */
   allocated(): number;
   close(): void;

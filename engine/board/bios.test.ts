@@ -114,3 +114,37 @@ it("answers VMware's calls in the caller's registers, and rings by the PS/2 mous
   expect([0x500, 0x504, 0x508].map((at) => m.memory.dma.read32(at))).toEqual([6, 0x564d5868, 4]);
   expect(m.board.keyboard.takesPositions()).toBe(true);
 });
+
+/** A ROM of two images: one for EFI, then a program for PCs that stores AX at 500h and keeps one of its four blocks of 512 bytes. */
+function expansionRom(): Uint8Array {
+  const rom = new Uint8Array(0x1000);
+  const image = (at: number, type: number, indicator: number) => {
+    rom.set([0x55, 0xaa, 4], at);
+    rom.set([0x40, 0x00], at + 0x18);
+    rom.set([0x50, 0x43, 0x49, 0x52, 0x36, 0x1b, 0x05, 0x00], at + 0x40); // "PCIR", 1B36h, 0005h
+    rom.set([0x18, 0x00, 0x00, 0x00, 0xff, 0x00, 4, 0, 0, 0, type, indicator], at + 0x4a);
+  };
+  image(0, 3, 0x00);
+  image(0x800, 0, 0x80);
+  rom.set([0xeb, 0x5b], 0x803); // jmp 60h
+  // xor bx, bx; mov ds, bx; mov [500h], ax; mov byte [cs:2], 1; retf
+  rom.set([0x31, 0xdb, 0x8e, 0xdb, 0xa3, 0x00, 0x05, 0x2e, 0xc6, 0x06, 0x02, 0x00, 0x01, 0xcb], 0x860);
+  return rom;
+}
+
+it.each([
+  ['its own', 0x1b36, 0x20],
+  ["another function's", 0x8086, 0],
+])('calls the program in a PCI ROM that is %s', (_whose, vendor, stored) => {
+  const bytes = new Uint8Array(1 << 20);
+  bytes.set([0xa0, 0x00, 0x05, 0xe6, 0xf4, 0xf4]); // mov al, [500h]; out F4h, al; hlt
+  bytes.set([0x55, 0xaa], 510);
+  const testRom = expansionRom();
+  new DataView(testRom.buffer).setUint16(0x844, vendor, true);
+  const m = pc({ config: { testRom }, drives: (memory) => [memoryDrive({ kind: 'disk', bytes, memory })] });
+  m.powerOn();
+  m.run(() => m.happened.length > 0);
+  expect(m.happened).toEqual([`exit ${stored}`]);
+  const [signature, size] = [m.memory.dma.read32(0xc8000) & 0xffff, (m.memory.dma.read32(0xc8000) >>> 16) & 0xff];
+  expect([signature, size]).toEqual(stored === 0 ? [0, 0] : [0xaa55, 1]);
+});

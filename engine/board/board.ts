@@ -86,8 +86,10 @@ export interface BoardConfig {
   readonly bootOrder?: readonly BiosDrive['kind'][];
   /** How long the BIOS waits for F12. */
   readonly bootMenuMilliseconds?: number;
-  /** Files for firmware that is not ours, by their names in fw_cfg: option ROMs. */
-  readonly firmwareFiles?: Readonly<Record<string, Uint8Array>>;
+  /** Expansion ROM of the display adapter, for firmware that is not ours; absent: none. */
+  readonly displayRom?: Uint8Array;
+  /** Expansion ROM of pci-testdev. */
+  readonly testRom?: Uint8Array;
 }
 
 /** What the board is connected to. */
@@ -251,10 +253,7 @@ function attachDevices({ memory, irqchip, config, ports }: BoardParts, platform:
       ramBytes: memory.map.ramBytes,
       bootMenu: boot.menuMilliseconds > 0,
       noScreen: config.vga !== 'std',
-      files: {
-        ...config.firmwareFiles,
-        ...firmwareFiles({ platform, bootPlaces: placesInOrder(drives, boot.order), menuMilliseconds: boot.menuMilliseconds }),
-      },
+      files: firmwareFiles({ platform, bootPlaces: placesInOrder(drives, boot.order), menuMilliseconds: boot.menuMilliseconds }),
       ...(config.uuid && { uuid: config.uuid }),
     });
   // Only firmware of others asks, and the tables take long.
@@ -279,7 +278,7 @@ function attachDevices({ memory, irqchip, config, ports }: BoardParts, platform:
   });
   const traps = attachFirmware({ memory, irqchip, platform, rom, drives, boot });
 
-  const display = config.vga === 'std' ? attachDisplay(memory, bus) : undefined;
+  const display = config.vga === 'std' ? attachDisplay(memory, bus, config.displayRom ?? new Uint8Array(0)) : undefined;
   const testDevices = () => {
     const exit = isaDebugExit.attach(memory, { name: 'debug-exit', at: { code: 0xf4 }, irqs: {}, needs: { signals } });
     const tests = pcTestdev.attach(memory, {
@@ -288,7 +287,11 @@ function attachDevices({ memory, irqchip, config, ports }: BoardParts, platform:
       irqs: {},
       needs: { lines: allLines() },
     });
-    const pciTests = pciTestdev.attach(memory, { name: 'pci-testdev', irqs: {} });
+    const pciTests = pciTestdev.attach(memory, {
+      name: 'pci-testdev',
+      irqs: {},
+      needs: config.testRom ? { rom: { bytes: config.testRom } } : {},
+    });
     bus.plug(4, 0, pciTests.api.config);
     return [exit, tests, pciTests];
   };

@@ -19,13 +19,14 @@ export interface Display {
   createScreen(): Screen;
 }
 
-export function attachDisplay(memory: MachineMemory, bus: PciBus): Display {
+/** `rom`: what the adapter's expansion ROM holds; no bytes for none. */
+export function attachDisplay(memory: MachineMemory, bus: PciBus, rom: Uint8Array): Display {
   const video = placeVideoMemory(memory, memory.map.ramBytes);
   const adapter = vga.attach(memory, {
     name: 'vga',
     at: { mono: 0x3b0, regs: 0x3c0, color: 0x3d0, dispi: 0x1ce, window: WINDOW.base },
     irqs: {},
-    needs: { video },
+    needs: { video, rom: { bytes: rom } },
   });
   bus.plug(SLOT, 0, adapter.api.config);
   const { lock, clock } = memory;

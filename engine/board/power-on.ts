@@ -11,6 +11,8 @@ import type { AccessSize, MachineMemory } from '../memory/index.ts';
 const ROUTES = [10, 10, 11, 11] as const;
 const SCI = 9;
 const NOBODY = 0xffff_ffff;
+/** Expansion ROM base address. */
+const ROM_BASE = 0x30;
 const DEVICE = -1;
 
 interface Bus {
@@ -75,12 +77,24 @@ function placeFunction(bus: Bus, devfn: number, windows: Windows): void {
     bus.writeConfig(devfn, at, address);
     command |= io ? 1 : 2;
   }
+  placeRom(bus, devfn, windows);
   const pin = bus.readConfig(devfn, 0x3d, 1);
   if (pin !== 0) {
     const irq = devfn === POWER ? SCI : ROUTES[((devfn >>> 3) + 3 + pin - 1) & 3];
     bus.writeConfig(devfn, 0x3c, irq ?? SCI, 1);
   }
   if (command !== 0) bus.writeConfig(devfn, 0x04, bus.readConfig(devfn, 0x04, 2) | command, 2);
+}
+
+/** Room for an expansion ROM; it is not decoded until somebody wants to read it. */
+function placeRom(bus: Bus, devfn: number, windows: Windows): void {
+  bus.writeConfig(devfn, ROM_BASE, 0xffff_f800);
+  const probed = bus.readConfig(devfn, ROM_BASE);
+  if (probed === 0) return;
+  const size = (~(probed & ~0x7ff) >>> 0) + 1;
+  const address = Math.ceil(windows.memory / size) * size;
+  windows.memory = address + size;
+  bus.writeConfig(devfn, ROM_BASE, address);
 }
 
 /** Every function of bus 0. Functions above 0 exist only where the header of function 0 says so. */

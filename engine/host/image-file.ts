@@ -25,7 +25,6 @@ export interface ImageFile {
   flush(): void;
   resize(bytes: number): void;
   punch(at: number, bytes: number): boolean;
-  nextData(at: number): { readonly start: number; readonly end: number } | undefined;
   allocated(): number;
   close(): void;
 }
@@ -126,10 +125,6 @@ function imageFile(fd: number, { path, readonly, unlock }: OpenFile): ImageFile 
       }
     },
     punch: (at, bytes) => punchHole(fd, at, bytes),
-    nextData: (at) => {
-      const { size } = fstatSync(fd);
-      return at < size ? { start: at, end: size } : undefined;
-    },
     allocated: () => blocksOf(fstatSync(fd)),
     close: () => {
       if (!open) return;

@@ -66,7 +66,7 @@ interface Parts {
   readonly stops: StopKeeper;
 }
 
-function build({ settings, memory: shared, role, optionRoms }: ThreadPlan, ports: ThreadPorts & Partial<VcpuThreadPorts>): Parts {
+function build({ settings, memory: shared, role, displayRom }: ThreadPlan, ports: ThreadPorts & Partial<VcpuThreadPorts>): Parts {
   const { memoryKiB, cpus, cpu, accel, threads, debugExit, jit, vga, hpet } = settings;
   const memory = createMachineMemory({ ramBytes: memoryKiB * 1024, vcpus: cpus, memory: shared, hostNow: ports.hostNow });
   const gate = new Gate(memory);
@@ -107,7 +107,7 @@ function build({ settings, memory: shared, role, optionRoms }: ThreadPlan, ports
       vga,
       drives: driveSpecs(settings),
       bootOrder: settings.boot.order,
-      firmwareFiles: optionRoms,
+      ...(displayRom && { displayRom }),
       bootMenuMilliseconds: settings.boot.menu ? BOOT_MENU_MILLISECONDS : 0,
     },
     ports: {

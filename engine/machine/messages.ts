@@ -21,7 +21,7 @@ export interface ThreadPlan {
   /** Path of the BIOS that a machine without a kernel starts with. */
   readonly builtInFirmware: string;
   /** Option ROMs for firmware that is not ours, by their names in fw_cfg. */
-  readonly optionRoms: Readonly<Record<string, Uint8Array>>;
+  readonly displayRom: Uint8Array | undefined;
   readonly role: ThreadRole;
 }
 

@@ -62,7 +62,6 @@ export function memoryStorage(content: Uint8Array | number, { path = 'memory', r
       bytes.fill(0, at, Math.min(bytes.length, at + count));
       return true;
     },
-    nextData: (at) => (at < bytes.length ? { start: at, end: bytes.length } : undefined),
     allocated: () => bytes.length,
     close: () => undefined,
   };

@@ -66,3 +66,39 @@ it('counts only the right data where data must match', () => {
   d.write(2050, 0xfa, 4, 'memory');
   expect(d.read(12, 4, 'memory')).toBe(0);
 });
+
+describe('an expansion ROM', () => {
+  const rom = Uint8Array.from({ length: 4096 }, (_, i) => i * 7);
+  const options = { needs: () => ({ rom: { bytes: rom } }) };
+  const ROM_BASE = 0x30;
+
+  deviceContract(pciTestdev, {
+    ...options,
+    disturb: ({ device }) => {
+      device.api.config.write(ROM_BASE, 4, 0xfd000001);
+      device.api.config.write(0x04, 2, 0x0002);
+    },
+  });
+
+  it('is sized, moved and shown while memory is decoded', () => {
+    const bench = deviceBench(pciTestdev, options);
+    const { config } = bench.device.api;
+    const shown = () => [bench.device.placements.rom?.address, bench.device.placements.rom?.enabled];
+    config.write(ROM_BASE, 4, 0xfffffffe);
+    expect(config.read(ROM_BASE, 4)).toBe(0xfffe0000);
+    config.write(ROM_BASE, 4, 0xfd000001);
+    expect(shown()).toEqual([0xfd000000, false]);
+    config.write(0x04, 2, 0x0002);
+    expect([...shown(), bench.read(0x10, 4, 'rom'), bench.read(4096, 2, 'rom')]).toEqual([0xfd000000, true, 0x857e7770, 0xffff]);
+    bench.write(0x10, 0, 4, 'rom');
+    expect(bench.read(0x10, 1, 'rom')).toBe(0x70);
+    config.write(ROM_BASE, 4, 0xfc020000);
+    expect(shown()).toEqual([0xfc020000, false]);
+  });
+
+  it('of a function without one has no base address', () => {
+    const { config } = deviceBench(pciTestdev).device.api;
+    config.write(ROM_BASE, 4, 0xffffffff);
+    expect(config.read(ROM_BASE, 4)).toBe(0);
+  });
+});

@@ -1,6 +1,7 @@
 /**
  * PCI test device, as QEMU's pci-testdev: three tests in a memory and three in an I/O window, each counting writes to a doorbell.
- * Spec: QEMU, docs/specs/pci-testdev. Our counters are exact where QEMU's may stay at zero behind an event descriptor.
+ * Spec: QEMU, docs/specs/pci-testdev. Our counters are exact where QEMU's may stay at zero behind an event descriptor. It can bear an
+ * expansion ROM, which QEMU's does not.
  *
  * Threats: present only in machines made for tests. The guest selects a test and makes it count.
  * Nothing comes from outside.
@@ -9,6 +10,7 @@
 import { array, bytes, u8 } from '../../state/index.ts';
 import { defineDevice } from '../device.ts';
 import { configImage, configSpace, type PciIdentity } from '../pci/config-space.ts';
+import { expansionRom, ROM_WINDOW, romBase, romRegion } from '../pci/expansion-rom.ts';
 
 const MEMORY_SIZE = 4096;
 const IO_SIZE = 256;
@@ -36,15 +38,16 @@ const NONE = 0xff;
 export const pciTestdev = defineDevice({
   type: 'pci-testdev',
   ports: { io: IO_SIZE },
-  mmio: { memory: MEMORY_SIZE },
+  mmio: { memory: MEMORY_SIZE, rom: ROM_WINDOW },
   widest: 4,
+  needs: { rom: expansionRom },
   state: {
     config: bytes(256, { id: 1, reset: configImage(IDENTITY), doc: 'Configuration space' }),
     current: u8({ id: 2, reset: NONE, doc: 'Test that runs: 0-2 memory, 3-5 I/O, 255 none' }),
     counts: array('u32', TESTS.length * KINDS.length, { id: 3, doc: 'Writes to the doorbell of each test' }),
   },
-  create({ state, placements }) {
-    const config = configSpace(state.config, IDENTITY, { placements });
+  create({ state, placements, rom }) {
+    const config = configSpace(state.config, { ...IDENTITY, rom: romBase(rom) }, { placements });
     const matches = (test: number) => test % TESTS.length !== 1;
 
     /** Bytes of the running test's header and name; nothing while none runs. */
@@ -89,6 +92,10 @@ export const pciTestdev = defineDevice({
         if (rings) state.counts[test] = ((state.counts[test] ?? 0) + 1) >>> 0;
       },
     });
-    return { regions: { memory: window(0), io: window(1) }, restored: () => config.restored(), api: { config } };
+    return {
+      regions: { memory: window(0), io: window(1), rom: romRegion(rom) },
+      restored: () => config.restored(),
+      api: { config },
+    };
   },
 });

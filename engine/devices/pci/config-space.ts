@@ -1,6 +1,7 @@
 /**
  * Configuration space of one PCI function, type 0 header. Spec: PCI Local Bus 3.0, chapter 6.
- * Base addresses are sized and moved by writing them; where a region stands follows from these bytes alone.
+ * Base addresses, that of an expansion ROM among them, are sized and moved by writing them; where a region stands follows from these
+ * bytes alone.
  */
 import type { AccessSize, Placement } from '../../memory/index.ts';
 
@@ -13,6 +14,7 @@ const Config = {
   HeaderType: 0x0e,
   Bar0: 0x10,
   SubsystemVendor: 0x2c,
+  Rom: 0x30,
   InterruptLine: 0x3c,
   InterruptPin: 0x3d,
 } as const;
@@ -21,6 +23,10 @@ const CommandBit = { Io: 0x0001, Memory: 0x0002, Master: 0x0004, IntxOff: 0x0400
 const COMMAND_WRITABLE = CommandBit.Io | CommandBit.Memory | CommandBit.Master | 0x0140 | CommandBit.IntxOff;
 const MULTIFUNCTION = 0x80;
 const PREFETCHABLE = 0x08;
+/** Of the expansion ROM's base address: it is decoded (6.2.5.2), if memory is. */
+const ROM_ON = 0x01;
+/** The least that this base address can tell. */
+const LEAST_ROM = 2048;
 
 /** One base address. */
 interface BaseAddress {
@@ -45,6 +51,8 @@ export interface PciIdentity {
   readonly interruptPin?: number;
   /** By number of the base address; a hole where there is none. */
   readonly bars?: readonly (BaseAddress | undefined)[];
+  /** An expansion ROM: a power of two of at least 2048 bytes, and the device's region that shows it. */
+  readonly rom?: { readonly size: number; readonly region: string } | undefined;
   /** Command register bits that are fixed, for bridges. */
   readonly command?: { readonly reset: number; readonly writable: number };
   /** Device-specific registers: offset, bytes at power-on, writable bits. */
@@ -95,6 +103,7 @@ function writableBits(identity: PciIdentity): Uint8Array {
   identity.bars?.forEach((bar, i) => {
     if (bar) put(mask, Config.Bar0 + 4 * i, 2 ** 32 - bar.size, 4);
   });
+  if (identity.rom) put(mask, Config.Rom, 2 ** 32 - Math.max(identity.rom.size, LEAST_ROM) + ROM_ON, 4);
   if (identity.interruptPin) mask[Config.InterruptLine] = 0xff;
   for (const { at, writable } of identity.registers ?? []) mask.set(writable, at);
   return mask;
@@ -117,8 +126,19 @@ export function configSpace(
   const image = configImage(identity);
   const writable = writableBits(identity);
 
+  const placeRom = (memory: boolean) => {
+    if (identity.rom === undefined) return;
+    const { size, region } = identity.rom;
+    const raw = get(bytes, Config.Rom, 4);
+    const address = Math.floor(raw / size) * size;
+    const placement = to.placements[region];
+    placement?.move(address);
+    placement?.enable(memory && (raw & ROM_ON) !== 0 && address !== 0 && address + size <= 2 ** 32);
+  };
+
   const place = () => {
     const command = get(bytes, Config.Command, 2);
+    placeRom((command & CommandBit.Memory) !== 0);
     identity.bars?.forEach((bar, i) => {
       if (bar === undefined) return;
       const { kind, size, region } = bar;

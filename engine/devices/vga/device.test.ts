@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { deviceContract } from '../testing/contract.ts';
+import { deviceBench, deviceContract } from '../testing/contract.ts';
 import { vga } from './device.ts';
 import { Dispi, DispiEnable } from './spec.ts';
 import { adapter, adapterPlaces, videoIn } from './testing/adapter.ts';
@@ -282,4 +282,13 @@ describe('registers', () => {
     expect(retraces).toBe(7); // 70 Hz
     expect(seen).toBeGreaterThan(2000);
   });
+});
+
+it('shows its expansion ROM, if it has one, where that base address says', () => {
+  const bytes = Uint8Array.of(0x55, 0xaa, 1);
+  const { device, read } = deviceBench(vga, { needs: () => ({ rom: { bytes } }) });
+  const { config } = device.api;
+  config.write(0x30, 4, 0xfebc0001);
+  config.write(0x04, 2, 0x0002);
+  expect([device.placements.rom?.enabled, read(0, 4, 'rom')]).toEqual([true, 0xff01aa55]);
 });

@@ -10,6 +10,7 @@
 import { array, bool, bytes, u8, u16, u32 } from '../../state/index.ts';
 import { defineDevice } from '../device.ts';
 import { configImage, configSpace, type PciIdentity } from '../pci/config-space.ts';
+import { expansionRom, ROM_WINDOW, romBase, romRegion } from '../pci/expansion-rom.ts';
 import { dispiRead, dispiWrite } from './dispi.ts';
 import { edid } from './edid.ts';
 import { readPlanes, writePlanes } from './planes.ts';
@@ -67,11 +68,11 @@ const EDID = edid({ width: 1024, height: 768 });
 export const vga = defineDevice({
   type: 'vga',
   ports: { mono: 12, regs: 16, color: 16, dispi: 3 },
-  mmio: { window: WINDOW.size, registers: MMIO_SIZE, linear: VIDEO_MEMORY },
+  mmio: { window: WINDOW.size, registers: MMIO_SIZE, linear: VIDEO_MEMORY, rom: ROM_WINDOW },
   // Planar drawing is many small writes; a read of the window, which loads the latches, comes after them.
   coalesced: ['window'],
   widest: 4,
-  needs: { video: videoMemory },
+  needs: { video: videoMemory, rom: expansionRom },
   state: {
     config: bytes(256, { id: 1, reset: configImage(IDENTITY), doc: 'Configuration space' }),
     misc: u8({ id: 2, mask: 0xef, doc: 'Miscellaneous output' }),
@@ -101,7 +102,7 @@ export const vga = defineDevice({
     }),
     shown: u8({ id: 23, range: [0, 2], member: 'derived', doc: 'What the window shows as RAM: nothing, cells of text, memory' }),
   },
-  create({ state, placements, clock, video }) {
+  create({ state, placements, clock, video, rom }) {
     /** The same cells in the order of the planes: characters in plane 0, attributes in plane 1. */
     const foldCells = () => {
       for (let i = 0; i < CELLS; i++) {
@@ -144,12 +145,16 @@ export const vga = defineDevice({
       show();
       if ((before === Shown.Nothing) !== (after === Shown.Nothing)) placeLinear();
     };
-    const config = configSpace(state.config, IDENTITY, {
-      placements: { registers: placements.registers },
-      changed: (offset) => {
-        if (offset < 0x14) placeLinear();
+    const config = configSpace(
+      state.config,
+      { ...IDENTITY, rom: romBase(rom) },
+      {
+        placements: { registers: placements.registers, rom: placements.rom },
+        changed: (offset) => {
+          if (offset < 0x14) placeLinear();
+        },
       },
-    });
+    );
 
     const placeCrtc = () => {
       const color = (state.misc & Misc.Color) !== 0;
@@ -375,6 +380,7 @@ export const vga = defineDevice({
             else dispiWrite(dispi, state.dispiIndex, value & 0xffff);
           },
         },
+        rom: romRegion(rom),
         registers: {
           read: byteWise(readMapped, writeMapped).read,
           write: (at, value, size) => {

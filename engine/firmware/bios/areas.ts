@@ -81,6 +81,8 @@ export const Private = {
   Emulation: 0xf6080,
   /** What each drive's media count was when INT 13h last looked, 16 bits each. */
   MediaSeen: 0xf60c0,
+  /** Segment at which the next expansion ROM goes, 16 bits. */
+  RomSegment: 0xf60e0,
   Msrs: 0xf6100,
   /** VBE: strings and the list of modes. */
   Vbe: 0xf6400,

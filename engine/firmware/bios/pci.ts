@@ -13,7 +13,7 @@ export function readConfig(io: BiosIo, devfn: number, at: number, size: Width = 
   return io.in(DATA + (at & 3), size);
 }
 
-function writeConfig(
+export function writeConfig(
   io: BiosIo,
   devfn: number,
   register: { readonly at: number; readonly size: Width; readonly value: number },

@@ -8,6 +8,7 @@ import { clearBootProgress } from './boot.ts';
 import { ticksOfDay, writeCmos } from './clock.ts';
 import { writeFixedDiskTables } from './disks/int13.ts';
 import { countDrives, endEmulation } from './disks/targets.ts';
+import { startExpansionRoms } from './expansion-roms.ts';
 import { Action, type Frame } from './frame.ts';
 import type { BiosHost } from './host.ts';
 import { startKeyboard } from './input/keyboard.ts';
@@ -108,10 +109,13 @@ function writeMsrs({ memory, msrs }: BiosHost): number {
   return records.length;
 }
 
-/** One trap does it all but the MSRs, which only an instruction of the processor can write. */
+/** One trap does it all but the MSRs, which only an instruction of the processor can write, and programs in ROMs of others. */
 export function powerOnSelfTest(video: Video, f: Frame): void {
   const { host, rom } = video;
-  if (f.scratch !== 0) return;
+  if (f.scratch !== 0) {
+    startExpansionRoms(host, f);
+    return;
+  }
   host.initializeHardware();
   const image = finishedRom(host.rom(), rom);
   host.memory.write(FIRMWARE_START + ROM_OFFSET, image);
