@@ -73,6 +73,19 @@ describe('capabilities', () => {
     expect(out).toMatch(/^accelerator +kvm +no +\S+/m);
     expect(out).toMatch(/^memory +1 to 3584 MiB/m);
   });
+
+  it('tells the capability MSRs of VMX, and what they allow bit by bit', async () => {
+    const { out } = await rootmode('capabilities', '--vmx');
+    expect(out).toMatch(/^0x480 IA32_VMX_BASIC = 0x00d8100052\w+ {2}revision .*, regions of 4096 bytes, write-back, .*TRUE/m);
+    // Bit 7 of the primary controls, HLT exiting, is free; bit 31 of CR0, paging, must be 1; CR4 has VMX.
+    expect(out).toMatch(/IA32_VMX_TRUE_PROCBASED_CTLS .*\n +procControls: .*\n( +\d+ .*\n)* +7 0\/1 {2}hlt\n/);
+    expect(out).toMatch(/IA32_VMX_CR0_FIXED0 .*\n +guestCr0, hostCr0: .*\n( +\d+ .*\n)* +31 1 {4}PG\n/);
+    const { msrs } = JSON.parse((await rootmode('capabilities', '--vmx', '--json')).out) as {
+      msrs: { index: string; allowed?: { ones: string; may: string } }[];
+    };
+    expect(msrs.map(({ index }) => Number(index))).toEqual(Array.from({ length: 18 }, (_, at) => 0x480 + at));
+    for (const { allowed } of msrs) if (allowed) expect(BigInt(allowed.ones) & ~BigInt(allowed.may)).toBe(0n);
+  });
 });
 
 describe('a refusal', () => {

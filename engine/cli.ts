@@ -36,7 +36,9 @@ function describe(finish: (status: number) => void): Command {
   program
     .command('capabilities')
     .description('show what this host offers, and why not when not')
-    .action(async () => finish(await capabilities()));
+    .option('--vmx', 'the capability MSRs of VMX instead: what they allow of a VMCS')
+    .option('--json', 'as JSON')
+    .action(async (options: { vmx?: boolean; json?: boolean }) => finish(await capabilities(options)));
 
   program
     .command('doctor')
@@ -238,12 +240,12 @@ async function regs(name: string): Promise<number> {
   return 0;
 }
 
-async function capabilities(): Promise<number> {
-  const [{ hostCapabilities }, { capabilityText }] = await Promise.all([
-    import('./manager/capabilities.ts'),
-    import('./servers/capability-text.ts'),
-  ]);
-  await write(process.stdout, capabilityText(hostCapabilities()));
+async function capabilities({ vmx, json }: { vmx?: boolean; json?: boolean }): Promise<number> {
+  const { capabilityText, vmxText } = await import('./servers/capability-text.ts');
+  const say = <T>(value: T, text: (value: T) => string): Promise<boolean> =>
+    write(process.stdout, json ? `${JSON.stringify(value, undefined, 2)}\n` : text(value));
+  if (vmx) await say((await import('./vmx-report.ts')).vmxReport(), vmxText);
+  else await say((await import('./manager/capabilities.ts')).hostCapabilities(), capabilityText);
   return 0;
 }
 

@@ -57,8 +57,10 @@ export function createEngines({ fork, program, onFailure }: EnginesOptions): Eng
 export function forkedTool(fork: typeof utilityProcess.fork, program: string): StartTool {
   return (words) => {
     const child = fork(program, [...words], { env: toolEnvironment(), stdio: 'pipe', serviceName: 'Rootmode image' });
+    child.stdout?.setEncoding('utf8').resume();
     child.stderr?.setEncoding('utf8');
     return {
+      onOutput: (listener) => void child.stdout?.on('data', listener),
       onError: (listener) => void child.stderr?.on('data', listener),
       onEnd: (listener) => void child.once('exit', listener),
       stop: () => void child.kill(),

@@ -144,6 +144,7 @@ const sentences = {
     `The image ${d.name} is in use by ${d.machines.join(', ')}; turn that off first.`,
   'image-work': (d: { name: string; reason: string; cause?: Cause | undefined }) =>
     `The image ${d.name} was not made: ${d.reason}`,
+  'vmx-unread': (d: { reason: string }) => `What VMX offers here could not be read: ${d.reason}`,
   'upload-unknown': (d: { upload: number }) => `There is no image being handed over with the number ${d.upload}; begin again.`,
   'upload-limit': (d: { maximum: number }) => `${d.maximum} images are being handed over already; wait for one.`,
   'machine-start': (d: { name: string; reason: string; cause?: Cause | undefined }) =>

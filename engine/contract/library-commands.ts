@@ -8,6 +8,7 @@ import { Failure } from './failure.ts';
 import { ImageName, imageCommands } from './image-commands.ts';
 import { MachineNotes, StoredSettings } from './machine-file.ts';
 import { MachineName } from './settings.ts';
+import { hostVmx } from './vmx-capabilities.ts';
 
 const nothing = z.strictObject({});
 const named = z.strictObject({ name: MachineName });
@@ -243,5 +244,6 @@ export const managerCommands = [
   libraryLog,
   libraryThumbnail,
   hostCapabilities,
+  hostVmx,
   ...imageCommands,
 ] as const;

@@ -15,6 +15,7 @@ export { readMsr, writeMsr } from './system/msr.ts';
 export { gpr32, setGpr32 } from './system/registers.ts';
 export { initVcpu, startVcpu } from './system/reset.ts';
 export type { VcpuCore } from './vcpu.ts';
+export { vmxCapabilityReport } from './vmx/capability-report.ts';
 export { ENTRY_CONTROL, EXIT_CONTROL, PIN, PROC, PROC2, VMCS } from './vmx/fields.ts';
 export { entryChecks, inspectVmcs } from './vmx/inspect.ts';
 export { FIELD, VmxMonitor } from './vmx/monitor.ts';

@@ -11,6 +11,7 @@ import type { Work } from './jobs.ts';
 
 /** A process of the command line that was started with these words. */
 export interface ToolProcess {
+  onOutput(listener: (text: string) => void): void;
   onError(listener: (text: string) => void): void;
   /** Called once: with its exit status, or with what ended it or kept it from starting. */
   onEnd(listener: (end: number | string) => void): void;
@@ -22,9 +23,11 @@ export type StartTool = (words: readonly string[]) => ToolProcess;
 /** On plain Node: `command` are the program and its first words. */
 export function spawnedTool([file, ...first]: readonly [string, ...string[]]): StartTool {
   return (words) => {
-    const child = spawn(file, [...first, ...words], { env: toolEnvironment(), stdio: ['ignore', 'ignore', 'pipe'] });
+    const child = spawn(file, [...first, ...words], { env: toolEnvironment(), stdio: ['ignore', 'pipe', 'pipe'] });
+    child.stdout.setEncoding('utf8').resume();
     child.stderr.setEncoding('utf8');
     return {
+      onOutput: (listener) => void child.stdout.on('data', listener),
       onError: (listener) => void child.stderr.on('data', listener),
       onEnd: (listener) => {
         child.once('error', (cause) => listener(reasonOf(cause)));

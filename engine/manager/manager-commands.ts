@@ -22,6 +22,7 @@ import {
 import { StoredSettings } from '../contract/machine-file.ts';
 import { firstProblem } from '../contract/problem-text.ts';
 import { createDispatcher, type Dispatcher, serve } from '../contract/serve.ts';
+import { hostVmx } from '../contract/vmx-capabilities.ts';
 import { hostCapabilities as capabilitiesNow } from './capabilities.ts';
 import { readFailure } from './failure-file.ts';
 import { serveImages } from './image-serving.ts';
@@ -30,11 +31,12 @@ import { Jobs } from './jobs.ts';
 import type { Library, LibraryEntry, MachineChange } from './library.ts';
 import { type EngineProgram, readLog, startEngine } from './supervisor.ts';
 import { readThumbnail } from './thumbnail.ts';
+import { vmxReader } from './vmx.ts';
 
 export interface ManagerParts {
   /** The long work; absent: nobody watches it. */
   readonly jobs?: Jobs;
-  /** `rootmode image` in a process of its own. */
+  /** The command line in a process of its own. */
   readonly tool?: StartTool;
 }
 
@@ -100,6 +102,7 @@ export function createManagerDispatcher(
         return thumbnail === undefined ? {} : { thumbnail };
       }),
       serve(hostCapabilities, capabilitiesNow),
+      serve(hostVmx, vmxReader(tool)),
       ...serveImages(library, { jobs, tool }),
     ],
   });

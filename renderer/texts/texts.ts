@@ -10,6 +10,7 @@ import { inspectorTexts } from './inspector.ts';
 import { settingsTexts } from './settings.ts';
 import { statisticsTexts } from './statistics.ts';
 import { taskTexts } from './tasks.ts';
+import { vmxTexts } from './vmx.ts';
 
 export const languages = {
   en: {
@@ -21,6 +22,7 @@ export const languages = {
     ...createTexts.en,
     ...settingsTexts.en,
     ...taskTexts.en,
+    ...vmxTexts.en,
   },
   de: {
     ...de,
@@ -31,6 +33,7 @@ export const languages = {
     ...createTexts.de,
     ...settingsTexts.de,
     ...taskTexts.de,
+    ...vmxTexts.de,
   },
 } as const;
 export const languageNames = { en: 'English', de: 'Deutsch' } as const;
