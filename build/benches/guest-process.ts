@@ -11,6 +11,8 @@ export interface GuestProcess {
   /** Wait until the serial port has said `text` after what earlier waits consumed; returns the time of it. Rejects at the end or after `seconds`. */
   until(text: string, seconds: number): Promise<number>;
   type(text: string): void;
+  /** What the serial port has said since that was asked last, up to the last whole line. */
+  heard(): string;
   /** Wait for the end; returns the exit status and the time of it. */
   ended(): Promise<{ readonly status: number | null; readonly at: number }>;
   kill(): void;
@@ -63,6 +65,12 @@ export function startProgram(program: string, words: readonly string[]): GuestPr
         void end.then(({ status }) => finish(() => missed(new Error(`the command ended with ${status}: ${errors.trim()}`))));
         look();
       });
+    },
+    heard() {
+      const end = heard.lastIndexOf('\n') + 1;
+      const lines = heard.slice(0, end);
+      heard = heard.slice(end);
+      return lines;
     },
     type: (text) => void child.stdin?.write(text),
     ended: () => end,
