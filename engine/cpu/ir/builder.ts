@@ -223,6 +223,8 @@ export class IrBuilder {
       uses: 0,
       inline: false,
       local: -1,
+      users: undefined,
+      scope: undefined,
     };
     for (const arg of args) use(arg);
     if (kind === 'pure' && args.length > 0) this.define(node);

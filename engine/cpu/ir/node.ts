@@ -49,6 +49,9 @@ export interface Node {
   coldUses?: number;
   inline: boolean;
   local: number;
+  /** Pure nodes with this one as an operand, and the part of a region that one was made in: for whoever looks for equal ones. */
+  users: Node[] | undefined;
+  scope: unknown;
 }
 
 export interface VarCell {

@@ -4,7 +4,7 @@ import type { NumericOp, SimdLaneOp } from '../../wasm/opcodes.ts';
 import { IrBuilder } from '../ir/builder.ts';
 import type { Node, NodeOp, VarCell } from '../ir/node.ts';
 import { offsetOf } from '../state.ts';
-import { keyOf } from './node-key.ts';
+import { isSame, pivotOf } from './same-node.ts';
 import { mulHigh, sameOperands, simplifyAnd, withoutExtension } from './simplify.ts';
 
 export const CR0 = offsetOf('cr0');
@@ -17,34 +17,78 @@ const isZero = ({ what }: Node): boolean =>
   (what.op === 'const64' && what.value === 0n) || (what.op === 'const32' && what.value === 0);
 
 export interface Scope {
-  readonly known: Map<string, Node>;
+  /** Loads of what stays, by operation and place. */
+  readonly loads: Map<string, Node>;
   /** Conditions that are false wherever this scope reaches: the path on which they hold has left. */
   readonly impossible: Set<Node>;
   readonly outer: Scope | undefined;
 }
 
-export const scopeIn = (outer: Scope | undefined): Scope => ({ known: new Map(), impossible: new Set(), outer });
+export const scopeIn = (outer: Scope | undefined): Scope => ({ loads: new Map(), impossible: new Set(), outer });
 
 export class ValueBuilder extends IrBuilder {
   protected scope: Scope = scopeIn(undefined);
   /** Something in the region asked whether SSE may be used. */
   protected usesSse = false;
 
-  /** What `make` made under this key where it reaches. */
+  /** Nodes without operands: i64 by bigint, i32 by number, others by text. */
+  readonly #constants = new Map<bigint | number | string, Node>();
+
+  /** What `make` loaded under this key where it reaches. */
   protected once(key: string, make: () => Node): Node {
     for (let scope: Scope | undefined = this.scope; scope; scope = scope.outer) {
-      const known = scope.known.get(key);
+      const known = scope.loads.get(key);
       if (known) return known;
     }
     const node = make();
-    if (!this.dead) this.scope.known.set(key, node);
+    if (!this.dead) this.scope.loads.set(key, node);
     return node;
   }
 
   protected override node(what: NodeOp, type: ValueType, args: readonly Node[], kind: Node['kind']): Node {
     if (kind !== 'pure') return super.node(what, type, args, kind);
-    const key = keyOf(what, args);
-    return this.once(key, () => super.node(what, type, args, kind));
+    const pivot = pivotOf(args);
+    if (pivot === undefined) return super.node(what, type, args, kind);
+    const known = pivot.users?.find((user) => isSame(user, what, args) && this.#reaches(user));
+    if (known !== undefined) return known;
+    const made = super.node(what, type, args, kind);
+    if (!this.dead) {
+      made.scope = this.scope;
+      pivot.users ??= [];
+      pivot.users.push(made);
+    }
+    return made;
+  }
+
+  #reaches(node: Node): boolean {
+    for (let scope: Scope | undefined = this.scope; scope; scope = scope.outer) if (scope === node.scope) return true;
+    return false;
+  }
+
+  override const64(value: bigint): Node {
+    const unsigned = BigInt.asUintN(64, value);
+    return this.#constant(unsigned, () => super.const64(unsigned));
+  }
+
+  override const32(value: number): Node {
+    return this.#constant(value | 0, () => super.const32(value));
+  }
+
+  override constV(low: bigint, high: bigint): Node {
+    return this.#constant(`${low},${high}`, () => super.constV(low, high));
+  }
+
+  override param(local: number, type: ValueType): Node {
+    return this.#constant(`parameter ${local}`, () => super.param(local, type));
+  }
+
+  #constant(key: bigint | number | string, make: () => Node): Node {
+    let node = this.#constants.get(key);
+    if (node === undefined) {
+      node = make();
+      this.#constants.set(key, node);
+    }
+    return node;
   }
 
   override numeric(name: NumericOp, ...args: Node[]): Node {
