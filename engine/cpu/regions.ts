@@ -11,7 +11,8 @@ export const CODE_PAGES = 2048;
 export const BLOCK_ENTRIES = 16384;
 const CODE_ENTRY_BYTES = 16;
 
-/** TLB contexts have twelve bits. */
+/** TLB contexts have twelve bits. The first sixteen are not given out: a tag of 0 belongs to no access then, whatever its alignment. */
+export const FIRST_CONTEXT = 16;
 export const LAST_CONTEXT = 4095;
 /** Address spaces that MOV to CR3 finds by itself, by the low bits of their PCID: entries of `recentSpaces`, 0 when there is none. */
 export const RECENT_SPACES = 16;
@@ -22,6 +23,13 @@ export const LARGE_PAGES = { shift: 30, fold: 10, mask: 1023 } as const;
 
 /** One TLB entry: tag for reads, tag for writes, addend (hva - gva, modulo 2^32 in memory32), page of the guest-physical address. */
 export const TLB_ENTRY = { readTag: 0, writeTag: 8, addend: 16, pa: 24 } as const;
+/**
+ * Places of generated code by what forms their addresses, for reads and again for writes: the tag of the first-level TLB entry that was met there
+ * last, 0 for none, and its addend. What changes the first level forgets them all. `known`: u32, not 0 where there may be any.
+ */
+const SITE_COUNT = 22;
+export const SITES = { count: SITE_COUNT, writes: SITE_COUNT, tag: 0, addend: 16 * SITE_COUNT, known: 24 * SITE_COUNT } as const;
+const SITE_BYTES = 24 * SITE_COUNT + 8;
 /** Of a host page's information: what its write entries are, as far as one word says it (engine/memory/map.ts). */
 export const WRITER = { at: 12, known: 0x80000000, several: 0xffffffff } as const;
 /** One jump-cache entry: linear address, key, block. */
@@ -35,7 +43,8 @@ export const BLOCK_ENTRY = { host: 0, mode: 4, block: 8 } as const;
 const align = (value: number, to: number): number => Math.ceil(value / to) * to;
 
 /** Offsets of the parts of a vCPU region from its base; the state block comes first. */
-export const CPU_TLB = align(vcpuState.size, 64);
+export const CPU_SITES = align(vcpuState.size, 64);
+export const CPU_TLB = align(CPU_SITES + SITE_BYTES, 64);
 export const CPU_TLB2 = CPU_TLB + TLB_ENTRIES * TLB_ENTRY_BYTES;
 export const CPU_JUMPS = CPU_TLB2 + TLB2_ENTRIES * TLB_ENTRY_BYTES;
 export const CPU_CODE_PAGES = CPU_JUMPS + JUMP_ENTRIES * JUMP_ENTRY_BYTES;

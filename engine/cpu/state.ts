@@ -217,7 +217,7 @@ export const vcpuState = defineState('vcpu', {
     ...derived,
   }),
   ripBase: u64({ id: 205, doc: 'RIP at the start of the page of the running block', ...derived }),
-  context: u64({ id: 206, reset: 1n, doc: 'TLB context of ordinary data accesses, 1 to 4095', ...derived }),
+  context: u64({ id: 206, reset: 16n, doc: 'TLB context of ordinary data accesses, 16 to 4095', ...derived }),
   contexts: array('u64', 4, { id: 207, doc: 'TLB contexts by user (bit 0) and EFLAGS.AC (bit 1)', ...derived }),
   jumpKey: u32({ id: 208, doc: 'Tag of jump-cache entries: mode key and context', ...derived }),
   modeKey: u32({ id: 209, doc: 'What decoding depends on: code and stack size, kind of mode, flat segments', ...derived }),
@@ -296,7 +296,7 @@ export const vcpuState = defineState('vcpu', {
   globalContext: u64({ id: 291, doc: 'TLB context of global pages for ordinary data accesses', ...derived }),
   globalJumpKey: u32({ id: 292, doc: 'Tag of jump-cache entries of code in global pages', ...derived }),
   walkGlobal: u32({ id: 293, doc: 'Not zero: the page that was walked last is global', ...derived }),
-  nextContext: u32({ id: 294, reset: 1, doc: 'TLB context that is given out next', ...derived }),
+  nextContext: u32({ id: 294, reset: 16, doc: 'TLB context that is given out next', ...derived }),
   recentSpaces: array('u32', 16, {
     id: 295,
     doc: 'Contexts of known address spaces, by the low bits of the PCID: PCID, first context from bit 12, bit 31 set',

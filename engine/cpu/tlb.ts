@@ -9,12 +9,15 @@ import {
   CPU_CODE_PAGES,
   CPU_JUMPS,
   CPU_REGION_BYTES,
+  CPU_SITES,
   CPU_TLB,
   CPU_TLB2,
+  FIRST_CONTEXT,
   LARGE_PAGES,
   LAST_CONTEXT,
   RECENT_SPACE,
   RECENT_SPACES,
+  SITES,
   TLB_ENTRIES,
   TLB_ENTRY_BYTES,
   TLB2_ENTRIES,
@@ -164,13 +167,19 @@ export class Tlb {
   clear(): void {
     const { u32 } = this.#machine;
     const { base } = this.#s;
-    u32.fill(0, (base + CPU_TLB) >>> 2, (base + CPU_TLB2 + TLB2_ENTRIES * TLB_ENTRY_BYTES) >>> 2);
+    u32.fill(0, (base + CPU_SITES) >>> 2, (base + CPU_TLB2 + TLB2_ENTRIES * TLB_ENTRY_BYTES) >>> 2);
     this.forgetCode();
     this.#spaces.clear();
     this.#globals.clear();
     this.#s.recentSpaces.fill(0);
     this.#s.largePages.fill(0);
-    this.#s.nextContext = 1;
+    this.#s.nextContext = FIRST_CONTEXT;
+  }
+
+  /** Generated code has met no page. */
+  #forgetSites(): void {
+    const { base } = this.#s;
+    this.#machine.u32.fill(0, (base + CPU_SITES) >>> 2, (base + CPU_SITES + SITES.addend) >>> 2);
   }
 
   /** Empty the jump cache and what it is filled from. */
@@ -244,6 +253,7 @@ export class Tlb {
 
   /** All write entries, or those that a linear page may have. */
   #eachWriteEntry(visit: (word: number, hostPage: number) => void, linearPage?: number): void {
+    this.#forgetSites();
     const { u32 } = this.#machine;
     const { base } = this.#s;
     for (const [start, entries] of [
@@ -273,6 +283,7 @@ export class Tlb {
       this.#forget((world) => world === present);
       return;
     }
+    this.#forgetSites();
     const { u32 } = this.#machine;
     const page = Number((address >> 12n) & 0xffffffffn);
     for (const [start, entries] of [

@@ -1,7 +1,7 @@
 /** Turns IR into wasm instructions inside a frame, which says how guest memory is reached and how control leaves. */
 import type { Code, Label, ValueType } from '../../wasm/code.ts';
 import { chooseInline } from './inline.ts';
-import type { Exit, FlagJoin, FlagPath, GuestPlace, LabelCell, LeavePoint, Node, Statement, VarCell } from './node.ts';
+import type { Exit, FlagJoin, GuestPlace, LabelCell, LeavePoint, Node, Statement, VarCell } from './node.ts';
 
 /** Where lowered code stands: a handler function, a case of the dispatch loop, or a routine. */
 export interface Frame {
@@ -102,8 +102,8 @@ export class Lowering {
         );
       case 'leave':
         return this.leave(statement.point);
-      case 'forget':
-        return this.forget();
+      case 'poll':
+        return this.poll(statement.least, statement.point);
       case 'flags':
         return this.flags(statement.join, statement.path);
       case 'exit':
@@ -125,11 +125,11 @@ export class Lowering {
     throw new TypeError('a handler has no point to leave at');
   }
 
-  protected forget(): void {
-    throw new TypeError('a handler knows no pages');
+  protected poll(_least: number, _point: LeavePoint): void {
+    throw new TypeError('a handler does not poll');
   }
 
-  protected flags(_join: FlagJoin, _path: FlagPath): void {
+  protected flags(_join: FlagJoin, _path: number): void {
     throw new TypeError('a handler has no paths that join');
   }
 

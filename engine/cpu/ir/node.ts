@@ -57,6 +57,10 @@ export interface Node {
 export interface VarCell {
   readonly type: ValueType;
   local: number;
+  /** Never assigned after the region's beginning, where memory holds the same. */
+  readonly isMemory?: boolean;
+  /** Of one with `isMemory`: somebody reads it. */
+  isUsed?: boolean;
 }
 
 /** Names a block or loop of a region. */
@@ -90,30 +94,45 @@ export interface GuestPlace {
 export interface Spill {
   readonly offset: number;
   readonly type: ValueType;
-  readonly value: Node | VarCell | FlagJoin;
+  readonly value: Node | VarCell | FlagWord;
 }
 
 /**
- * `flagAux` where paths join. When nothing inside the region reads it there, it is not computed: each path leaves behind what it would be
- * computed from, and its number.
+ * The two words of the lazy flags where paths join. A word that nothing inside the region reads there is not computed: each path leaves
+ * behind what it would be computed from, and its number.
  */
 export interface FlagJoin {
+  readonly words: readonly FlagWord[];
+  /** Holds the number of the path. */
+  readonly number: VarCell;
+  /** Cells of slots by what a path brought them to: values that need no cells of their own. */
+  readonly slots: ReadonlyMap<Node, VarCell>[];
+}
+
+export interface FlagWord {
+  readonly join: FlagJoin;
   readonly paths: FlagPath[];
   /** Values that read it. */
   readonly reads: Node[];
-  /** Holds the flags when they are read. */
+  /** Holds the word when it is read. */
   readonly cell: VarCell;
-  /** Holds the number of the path. */
-  readonly number: VarCell;
   isRead: boolean;
-  /** The region may be left where these are the flags. */
+  /** The region may be left where this is the word. */
   isNeeded: boolean;
+}
+
+export interface FlagLeaf {
+  readonly node: Node;
+  readonly cell: VarCell;
+  readonly isKept: boolean;
 }
 
 export interface FlagPath {
   readonly value: Node;
-  /** Values `value` is computed from, and the cells that keep them. */
-  leaves: readonly { readonly node: Node; readonly cell: VarCell }[];
+  /** Values `value` is computed from, and the cells that keep them (`isKept`: as those of slots), once that is decided. */
+  leaves: readonly FlagLeaf[] | undefined;
+  /** Memory holds the value. */
+  readonly isStored: boolean;
 }
 
 /** How control leaves a handler. */
@@ -186,10 +205,10 @@ export type Statement =
       readonly epoch: number;
     }
   | { readonly s: 'leave'; readonly point: LeavePoint }
-  /** What is known of pages holds no longer. */
-  | { readonly s: 'forget' }
+  /** Left where the budget is below `least` or somebody asks for something. */
+  | { readonly s: 'poll'; readonly least: number; readonly point: LeavePoint }
   /** A path brings its flags to where paths join. */
-  | { readonly s: 'flags'; readonly join: FlagJoin; readonly path: FlagPath; readonly epoch: number };
+  | { readonly s: 'flags'; readonly join: FlagJoin; readonly path: number; readonly epoch: number };
 
 /** The nodes a statement evaluates itself, in order. */
 export function operandsOf(statement: Statement): readonly Node[] {
@@ -217,11 +236,11 @@ export function operandsOf(statement: Statement): readonly Node[] {
     case 'block':
     case 'loop':
     case 'br':
-    case 'forget':
     case 'leave':
+    case 'poll':
       return [];
     case 'flags':
-      return statement.join.isRead ? [statement.path.value] : [];
+      return statement.join.words.flatMap(({ isRead, paths }) => (isRead ? [(paths[statement.path] as FlagPath).value] : []));
   }
 }
 

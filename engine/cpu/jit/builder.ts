@@ -6,24 +6,13 @@
 import type { ValueType } from '../../wasm/code.ts';
 import type { MemoryOp } from '../../wasm/opcodes.ts';
 import { IrBuilder } from '../ir/builder.ts';
-import type {
-  Exit,
-  FlagJoin,
-  FlagPath,
-  GuestPlace,
-  LabelCell,
-  LeavePoint,
-  Node,
-  NodeOp,
-  Statement,
-  VarCell,
-} from '../ir/node.ts';
+import type { Exit, FlagJoin, GuestPlace, LabelCell, LeavePoint, Node, NodeOp, Statement, VarCell } from '../ir/node.ts';
 import { LEFT } from '../regions.ts';
 import { CONTROLS, FAST } from '../routines/mxcsr.ts';
 import { offsetOf } from '../state.ts';
 import type { FlagFact } from './conditions.ts';
 import { loadedPart, partOf, storedPart, withPart } from './slot-parts.ts';
-import { FLAG_AUX, GENERAL, SLOTS, slotAt } from './slots.ts';
+import { FLAGS, flagWordOf, GENERAL, SLOTS, slotAt } from './slots.ts';
 import { Dirty, flagJoin, SlotState } from './state.ts';
 import { CR0, CR4, OSFXSR, type Scope, SSE_OFF, scopeIn, ValueBuilder } from './values.ts';
 
@@ -68,6 +57,8 @@ export class RegionBuilder extends ValueBuilder {
   readonly #points: LeavePoint[] = [];
   readonly #fast: VarCell = { type: 'i64', local: -1 };
   #usesFast = false;
+  /** The flags as the region is entered. */
+  readonly #entry: FlagJoin;
   #start: SlotState;
   #startRip = 0;
   #startDepth = 0;
@@ -93,8 +84,8 @@ export class RegionBuilder extends ValueBuilder {
     super();
     this.#hooks = hooks;
     this.cpu = this.param(0, 'i32');
-    const flags: FlagJoin = { ...flagJoin(), cell: this.cell(FLAG_AUX), isRead: true };
-    this.slots = new SlotState(new Dirty(flags));
+    this.#entry = flagJoin(true);
+    this.slots = new SlotState(new Dirty(this.#entry));
     this.#start = this.slots;
     this.budget = { type: 'i32', local: -1 };
     this.context = { type: 'i64', local: -1 };
@@ -132,6 +123,7 @@ export class RegionBuilder extends ValueBuilder {
     ir.assign(this.page, ir.numeric('i64.sub', rip, ir.const64(BigInt(region.entry))));
     ir.assign(this.context, ir.load('i64.load', this.cpu, CONTEXT));
     if (this.#usesFast) ir.assign(this.#fast, fastOrNot(ir, ir.load('i32.load', this.cpu, MXCSR)));
+    for (const [i, { cell, reads }] of this.#entry.words.entries()) if (reads.length > 0) this.#cells[FLAGS + i] = cell;
     for (const [slot, cell] of this.#cells.entries()) {
       if (cell === undefined) continue;
       const { offset, type } = SLOTS[slot] as (typeof SLOTS)[number];
@@ -142,25 +134,24 @@ export class RegionBuilder extends ValueBuilder {
 
   /** At the head of a loop: go on only while the budget lasts for all of the region and nobody asks for anything. */
   poll(instructions: number): void {
-    const short = this.numeric('i32.lt_u', this.valueOf(this.budget), this.const32(instructions));
-    const request = super.load('i32.load', this.cpu, offsetOf('request'));
-    const asked = this.numeric('i32.and', request, super.load('i32.load', this.cpu, offsetOf('pollMask')));
-    this.if(this.numeric('i32.or', short, asked), () => this.leave('skip', this.#startRip));
+    const point = this.#point(this.slots, { how: 'skip', rip: this.#startRip, faulted: false });
+    this.push({ s: 'poll', least: instructions, point });
   }
 
   #slotValue(slot: number): Node {
     let value = this.slots.values[slot];
     if (value === undefined) {
-      value = slot === FLAG_AUX ? this.#readFlags() : this.valueOf(this.cell(slot));
+      value = this.#readCell(slot);
       this.slots.values[slot] = value;
     }
     return value;
   }
 
-  #readFlags(): Node {
-    const { flags } = this.slots.base;
-    const value = this.valueOf(flags.cell);
-    flags.reads.push(value);
+  #readCell(slot: number): Node {
+    const word = this.slots.base.flags.words[flagWordOf(slot)];
+    if (word === undefined) return this.valueOf(this.cell(slot));
+    const value = this.valueOf(word.cell);
+    word.reads.push(value);
     return value;
   }
 
@@ -425,16 +416,29 @@ export class RegionBuilder extends ValueBuilder {
     this.#joins.add(base);
     base.join(slots.base, slots);
     for (const { index } of SLOTS) {
-      if (index !== FLAG_AUX && slots.hasChanged(index))
+      if (flagWordOf(index) < 0 && slots.hasChanged(index))
         this.push(this.#assignment(this.cell(index), slots.values[index] as Node));
     }
-    const path: FlagPath = { value: this.#slotValue(FLAG_AUX), leaves: [] };
-    base.flags.paths.push(path);
-    this.push({ s: 'flags', join: base.flags, path, epoch: this.epoch++ });
+    this.#settleFlags(base);
     if (slots.retired > 0) {
       const left = this.numeric('i32.sub', this.valueOf(this.budget), this.const32(slots.retired));
       this.push(this.#assignment(this.budget, left));
     }
+  }
+
+  #settleFlags({ flags }: Dirty): void {
+    const { values } = this.slots;
+    for (const [i, word] of flags.words.entries()) {
+      const value = this.#slotValue(FLAGS + i);
+      const isStored = value.what.op === 'variable' && value.what.variable.isMemory === true;
+      word.paths.push({ value, leaves: isStored ? [] : undefined, isStored });
+    }
+    const cells = new Map<Node, VarCell>();
+    for (let slot = 0; slot < GENERAL; slot++) {
+      const value = values[slot];
+      if (value !== undefined) cells.set(value, this.cell(slot));
+    }
+    this.push({ s: 'flags', join: flags, path: flags.slots.push(cells) - 1, epoch: this.epoch++ });
   }
 
   branchTo(label: LabelCell): void {
@@ -513,15 +517,10 @@ export class RegionBuilder extends ValueBuilder {
       return type === 'i32' ? this.const32(0) : type === 'i64' ? this.const64(0n) : this.constV(0n, 0n);
     }
     const registers = REGISTERS[callee];
-    if (registers === undefined) {
-      const made = super.call(callee, type, args, changesState);
-      if (callee === 'touchWrite') this.push({ s: 'forget' });
-      return made;
-    }
+    if (registers === undefined) return super.call(callee, type, args, changesState);
     const at = (slot: number): number => (SLOTS[slot] as (typeof SLOTS)[number]).offset;
     for (const slot of registers.reads) super.store('i64.store', this.cpu, this.#slotValue(slot), at(slot));
     const result = super.call(callee, type, args, true);
-    this.push({ s: 'forget' });
     for (const slot of registers.writes) this.slots.set(slot, super.load('i64.load', this.cpu, at(slot)));
     return result;
   }
@@ -534,14 +533,13 @@ export class RegionBuilder extends ValueBuilder {
   /** Accesses are made in another TLB context from here on. */
   contextChanged(): void {
     this.assign(this.context, super.load('i64.load', this.cpu, CONTEXT));
-    this.push({ s: 'forget' });
     this.epoch++;
   }
 
   #cellReadIn(block: Statement[], slot: number): Node {
     const outer = this.current;
     this.current = block;
-    const node = slot === FLAG_AUX ? this.#readFlags() : this.valueOf(this.cell(slot));
+    const node = this.#readCell(slot);
     this.current = outer;
     return node;
   }

@@ -26,8 +26,9 @@ import { earlyBinding, type Place } from './early-binding.ts';
 import { FastFloats } from './floats.ts';
 import { FastLanes } from './packed-floats.ts';
 
-/** What an address is made of, as a number: accesses with the same are expected on the same page. */
-const SITE = { none: 0, absolute: 1, stack: 2, source: 3, target: 4, registers: 16, tables: 32 } as const;
+/** What an address is made of, as a number (engine/cpu/regions.ts, SITES): accesses with the same are expected on the same page. */
+const SITE = { none: 0, registers: 1, stack: 5, source: 7, target: 8, fixed: 17, thread: 21 } as const;
+const FIXED_PAGES = 4;
 /** Shift of the index from which on a table without a base register is taken to be a small one. */
 const TABLE_SCALE = 2;
 
@@ -102,23 +103,44 @@ export class RegionEmitter extends IrEmitter {
    * guess takes the TLB out of the chain from index to value.
    */
   #siteOf(): number {
-    const { base, index, ripRelative, scale, displacement } = this.#decoded;
-    if (index < 0) return ripRelative || base < 0 ? SITE.absolute : SITE.registers + base;
-    return base < 0 && scale >= TABLE_SCALE ? SITE.tables + (displacement >>> 12) : SITE.none;
+    const { base, index, ripRelative, scale, displacement, segment } = this.#decoded;
+    const at = ripRelative ? this.#place.next + displacement : displacement;
+    const fixed = segment >= 4 ? SITE.thread : SITE.fixed + ((at >>> 12) % FIXED_PAGES);
+    if (index < 0) return base < 0 ? fixed : SITE.registers + base;
+    return base < 0 && scale >= TABLE_SCALE ? fixed : SITE.none;
   }
 
   // ---- flags ----
 
   override flagsAdd(width: Width, a: Int, b: Int, result: Int): void {
-    super.flagsAdd(width, a, b, result);
+    super.flagsAdd(
+      width,
+      this.#before(a, b, () => this.sub(width, result, b)),
+      b,
+      result,
+    );
     if (SUMS.has(this.#decoded.definition.name)) this.#note({ carry: sumCarries(this.#builder, width, [a, result]) });
   }
 
   override flagsSub(width: Width, a: Int, b: Int, result: Int): void {
-    super.flagsSub(width, a, b, result);
+    super.flagsSub(
+      width,
+      this.#before(a, b, () => this.add(width, result, b)),
+      b,
+      result,
+    );
     const { name } = this.#decoded.definition;
     if (!DIFFERENCES.has(name)) return;
     this.#note({ carry: this.ltU(a, b), compared: { width, a, b, onlyCompares: name === 'cmp' } });
+  }
+
+  /**
+   * The first operand as the flags are to be made of it. It is gone from its register after ADD and SUB: computed again from what stands there,
+   * it need not be kept for flags that are hardly ever asked for.
+   */
+  #before(a: Int, b: Int, again: () => Int): Int {
+    const { name } = this.#decoded.definition;
+    return (name === 'add' || name === 'sub') && a !== b && node(a).args.length > 0 ? again() : a;
   }
 
   override flags(change: Parameters<IrEmitter['flags']>[0]): void {

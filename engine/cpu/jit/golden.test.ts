@@ -8,7 +8,7 @@ import { decode } from '../../isa/decode.ts';
 import { Decoded } from '../../isa/decoded.ts';
 import type { DecodeMode } from '../../isa/variants.ts';
 import { printModule } from '../../wasm/print.ts';
-import { CPU_TLB, TLB_ENTRY } from '../regions.ts';
+import { CPU_SITES, CPU_TLB, SITES, TLB_ENTRY } from '../regions.ts';
 import { vcpuState } from '../state.ts';
 import { encodeRegions, makeRegion } from './compile.ts';
 import { planRegion } from './form.ts';
@@ -76,6 +76,10 @@ function textOf(mode: keyof typeof MODES, text: string): string {
 const places = new Map<number, string>([
   ...Object.entries(vcpuState.fields).map(([name, { offset }]): [number, string] => [offset, name]),
   ...SLOTS.map(({ offset, type, index }): [number, string] => [offset, `${type} slot ${index}`]),
+  ...Array.from({ length: 2 * SITES.count }, (_, i): [number, string][] => [
+    [CPU_SITES + SITES.tag + 8 * i, `tag of site ${i}`],
+    [CPU_SITES + SITES.addend + 4 * i, `addend of site ${i}`],
+  ]).flat(),
   ...Object.entries(TLB_ENTRY).map(([name, offset]): [number, string] => [CPU_TLB + offset, `tlb ${name}`]),
 ]);
 const named = (text: string): string =>

@@ -1,23 +1,14 @@
 /** Regions to wasm: guest memory by an inline probe of the TLB, and places where the state goes back to memory. */
 import type { Code, ValueType } from '../../wasm/code.ts';
 import { type Frame, Lowering } from '../ir/lower.ts';
-import type { Exit, FlagJoin, FlagPath, GuestPlace, LeavePoint, Node, Statement, VarCell } from '../ir/node.ts';
-import { walk } from '../ir/walk.ts';
-import { CPU_TLB, LEFT, TLB_ENTRIES, TLB_ENTRY, TLB_ENTRY_BYTES } from '../regions.ts';
+import type { Exit, FlagJoin, FlagPath, FlagWord, GuestPlace, LeavePoint, Node, Spill, Statement, VarCell } from '../ir/node.ts';
+import { CPU_SITES, CPU_TLB, LEFT, SITES, TLB_ENTRIES, TLB_ENTRY, TLB_ENTRY_BYTES } from '../regions.ts';
 import { offsetOf } from '../state.ts';
 
 const CPU = 0;
-/** Equal to no page. */
-const NO_PAGE = -1n;
 const LOAD = { 8: 'i64.load8_u', 16: 'i64.load16_u', 32: 'i64.load32_u', 64: 'i64.load' } as const;
 const STORE = { 8: 'i64.store8', 16: 'i64.store16', 32: 'i64.store32', 64: 'i64.store' } as const;
 type Bits = 8 | 16 | 32 | 64 | 128;
-
-/** Locals with the page (a linear address) that accesses of one kind met last, and what leads from it to the host's. */
-interface Last {
-  readonly page: number;
-  readonly addend: number;
-}
 
 export interface RegionFunction {
   readonly code: Code;
@@ -34,7 +25,6 @@ export function lowerRegion(body: readonly Statement[], into: RegionFunction): v
   const lowering = new RegionLowering(frame, into);
   frame.leave = (point) => lowering.leave(point);
   frame.cellOf = (cell) => lowering.permanent(cell);
-  frame.survey(body);
   lowering.block(body);
   into.code.unreachable();
 }
@@ -43,9 +33,8 @@ class RegionFrame implements Frame {
   readonly code: Code;
   readonly functionIndex: (name: string) => number;
   readonly #context: VarCell;
-  readonly #uses = new Map<number, number>();
-  readonly #sites = new Map<number, Last>();
-  #loops = false;
+  /** Loops of the region around what is being lowered. */
+  loopDepth = 0;
   leave: (point: LeavePoint) => void = () => undefined;
   cellOf: (cell: VarCell) => number = () => 0;
   readonly #free: Record<ValueType, number[]> = { i32: [], i64: [], f32: [], f64: [], v128: [] };
@@ -55,33 +44,6 @@ class RegionFrame implements Frame {
     this.code = into.code;
     this.functionIndex = into.functionIndex;
     this.#context = into.context;
-  }
-
-  /** Learn which accesses there are, and whether any repeats. */
-  survey(body: readonly Statement[]): void {
-    const count = (site: number): void => void this.#uses.set(site, (this.#uses.get(site) ?? 0) + 1);
-    walk(body, (statement) => {
-      if (statement.s === 'loop') this.#loops = true;
-      if (statement.s === 'guestStore' && statement.where) count(-statement.where.site);
-      if (statement.s !== 'def' || !('where' in statement.node.what) || !statement.node.what.where) return;
-      const { site } = statement.node.what.where;
-      count(statement.node.what.op === 'guestRef' ? -site : site);
-    });
-    for (const [site, uses] of this.#uses) {
-      if (site === 0 || (uses < 2 && !this.#loops)) continue;
-      const last = { page: this.code.local('i64'), addend: this.code.local('i32') };
-      this.code.i64(NO_PAGE);
-      this.code.set(last.page);
-      this.#sites.set(site, last);
-    }
-  }
-
-  /** No page that was met counts any more. */
-  forget(): void {
-    for (const { page } of this.#sites.values()) {
-      this.code.i64(NO_PAGE);
-      this.code.set(page);
-    }
   }
 
   local(type: ValueType): number {
@@ -118,28 +80,43 @@ class RegionFrame implements Frame {
   }
 
   /**
-   * Leaves the host address on the stack. First the page that accesses of this kind met last, where that is worth it, then the TLB, then
-   * the page walk. What makes a known page useless forgets it: another TLB context, and every walk. Only a naturally aligned access is
-   * sure to lie in one page; others ask the TLB.
+   * Leaves the host address on the stack. First, in loops, the page that accesses of this kind met last, then the TLB, then the page walk.
+   * Only a naturally aligned access is sure to lie in one page; others ask the TLB.
    */
   #reach(access: { bits: Bits; linear: number; write: boolean }, { point, site }: GuestPlace): void {
     const { code } = this;
-    const { linear } = access;
-    const last = this.#sites.get(access.write ? -site : site);
-    if (last === undefined) return this.#probe(access, point, undefined);
+    const { linear, write, bits } = access;
+    if (site === 0 || this.loopDepth === 0) return this.#probe(access, point, undefined);
+    const place = write ? site + SITES.writes : site;
     code.get(linear);
-    code.i64(-4096n | BigInt(access.bits / 8 - 1));
+    code.i64(-4096n | BigInt(bits / 8 - 1));
     code.op('i64.and');
-    code.get(last.page);
+    code.get(this.cellOf(this.#context));
+    code.op('i64.xor');
+    code.get(CPU);
+    code.memory('i64.load', CPU_SITES + SITES.tag + 8 * place);
     code.op('i64.eq');
-    code.if('i32');
+    code.if('i32', true);
     code.get(linear);
     code.op('i32.wrap_i64');
-    code.get(last.addend);
+    code.get(CPU);
+    code.memory('i32.load', CPU_SITES + SITES.addend + 4 * place);
     code.op('i32.add');
     code.else();
-    this.#probe(access, point, last);
+    this.#probe(access, point, place);
     code.end();
+  }
+
+  /** Leaves where the host address on the stack is 0. */
+  #orLeave(point: LeavePoint): void {
+    const { code } = this;
+    const host = this.local('i32');
+    code.tee(host);
+    code.op('i32.eqz');
+    code.if(undefined, false);
+    this.leave(point);
+    code.end();
+    code.get(host);
   }
 
   /** Page of the last byte of an access. */
@@ -154,11 +131,10 @@ class RegionFrame implements Frame {
     code.op('i64.and');
   }
 
-  #probe(access: { bits: Bits; linear: number; write: boolean }, point: LeavePoint, note: Last | undefined): void {
+  #probe(access: { bits: Bits; linear: number; write: boolean }, point: LeavePoint, place: number | undefined): void {
     const { code } = this;
     const { linear, write, bits } = access;
     const slot = this.local('i32');
-    const page = note && this.local('i64');
     code.get(CPU);
     code.get(linear);
     code.i64(7n);
@@ -170,35 +146,40 @@ class RegionFrame implements Frame {
     code.tee(slot);
     code.memory('i64.load', CPU_TLB + (write ? TLB_ENTRY.writeTag : TLB_ENTRY.readTag));
     this.#pageOf(access);
-    if (page !== undefined) code.tee(page);
     code.get(this.cellOf(this.#context));
     code.op('i64.or');
+    const tag = place === undefined ? -1 : this.local('i64');
+    if (place !== undefined) code.tee(tag);
     code.op('i64.eq');
     code.if('i32', true);
+    if (place !== undefined) this.#note(place, { slot, tag });
     code.get(linear);
     code.op('i32.wrap_i64');
     code.get(slot);
     code.memory('i32.load', CPU_TLB + TLB_ENTRY.addend);
-    if (note !== undefined && page !== undefined) {
-      code.tee(note.addend);
-      code.get(page);
-      code.set(note.page);
-    }
     code.op('i32.add');
     code.else();
     code.get(CPU);
     code.get(linear);
     code.i64(BigInt(bits / 8));
     code.call(this.functionIndex(write ? 'touchWrite' : 'touchRead'));
-    code.tee(slot);
-    code.op('i32.eqz');
-    code.if(undefined, false);
-    this.leave(point);
+    this.#orLeave(point);
     code.end();
-    // The walk may have evicted the entries of pages met before: the interpreter would walk for these again.
-    this.forget();
+  }
+
+  /** The place has met the page of this TLB entry. */
+  #note(place: number, { slot, tag }: { slot: number; tag: number }): void {
+    const { code } = this;
+    code.get(CPU);
+    code.get(tag);
+    code.memory('i64.store', CPU_SITES + SITES.tag + 8 * place);
+    code.get(CPU);
     code.get(slot);
-    code.end();
+    code.memory('i32.load', CPU_TLB + TLB_ENTRY.addend);
+    code.memory('i32.store', CPU_SITES + SITES.addend + 4 * place);
+    code.get(CPU);
+    code.i32(1);
+    code.memory('i32.store', CPU_SITES + SITES.known);
   }
 
   exit(exit: Exit): void {
@@ -226,6 +207,14 @@ class RegionLowering extends Lowering {
     return cell.local;
   }
 
+  protected override statement(statement: Statement): void {
+    if (statement.s === 'assign' && statement.variable.isMemory && statement.variable.isUsed !== true) return;
+    const isLoop = statement.s === 'loop';
+    if (isLoop) this.#region.loopDepth++;
+    super.statement(statement);
+    if (isLoop) this.#region.loopDepth--;
+  }
+
   protected override cell(variable: VarCell): number {
     return this.permanent(variable);
   }
@@ -239,14 +228,13 @@ class RegionLowering extends Lowering {
     const outer = this.#memo;
     this.#memo = new Map();
     this.#region.scope(() => {
-      for (const { offset, type, value } of point.spills()) {
-        code.get(CPU);
-        if ('what' in value) this.#again(value);
-        else if ('paths' in value) this.#joined(value);
-        else code.get(this.permanent(value));
-        if (type === 'v128') code.v128Store(offset);
-        else code.memory('i64.store', offset);
+      const lazy: { offset: number; word: FlagWord }[] = [];
+      for (const spill of point.spills()) {
+        const { offset, value } = spill;
+        if ('paths' in value && !value.isRead && value.paths.length > 0) lazy.push({ offset, word: value });
+        else this.#spill(spill);
       }
+      this.#spillJoined(lazy);
       code.get(CPU);
       if (typeof point.rip === 'number') {
         code.get(this.permanent(this.#into.page));
@@ -277,6 +265,26 @@ class RegionLowering extends Lowering {
     this.#memo = outer;
   }
 
+  protected override poll(least: number, point: LeavePoint): void {
+    const { code } = this.#into;
+    const on = code.block();
+    const off = code.block();
+    code.get(this.permanent(this.#into.budget));
+    code.i32(least);
+    code.op('i32.lt_u');
+    code.brIf(off, false);
+    code.get(CPU);
+    code.memory('i32.load', offsetOf('request'));
+    code.get(CPU);
+    code.memory('i32.load', offsetOf('pollMask'));
+    code.op('i32.and');
+    code.op('i32.eqz');
+    code.brIf(on, true);
+    code.end();
+    this.leave(point);
+    code.end();
+  }
+
   #budgetAfter(retired: number): void {
     const { code } = this.#into;
     code.get(this.permanent(this.#into.budget));
@@ -293,45 +301,61 @@ class RegionLowering extends Lowering {
     code.memory('i32.store', offsetOf('shadowBudget'));
   }
 
-  protected override forget(): void {
-    this.#region.forget();
-  }
-
-  protected override flags(join: FlagJoin, path: FlagPath): void {
+  protected override flags(join: FlagJoin, path: number): void {
     const { code } = this.#into;
-    if (join.isRead) {
-      this.value(path.value);
-      code.set(this.permanent(join.cell));
-      return;
+    const kept = new Map<VarCell, Node>();
+    for (const { isRead, isNeeded, paths, cell } of join.words) {
+      const { value, leaves } = paths[path] as FlagPath;
+      if (isRead) kept.set(cell, value);
+      else if (isNeeded) for (const leaf of leaves ?? []) if (!leaf.isKept) kept.set(leaf.cell, leaf.node);
     }
-    if (!join.isNeeded) return;
-    for (const { node } of path.leaves) this.value(node);
-    for (const { cell } of [...path.leaves].reverse()) code.set(this.permanent(cell));
-    if (join.paths.length < 2) return;
-    code.i32(join.paths.indexOf(path));
+    for (const node of kept.values()) this.value(node);
+    for (const cell of [...kept.keys()].reverse()) code.set(this.permanent(cell));
+    if (join.slots.length < 2 || join.words.every(({ isRead, isNeeded }) => isRead || !isNeeded)) return;
+    code.i32(path);
     code.set(this.permanent(join.number));
   }
 
-  /** Flags after a join, computed as the path that was taken would have. */
-  #joined(join: FlagJoin): void {
+  #spill({ offset, type, value }: Spill): void {
     const { code } = this.#into;
-    if (join.isRead || join.paths.length === 0) return code.get(this.permanent(join.cell));
+    code.get(CPU);
+    if ('what' in value) this.#again(value);
+    else code.get(this.permanent('paths' in value ? value.cell : value));
+    if (type === 'v128') code.v128Store(offset);
+    else code.memory('i64.store', offset);
+  }
+
+  /** Words of the flags after a join, computed as the path that was taken would have. */
+  #spillJoined(lazy: readonly { readonly offset: number; readonly word: FlagWord }[]): void {
+    const { code } = this.#into;
+    const join = lazy[0]?.word.join;
+    if (join === undefined) return;
     const outer = this.#memo;
-    const last = join.paths.length - 1;
-    for (const [i, { value, leaves }] of join.paths.entries()) {
-      this.#memo = new Map(leaves.map(({ node, cell }) => [node, this.permanent(cell)]));
+    const last = join.slots.length - 1;
+    this.#isJoined = true;
+    for (let i = 0; i <= last; i++) {
       if (i < last) {
         code.get(this.permanent(join.number));
-        code.i32(i);
-        code.op('i32.eq');
-        code.if('i64');
+        if (i > 0) {
+          code.i32(i);
+          code.op('i32.eq');
+        } else code.op('i32.eqz');
+        code.if();
       }
-      this.#isJoined = true;
-      this.#again(value);
-      this.#isJoined = false;
+      this.#memo = new Map();
+      for (const { word } of lazy)
+        for (const { node, cell } of (word.paths[i] as FlagPath).leaves ?? []) this.#memo.set(node, this.permanent(cell));
+      for (const { offset, word } of lazy) {
+        const { value, isStored } = word.paths[i] as FlagPath;
+        if (isStored) continue;
+        code.get(CPU);
+        this.#again(value);
+        code.memory('i64.store', offset);
+      }
       if (i < last) code.else();
     }
     for (let i = 0; i < last; i++) code.end();
+    this.#isJoined = false;
     this.#memo = outer;
   }
 

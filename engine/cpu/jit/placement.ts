@@ -4,6 +4,7 @@
  */
 import {
   type FlagJoin,
+  type FlagLeaf,
   type FlagPath,
   type LeavePoint,
   type Node,
@@ -42,12 +43,13 @@ function need(body: readonly Statement[]): void {
     if (statement.s === 'flags') return; // decided when everything else is
     for (const operand of operandsOf(statement)) hot(operand);
     if (statement.s === 'guestStore' && statement.where) cold(statement.where.point);
-    if (statement.s === 'leave') cold(statement.point);
+    if (statement.s === 'leave' || statement.s === 'poll') cold(statement.point);
   });
 }
 
 function hot(node: Node): void {
   node.uses++;
+  if (node.what.op === 'variable' && node.what.variable.isMemory) node.what.variable.isUsed = true;
   if (node.uses === 1 && node.kind !== 'effect') for (const arg of node.args) hot(arg);
 }
 
@@ -75,34 +77,37 @@ function coldNode(node: Node): void {
 const MOST_LEAVES = 4;
 const MOST_OPERATIONS = 40;
 
-/** Which joins have their flags computed, and what the paths to the others leave behind. */
+/** Which words have to be computed where paths join, and what the paths to the others leave behind. */
 function settleFlags(body: readonly Statement[]): void {
   const joins = new Set<FlagJoin>();
   walk(body, (statement) => {
     if (statement.s === 'flags') joins.add(statement.join);
   });
-  for (const join of joins) join.isRead = false;
+  const words = [...joins].flatMap((join) => join.words);
+  for (const word of words) word.isRead = false;
   for (let changed = true; changed; ) {
     changed = false;
-    for (const join of joins) {
-      if (join.isRead || !join.reads.some((node) => node.uses > 0)) continue;
-      join.isRead = true;
+    for (const word of words) {
+      if (word.isRead || !word.reads.some((node) => node.uses > 0)) continue;
+      word.isRead = true;
       changed = true;
-      for (const path of join.paths) hot(path.value);
+      for (const path of word.paths) hot(path.value);
     }
     if (changed) continue;
     // What remains unread needs its leaves, and these may read the flags of other joins.
-    for (const join of joins) {
-      if (join.isRead || !join.isNeeded || join.paths.every((path) => path.leaves.length > 0)) continue;
-      for (const path of join.paths) if (path.leaves.length === 0) path.leaves = leavesOf(path.value);
-      for (const path of join.paths) for (const { node } of path.leaves) hot(node);
+    for (const word of words) {
+      if (word.isRead || !word.isNeeded || word.paths.every((path) => path.leaves !== undefined)) continue;
+      for (const [i, path] of word.paths.entries()) {
+        path.leaves ??= leavesOf(path.value, word.join.slots[i] as FlagJoin['slots'][number]);
+        for (const { node } of path.leaves) hot(node);
+      }
       changed = true;
     }
   }
-  for (const join of joins) if (!join.isRead && join.isNeeded) shareCells(join);
+  for (const join of joins) shareCells(join);
 }
 
-function leavesOf(value: Node): FlagPath['leaves'] {
+function leavesOf(value: Node, slots: FlagJoin['slots'][number]): readonly FlagLeaf[] {
   const leaves = new Set<Node>();
   const seen = new Set<Node>();
   const visit = (node: Node): void => {
@@ -112,27 +117,35 @@ function leavesOf(value: Node): FlagPath['leaves'] {
     else for (const arg of node.args) visit(arg);
   };
   visit(value);
-  const kept = leaves.size > MOST_LEAVES || seen.size > MOST_OPERATIONS ? [value] : [...leaves];
-  // A constant needs no leaf, but the path counts as decided.
-  const cells = kept.length === 0 ? [value] : kept;
-  return cells.map((node) => ({ node, cell: { type: node.type, local: -1 } }));
+  const own = [...leaves].filter((node) => !slots.has(node)).length;
+  const kept = own > MOST_LEAVES || seen.size > MOST_OPERATIONS ? [value] : [...leaves];
+  return kept.map((node) => {
+    const cell = slots.get(node);
+    return { node, cell: cell ?? { type: node.type, local: -1 }, isKept: cell !== undefined };
+  });
 }
 
-/** Only one path at a time has come: all paths of a join keep their leaves in the same cells. */
-function shareCells(join: FlagJoin): void {
+/** Only one path at a time has come: all paths of a join keep their leaves in the same cells, and both words of a path the same leaf. */
+function shareCells({ words, slots }: FlagJoin): void {
+  const lazy = words.filter((word) => !word.isRead && word.isNeeded);
   const cells: VarCell[] = [];
-  for (const path of join.paths) {
-    const taken = new Set<VarCell>();
-    path.leaves = path.leaves.map(({ node }) => {
-      let cell = cells.find((other) => other.type === node.type && !taken.has(other));
-      if (cell === undefined) {
-        cell = { type: node.type, local: -1 };
-        cells.push(cell);
-      }
-      taken.add(cell);
-      return { node, cell };
-    });
+  for (let i = 0; i < slots.length; i++) {
+    const taken = new Map<Node, VarCell>();
+    for (const { paths } of lazy) {
+      const path = paths[i] as FlagPath;
+      path.leaves = path.leaves?.map((leaf) => (leaf.isKept ? leaf : { ...leaf, cell: cellFor(leaf.node, cells, taken) }));
+    }
   }
+}
+
+function cellFor(node: Node, cells: VarCell[], taken: Map<Node, VarCell>): VarCell {
+  let cell = taken.get(node) ?? cells.find((other) => other.type === node.type && ![...taken.values()].includes(other));
+  if (cell === undefined) {
+    cell = { type: node.type, local: -1 };
+    cells.push(cell);
+  }
+  taken.set(node, cell);
+  return cell;
 }
 
 /** Backwards, so that a consumer is decided before its operands. */

@@ -12,21 +12,25 @@ const GPR = offsetOf('gpr');
 const XMM = offsetOf('xmm');
 export const GENERAL = 16;
 const XMM_FROM = 18;
-export const FLAG_AUX = 17;
+/** The two words of the flags. */
+export const FLAGS = 16;
 
 export const SLOTS: readonly Slot[] = [
   ...Array.from({ length: GENERAL }, (_, i): Slot => ({ index: i, offset: GPR + 8 * i, type: 'i64' })),
-  { index: 16, offset: offsetOf('flagResult'), type: 'i64' },
-  { index: FLAG_AUX, offset: offsetOf('flagAux'), type: 'i64' },
+  { index: FLAGS, offset: offsetOf('flagResult'), type: 'i64' },
+  { index: FLAGS + 1, offset: offsetOf('flagAux'), type: 'i64' },
   ...Array.from({ length: 16 }, (_, i): Slot => ({ index: XMM_FROM + i, offset: XMM + 16 * i, type: 'v128' })),
 ];
+
+/** Which of the two words of the flags a slot is, -1 for others. */
+export const flagWordOf = (slot: number): number => (slot === FLAGS || slot === FLAGS + 1 ? slot - FLAGS : -1);
 
 /** The slot that a byte of the state block belongs to, and the byte's place in it. */
 export function slotAt(offset: number): { readonly slot: Slot; readonly byte: number } | undefined {
   if (offset >= GPR && offset < GPR + 128) return { slot: SLOTS[(offset - GPR) >> 3] as Slot, byte: (offset - GPR) & 7 };
   if (offset >= XMM && offset < XMM + 256)
     return { slot: SLOTS[XMM_FROM + ((offset - XMM) >> 4)] as Slot, byte: (offset - XMM) & 15 };
-  for (const index of [16, FLAG_AUX]) {
+  for (const index of [FLAGS, FLAGS + 1]) {
     const slot = SLOTS[index] as Slot;
     if (offset >= slot.offset && offset < slot.offset + 8) return { slot, byte: offset - slot.offset };
   }

@@ -1,6 +1,6 @@
 /** What is known of the slots at one place of a region while it is being built. */
-import type { FlagJoin, Node, Spill, VarCell } from '../ir/node.ts';
-import { FLAG_AUX, SLOTS } from './slots.ts';
+import type { FlagJoin, FlagWord, Node, Spill, VarCell } from '../ir/node.ts';
+import { flagWordOf, SLOTS } from './slots.ts';
 
 /**
  * Slots whose present value memory may not have, where paths join. At the head of a loop the paths that come back are known last, so a set is
@@ -10,7 +10,7 @@ export class Dirty {
   readonly #from: { readonly set: Dirty; readonly own: SlotSet; readonly stored: SlotSet }[] = [];
   /** What is known so far. */
   readonly slots = new SlotSet();
-  /** The lazy flag word here; of the entry, whatever memory held. */
+  /** The flags here; of the entry, whatever memory held. */
   readonly flags: FlagJoin;
 
   constructor(flags: FlagJoin = flagJoin()) {
@@ -44,14 +44,16 @@ export class Dirty {
   }
 }
 
-export const flagJoin = (): FlagJoin => ({
-  paths: [],
-  reads: [],
-  cell: { type: 'i64', local: -1 },
-  number: { type: 'i32', local: -1 },
-  isRead: false,
-  isNeeded: false,
-});
+/** `isRead`: the words are in their cells. */
+export function flagJoin(isRead = false): FlagJoin {
+  const words: FlagWord[] = [];
+  const join: FlagJoin = { words, number: { type: 'i32', local: -1 }, slots: [] };
+  for (let i = 0; i < 2; i++) {
+    const cell: VarCell = { type: 'i64', local: -1, isMemory: isRead };
+    words.push({ join, paths: [], reads: [], cell, isRead, isNeeded: false });
+  }
+  return join;
+}
 
 /** A set of slots by index, below 64. */
 export class SlotSet {
@@ -139,7 +141,7 @@ export class SlotState {
     for (const { index, offset, type } of SLOTS) {
       if (this.stored.has(index)) continue;
       if (this.changed.has(index)) spills.push({ offset, type, value: this.values[index] as Node });
-      else if (dirty.has(index)) spills.push({ offset, type, value: index === FLAG_AUX ? this.base.flags : cellOf(index) });
+      else if (dirty.has(index)) spills.push({ offset, type, value: this.base.flags.words[flagWordOf(index)] ?? cellOf(index) });
     }
     return spills;
   }

@@ -26,6 +26,8 @@ function walksOf(text: string): bigint[] {
 describe('page walks', () => {
   it.each([
     ['two loads', 't: mov eax, [rbx]\nmov ecx, [rsi]\ndec ebp\njnz t\nhlt'],
+    ['two loads of a page and one', 't: mov eax, [rbx]\nmov edx, [rbx+8]\nmov ecx, [rsi]\ndec ebp\njnz t\nhlt'],
+    ['two stores to a page and one', 't: mov [rbx], eax\nmov [rbx+8], edx\nmov [rsi+16], ecx\ndec ebp\njnz t\nhlt'],
     ['a load and a store', 't: mov eax, [rbx]\nmov [rsi+8], ecx\ndec ebp\njnz t\nhlt'],
     ['a store and a read-modify-write', 't: mov [rbx+8], eax\nadd [rsi], ecx\ndec ebp\njnz t\nhlt'],
     ['a string', 't: mov eax, [rbx]\npush rsi\nmov edi, esi\nmov ecx, 8\nrep stosb\npop rsi\ndec ebp\njnz t\nhlt'],
@@ -65,5 +67,65 @@ describe('accesses that go down across the end of a page met before', () => {
       return `${stage.s.gpr[2]} ${stage.s.ftop}`;
     });
     expect(new Set(sums).size).toBe(1);
+  });
+});
+
+describe('places whose pages change', () => {
+  /** In a GiB without large pages: INVLPG there drops one page. */
+  const SMALL = 0x40000000;
+  const PRESENT = 7n;
+
+  /** A loop that stays inside its region adds up what stands at SMALL; after its first round the page leads to another frame. */
+  function sumOf(tier: (typeof tiers)[number], between: string): bigint {
+    const stage = new Stage(tier, 'long');
+    const [directory, table] = [AT.tables + 0x3000, AT.tables + 0x4000];
+    stage.write(AT.tables + 0x1000 + 8, BigInt(directory) | PRESENT);
+    stage.write(directory, BigInt(table) | PRESENT);
+    stage.write(table, BigInt(NEAR) | PRESENT);
+    stage.write(NEAR, 1n);
+    stage.write(NEAR + 0x1000, 100n);
+    // All pages are met before the loop, so that nothing else makes it look.
+    const text = `mov [rsi+8], rax\npush rax\npop rax\no: mov ecx, 30\ni: add rax, [rbx]\ndec ecx\njnz i\n${between}\ndec ebp\njnz o\nhlt`;
+    stage.run(text, { rax: 0, rbx: SMALL, rbp: 4, rsi: table, rdx: BigInt(NEAR + 0x1000) | PRESENT }, { steps: 1 });
+    stage.cpu.run(2000);
+    expect(stage.s.gpr[5]).toBe(0n);
+    return stage.s.gpr[0] as bigint;
+  }
+
+  it.each([
+    ['INVLPG', 'mov [rsi], rdx\ninvlpg [rbx]'],
+    ['a write to CR3', 'mov [rsi], rdx\nmov rdi, cr3\nmov cr3, rdi'],
+  ])('are looked up again after %s', (_, between) => {
+    for (const tier of tiers) expect(sumOf(tier, between), tier.name).toBe(30n + 3n * 30n * 100n);
+  });
+
+  it('are left where the page has become one of code', () => {
+    const text = [
+      'push rax', // the page of the stack is met before
+      'pop rax',
+      't: mov [rbx+8], rax',
+      'dec ecx',
+      'jnz t',
+      'mov dword [rbx], 0xc3c3ffb0', // mov al, 255; ret
+      'call rbx',
+      'movzx esi, al',
+      'mov ecx, 2',
+      'u: mov dword [rbx], 0xc3c311b0', // mov al, 17; ret
+      'dec ecx',
+      'jnz u',
+      'call rbx',
+      'movzx edi, al',
+      'mov ecx, 20',
+      'add rbx, 0x1000', // by then all is in regions
+      'dec ebp',
+      'jnz t',
+      'hlt',
+    ];
+    for (const tier of tiers) {
+      const stage = new Stage(tier, 'long');
+      stage.run(text.join('\n'), { rax: 0, rbx: NEAR, rcx: 20, rbp: 3 }, { steps: 1 });
+      stage.cpu.run(2000);
+      expect([stage.s.gpr[5], stage.s.gpr[6], stage.s.gpr[7]], tier.name).toEqual([0n, 255n, 17n]);
+    }
   });
 });

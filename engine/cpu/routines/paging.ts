@@ -2,7 +2,7 @@
 import type { Bool, Int } from '../../isa/emitter.ts';
 import { FIXED, PHYS } from '../../memory/index.ts';
 import type { Node } from '../ir/node.ts';
-import { CPU_TLB, CPU_TLB2, LARGE_PAGES, TLB_ENTRIES, TLB_ENTRY, TLB2_ENTRIES, WRITER } from '../regions.ts';
+import { CPU_SITES, CPU_TLB, CPU_TLB2, LARGE_PAGES, SITES, TLB_ENTRIES, TLB_ENTRY, TLB2_ENTRIES, WRITER } from '../regions.ts';
 import { offsetOf } from '../state.ts';
 import { EPT_RIGHTS } from './ept.ts';
 import { ACCESS, logTableWrite, markDirty, physicalEntry, TRANSLATED } from './physical.ts';
@@ -364,6 +364,7 @@ const fillEntry: RoutineDefinition = {
       r.hostStore(64, at, tags.write, start + TLB_ENTRY.writeTag);
       r.hostStore(64, at, addend, start + TLB_ENTRY.addend);
     };
+    forgetSitesIfAny(r);
     fill(CPU_TLB, TLB_ENTRIES, { read: tag, write: writeTag });
     // The second level keeps global pages for all address spaces.
     const shared = r.ne(r.state('walkGlobal'), r.const(0));
@@ -372,6 +373,23 @@ const fillEntry: RoutineDefinition = {
     r.returns(host);
   },
 };
+
+/** (cpu) → 0. An entry of the first level is replaced: generated code must walk for its page again where the interpreter would. */
+const forgetSites: RoutineDefinition = {
+  name: 'forgetSites',
+  parameters: ['i32'],
+  result: 'i32',
+  build(r) {
+    const none = r.vecConst(0n, 0n) as unknown as Node;
+    for (let at = 0; at < SITES.addend; at += 16) r.ir.storeV(r.cpu, none, CPU_SITES + at);
+    r.ir.store('i32.store', r.cpu, r.i32(0), CPU_SITES + SITES.known);
+    r.returns(r.i32(0));
+  },
+};
+
+function forgetSitesIfAny(r: Routine): void {
+  r.if(r.ne(r.hostLoad(32, r.cpu, CPU_SITES + SITES.known), r.const(0)), () => r.call('forgetSites', 'i32', r.cpu));
+}
 
 const pageTag = (r: Routine, linear: Int, context: 'context' | 'globalContext'): Int =>
   r.or(r.and(linear, r.const(~0xfffn)), r.state(context));
@@ -417,6 +435,7 @@ const translate: RoutineDefinition = {
       const writeTag = r.hostLoad(64, second, CPU_TLB2 + TLB_ENTRY.writeTag);
       const wanted = r.select(r.any(access, ACCESS.write), writeTag, readTag);
       r.if(r.orB(r.eq(wanted, tag), r.eq(wanted, shared)), () => {
+        forgetSitesIfAny(r);
         const first = tlbSlot(r, at, TLB_ENTRIES);
         const addend = r.hostLoad(64, second, CPU_TLB2 + TLB_ENTRY.addend);
         r.hostStore(64, first, tag, CPU_TLB + TLB_ENTRY.readTag);
@@ -429,4 +448,13 @@ const translate: RoutineDefinition = {
   },
 };
 
-export const pagingRoutines = [tableEntry, pageFault, noteLargePage, fillEntry, markDirty, walkPages, translate] as const;
+export const pagingRoutines = [
+  forgetSites,
+  tableEntry,
+  pageFault,
+  noteLargePage,
+  fillEntry,
+  markDirty,
+  walkPages,
+  translate,
+] as const;
