@@ -85,6 +85,7 @@ export const germanErrors: Readonly<Record<ErrorCode, string>> = {
   'image-busy': 'Das Abbild {name} ist unterwegs. Brechen Sie das zuerst ab.',
   'image-in-use': 'Das Abbild {name} wird von {machines} benutzt. Schalten Sie das zuerst aus.',
   'image-work': 'Das Abbild {name} wurde nicht gemacht: {reason}',
+  'vmx-unread': 'Was VMX hier bietet, war nicht zu erfahren: {reason}',
   'upload-unknown': 'Die Datei kam nicht ganz an. Fügen Sie sie noch einmal hinzu.',
   'upload-limit': '{maximum} Dateien werden schon hinzugefügt. Warten Sie eine ab.',
   'machine-start': 'Die Maschine {name} ist nicht gestartet: {reason}',

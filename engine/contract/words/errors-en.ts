@@ -71,6 +71,7 @@ export const englishErrors: Readonly<Record<ErrorCode, string>> = {
   'image-busy': 'The image {name} is on its way. Cancel that first.',
   'image-in-use': 'The image {name} is in use by {machines}. Turn that off first.',
   'image-work': 'The image {name} was not made: {reason}',
+  'vmx-unread': 'What VMX offers here could not be read: {reason}',
   'upload-unknown': 'The file was not handed over whole. Add it again.',
   'upload-limit': '{maximum} files are being added already. Wait for one.',
   'machine-start': 'The machine {name} did not start: {reason}',
