@@ -79,7 +79,7 @@ export async function runMachine(settings: MachineSettings, extras: RunExtras = 
     return createEngineDispatcher({ settings, control, machine: () => machine });
   });
   const signals = hearSignals(() => machine);
-  const serial = new SerialConsole();
+  const serial = [new SerialConsole(), new SerialConsole()];
   const speaker = new Speaker();
   const socket = await serveCommandSocket({
     name: settings.name,
@@ -92,10 +92,15 @@ export async function runMachine(settings: MachineSettings, extras: RunExtras = 
         return machine?.debugger.listen(told) ?? (() => undefined);
       }
       if (event === 'speaker-tone') return speaker.listen((hertz) => tell({ hertz }));
-      const say = (bytes: Uint8Array, history: boolean) =>
-        tell({ port: 0, bytes: Buffer.from(bytes).toString('base64'), history });
-      say(serial.history(), true);
-      return serial.listen((bytes) => say(bytes, false));
+      const ends = serial.map((console, port) => {
+        const say = (bytes: Uint8Array, history: boolean) =>
+          tell({ port, bytes: Buffer.from(bytes).toString('base64'), history });
+        say(console.history(), true);
+        return console.listen((bytes) => say(bytes, false));
+      });
+      return () => {
+        for (const end of ends) end();
+      };
     },
     viewScreen: async (show) => {
       if (machine === undefined) throw new EngineError('screen-missing', { name: settings.name });
@@ -122,7 +127,7 @@ export async function runMachine(settings: MachineSettings, extras: RunExtras = 
         const timer = startTimer(callback, milliseconds);
         return () => clearTimeout(timer);
       },
-      onSerial: (bytes) => serial.feed(bytes),
+      onSerial: (port, bytes) => serial[port]?.feed(bytes),
       onTone: (hertz) => speaker.play(hertz),
       onMonitor: (bytes, entered) => void monitor().then((console) => console.feed(bytes, entered)),
       onNotice: ({ message }) => process.stderr.write(`\nrootmode: ${settings.name}: ${message}\n`),

@@ -49,7 +49,8 @@ export function describeRun(
 }
 
 /** What a machine is made of, as `run` and `create` take it. */
-export function machineOptions(command: Command, serial: string): Command {
+export function machineOptions(command: Command, serial: 'stdio' | 'console'): Command {
+  const serial2 = serial === 'stdio' ? 'none' : 'console';
   return command
     .option('--kernel <file>', 'Linux bzImage, PVH ELF or multiboot image, started without firmware')
     .option('--firmware <file>', 'firmware image in place of the built-in BIOS')
@@ -70,7 +71,9 @@ export function machineOptions(command: Command, serial: string): Command {
     .option('--disk <file[,option...]>', 'disk image; options: format=raw|qcow2, bus=ide, readonly, snapshot', collect)
     .option('--cdrom <file>', 'CD or DVD image; `none` for an empty drive', collect)
     .option('--floppy <file[,readonly]>', 'floppy image; `none` for an empty drive', collect)
-    .option('--serial2 <where>', 'what COM2 sends: file:PATH or none', 'none')
+    .option('--serial2 <where>', 'COM2: file:PATH, console (for those who connect) or none', serial2)
+    .option('--serial-log <where>', 'keep what COM1 sends as well: added to file:PATH, or none', 'none')
+    .option('--serial2-log <where>', 'the same for COM2', 'none')
     .option('--parallel <where>', 'what the printer port sends: file:PATH or none', 'none')
     .option('--no-reboot', 'end instead of resetting; after a triple fault with status 1 and a report')
     .option('--hpet', 'tell the guest of the high-precision event timer')

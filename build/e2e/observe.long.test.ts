@@ -5,10 +5,10 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createClient } from '../../engine/contract/client.ts';
 import { engineCommands } from '../../engine/contract/commands.ts';
 import { accelerators } from '../../engine/contract/settings.ts';
-import { assemble } from '../../engine/isa/assemble.ts';
 import { connectEngine, type EngineConnection } from '../../engine/servers/engine-connection.ts';
 import { cachedGuests, guestsMissing } from '../tasks/guest-cache.ts';
 import { userSpaceMark } from '../tasks/initramfs.ts';
+import { multibootImage } from './multiboot-image.ts';
 import { type Bench, createBench, notBuilt, type Session } from './session.ts';
 
 let bench: Bench;
@@ -17,18 +17,7 @@ beforeEach(() => {
 });
 afterEach(() => bench.close());
 
-/** A multiboot image of 32-bit code at 1 MiB. Multiboot specification 0.6.96, section 3.1, with the address fields. */
-function image(name: string, text: string): string {
-  const load = 0x10_0000;
-  const { bytes } = assemble(text, { code: 32, origin: BigInt(load + 32) });
-  const header = Buffer.alloc(32);
-  const end = load + 32 + bytes.length;
-  const words = [0x1badb002, 0x10000, -(0x1badb002 + 0x10000), load, load, end, end, load + 32];
-  for (const [i, word] of words.entries()) header.writeUInt32LE(word >>> 0, 4 * i);
-  const file = join(bench.runtime, `${name}.bin`);
-  writeFileSync(file, Buffer.concat([header, bytes]));
-  return file;
-}
+const image = (name: string, text: string): string => multibootImage(join(bench.runtime, `${name}.bin`), text);
 
 const PORTS = 1000;
 const CPUIDS = 500;

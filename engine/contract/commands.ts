@@ -4,7 +4,7 @@
 import * as z from 'zod';
 import { command } from './command.ts';
 import { debugCommands } from './debug-commands.ts';
-import { eventsSubscribe, serialWrite } from './events.ts';
+import { eventsSubscribe } from './events.ts';
 import {
   machineCounters,
   machineEntryChecks,
@@ -16,6 +16,7 @@ import {
   machineWalk,
 } from './observe.ts';
 import { screenCommands } from './screen-commands.ts';
+import { serialCommands } from './serial-commands.ts';
 import { MachineName, MachineStatus } from './settings.ts';
 import { Stopped } from './stops.ts';
 import { storageCommands } from './storage-commands.ts';
@@ -149,7 +150,7 @@ export const engineCommands = [
   ...screenCommands,
   ...storageCommands,
   ...debugCommands,
-  serialWrite,
+  ...serialCommands,
   eventsSubscribe,
   commandList,
   monitorLine,

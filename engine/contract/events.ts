@@ -5,9 +5,6 @@ import * as z from 'zod';
 import { command } from './command.ts';
 import { Stopped } from './stops.ts';
 
-/** Bytes as base64 (RFC 4648, section 4). */
-const Base64 = z.base64().max(48 * 1024, 'must be at most 49152 characters');
-
 export const eventSchemas = {
   /** The guest wrote to a serial port whose target is the console. */
   'serial-output': z.strictObject({
@@ -33,16 +30,6 @@ export const eventsSubscribe = command({
   params: z.strictObject({ events: z.array(z.enum(eventNames)).min(1) }),
   result: z.strictObject({}),
   errors: [],
-});
-
-export const serialWrite = command({
-  name: 'serial-write',
-  since: '0.1',
-  doc: 'Send bytes to the guest’s serial port as if they came over its line. Needs the serial target `console`.',
-  allowedIn: ['running'],
-  params: z.strictObject({ port: z.literal(0).default(0), bytes: Base64 }),
-  result: z.strictObject({}),
-  errors: ['serial-target'],
 });
 
 /** A line that is no answer. */

@@ -29,6 +29,7 @@ export const StoredSettings = MachineSettings.omit({ name: true }).extend({
     .unwrap()
     .default('console')
     .describe('What COM1 is connected to; `console` keeps it for whoever connects, `file:PATH` writes it down.'),
+  serial2: MachineSettings.shape.serial2.unwrap().default('console').describe('What COM2 is connected to, likewise.'),
 });
 export type StoredSettings = z.output<typeof StoredSettings>;
 

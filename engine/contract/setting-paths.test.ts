@@ -10,14 +10,27 @@ it('finds every file that settings can name', () => {
     cdroms: [{ file: 'PATH' }, {}],
     floppies: [{ file: 'PATH' }],
     serial: 'file:PATH',
+    serialLog: 'file:PATH',
+    serial2: 'file:PATH',
+    serial2Log: 'file:PATH',
   });
   const moved = JSON.stringify(mapPaths(settings, () => 'moved'));
   expect(moved).not.toContain('PATH');
-  expect(moved.match(/moved/g)).toHaveLength(6);
+  expect(moved.match(/moved/g)).toHaveLength(9);
   const asked: string[] = [];
   mapPaths(settings, (path, setting) => {
     asked.push(setting);
     return path;
   });
-  expect(asked.sort()).toEqual(['cdroms', 'disks', 'floppies', 'kernel', 'modules', 'serial']);
+  expect(asked.sort()).toEqual([
+    'cdroms',
+    'disks',
+    'floppies',
+    'kernel',
+    'modules',
+    'serial',
+    'serial2',
+    'serial2Log',
+    'serialLog',
+  ]);
 });

@@ -17,7 +17,9 @@ export function mapPaths(settings: StoredSettings, at: (path: string, setting: k
     cdroms: media('cdroms', settings.cdroms),
     floppies: media('floppies', settings.floppies),
     serial: target('serial', settings.serial),
+    serialLog: target('serialLog', settings.serialLog),
     serial2: target('serial2', settings.serial2),
+    serial2Log: target('serial2Log', settings.serial2Log),
     parallel: target('parallel', settings.parallel),
   };
 }

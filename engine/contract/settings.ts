@@ -27,6 +27,8 @@ const MemoryKiB = z
 /** `console`: kept by the engine for whoever connects to its socket. */
 const SerialTarget = z.union([z.enum(['stdio', 'console', 'none']), z.templateLiteral(['file:', z.string().min(1)])]);
 
+/** The same for a port that no terminal belongs to. */
+const SecondTarget = z.union([z.enum(['console', 'none']), z.templateLiteral(['file:', z.string().min(1)])]);
 const OutputTarget = z.union([z.literal('none'), z.templateLiteral(['file:', z.string().min(1)])]);
 
 export const cpuModels = ['x86-64-v2', 'qemu64', 'x86-64-v2-vmx'] as const;
@@ -62,7 +64,9 @@ export const MachineSettings = z.strictObject({
     .default('on')
     .describe('Hot code becomes WebAssembly (`on`), everything does at once (`force`, for tests), or nothing does.'),
   serial: SerialTarget.default('stdio').describe('What COM1 is connected to; `file:PATH` keeps what the guest writes.'),
-  serial2: OutputTarget.default('none').describe('Where COM2 writes to.'),
+  serialLog: OutputTarget.default('none').describe('Where what the guest writes to COM1 is kept as well: added to `file:PATH`.'),
+  serial2: SecondTarget.default('none').describe('What COM2 is connected to.'),
+  serial2Log: OutputTarget.default('none').describe('Where what the guest writes to COM2 is kept as well.'),
   parallel: OutputTarget.default('none').describe('Where the printer port writes to.'),
   ...storageSettings,
   vga: z.enum(displayAdapters).default('std').describe('The display adapter.'),

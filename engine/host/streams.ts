@@ -32,12 +32,12 @@ export function openStandardOutput(): ByteSink {
   return sinkOf(stream, (cause) => new EngineError('serial-closed', { reason: reasonOf(cause) }, { cause }));
 }
 
-/** A file that is created, or emptied when it exists. `what` names its role in sentences. */
-export function openOutputFile(path: string, what: string): ByteSink {
+/** A file that is created, or emptied when it exists; `add`: gone on with. `what` names its role in sentences. */
+export function openOutputFile(path: string, what: string, { add = false } = {}): ByteSink {
   const refuse = (cause: unknown) => new EngineError('file-unwritable', { what, path, reason: reasonOf(cause) }, { cause });
   let fd: number;
   try {
-    fd = openSync(path, 'w', 0o666);
+    fd = openSync(path, add ? 'a' : 'w', 0o666);
   } catch (cause) {
     throw refuse(cause);
   }

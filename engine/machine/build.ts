@@ -55,12 +55,12 @@ export interface VcpuThreadPorts extends ThreadPorts {
 interface Parts {
   readonly memory: MachineMemory;
   readonly gate: Gate;
-  readonly rings: SerialRings;
+  readonly serial: readonly SerialRings[];
   readonly keeper: DeadlineKeeper;
   readonly machine: Machine;
   readonly observation: Observation;
-  readonly line: SerialLine;
-  readonly outputs: IoMachine['outputs'];
+  readonly lines: readonly SerialLine[];
+  readonly printer: IoMachine['printer'];
   readonly keyReader: KeyReaderWord;
   readonly board: Board;
   readonly stops: StopKeeper;
@@ -73,9 +73,9 @@ function build({ settings, memory: shared, role, displayRom }: ThreadPlan, ports
   const observation = createObservation(memory, capabilitiesOf(settings).vmcsFields);
   const list = takeStopList(memory);
   const tail = new SerialTail(memory);
-  const rings = takeSerialRings(memory);
-  const line = createSerialLine(rings, (byte) => stops.serial(byte));
-  const outputs = { serial2: takeOutputRing(memory, 'serial2.output'), parallel: takeOutputRing(memory, 'parallel.output') };
+  const serial = [takeSerialRings(memory), takeSerialRings(memory, 'serial2')] as const;
+  const lines = [createSerialLine(serial[0], (byte) => stops.serial(byte)), createSerialLine(serial[1])] as const;
+  const printer = takeOutputRing(memory, 'parallel.output');
   const keyReader = takeKeyReader(memory);
   const keeperPlace = memory.arena.take('deadline-keeper', 8, 64);
   const create = accel === 'software' ? createSoftwareMachine : createBareMachine;
@@ -111,8 +111,8 @@ function build({ settings, memory: shared, role, displayRom }: ThreadPlan, ports
       bootMenuMilliseconds: settings.boot.menu ? BOOT_MENU_MILLISECONDS : 0,
     },
     ports: {
-      serial: [line, createOutputLine(outputs.serial2)],
-      parallel: createOutputLine(outputs.parallel),
+      serial: lines,
+      parallel: createOutputLine(printer),
       calendar: ports.calendar,
       speaker: ports.onTone,
       keyReader,
@@ -124,7 +124,7 @@ function build({ settings, memory: shared, role, displayRom }: ThreadPlan, ports
       },
     },
   });
-  return { memory, gate, rings, keeper, machine, observation, line, outputs, keyReader, board, stops };
+  return { memory, gate, serial, keeper, machine, observation, lines, printer, keyReader, board, stops };
 }
 
 /** How long the BIOS waits for F12 where a boot menu is wanted. */
@@ -140,14 +140,15 @@ function driveSpecs(settings: MachineSettings) {
 
 /** The I/O thread's machine. */
 export function buildIoMachine(plan: ThreadPlan, ports: ThreadPorts): IoMachine {
-  const { memory, rings, keeper, machine, observation, line, outputs, keyReader, board } = build(plan, ports);
+  const { memory, serial, keeper, machine, observation, lines, printer, keyReader, board } = build(plan, ports);
   const deviceWork = <T>(work: () => T): T => {
     const result = memory.lock.run(work);
     keeper.nudge();
     return result;
   };
   return {
-    rings,
+    serial,
+    printer,
     requestWords: machine.requests.requestWords(),
     serveDrives: (events) =>
       createDriveServer({ memory, bay: board.bay, work: deviceWork, onDone: countDone(observation), ...events }),
@@ -168,13 +169,12 @@ export function buildIoMachine(plan: ThreadPlan, ports: ThreadPorts): IoMachine 
       point: (at) => deviceWork(() => board.keyboard.point(at)),
       takesPositions: () => memory.lock.run(() => board.keyboard.takesPositions()),
     },
-    outputs,
     keyReader,
     createScreen: () => board.createScreen(),
     devices: () => memory.lock.run(() => deviceReports(machine, board)),
     interrupts: () => memory.lock.run(() => interruptReport(machine.irqchip)),
     pci: () => memory.lock.run(() => board.pci()),
-    deliverInput: () => deviceWork(() => line.ready()),
+    deliverInput: (port) => deviceWork(() => lines[port]?.ready()),
   };
 }
 
@@ -219,7 +219,7 @@ function textOf(value: unknown): string {
 
 /** A vCPU thread's machine. */
 export function buildVcpuThread(plan: ThreadPlan, ports: VcpuThreadPorts): Omit<VcpuThreadOptions, 'channel'> {
-  const { memory, gate, rings, keeper, machine, stops } = build(plan, ports);
+  const { memory, gate, serial, keeper, machine, stops } = build(plan, ports);
   const { role } = plan;
   const ids = role.kind === 'vcpus' ? role.vcpus : [];
   const { clock, deadlines, lock } = memory;
@@ -231,7 +231,7 @@ export function buildVcpuThread(plan: ThreadPlan, ports: VcpuThreadPorts): Omit<
     deadlines,
     keeper,
     lock,
-    rings,
+    serial,
     stops,
   };
 }

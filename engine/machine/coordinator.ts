@@ -24,6 +24,7 @@ import {
 } from './messages.ts';
 import { Questions } from './questions.ts';
 import { ScreenDesk } from './screen-desk.ts';
+import { SerialDesk } from './serial-desk.ts';
 import { Tracer } from './tracer.ts';
 
 /** How a machine ended. */
@@ -62,7 +63,7 @@ export interface CoordinatorParts {
   /** What the guest's speaker plays from now on, in hertz; 0: nothing. */
   onTone(hertz: number): void;
   /** Serial output of the guest, where the console is its target. */
-  onSerial(bytes: Uint8Array): void;
+  onSerial(port: number, bytes: Uint8Array): void;
   /** Bytes typed into the monitor; `entered` with the first. */
   onMonitor(bytes: Uint8Array, entered: boolean): void;
   /** Something a person should read, although the machine goes on. */
@@ -96,6 +97,7 @@ export class Coordinator {
   readonly debugger: Debugger;
   /** What the I/O thread is asked about screen and keyboard. */
   readonly screen: ScreenDesk;
+  readonly serial: SerialDesk;
   #status: MachineStatus = 'starting';
   #parked = 0;
   #allParked = Promise.withResolvers<void>();
@@ -103,8 +105,9 @@ export class Coordinator {
   /** Known once a thread has built the vCPUs; before, none can run. */
   #requests: Requests | undefined;
   #resetting = false;
-  readonly #mediaChanges = new Map<number, PromiseWithResolvers<void>>();
-  #nextChange = 0;
+  /** Orders to the I/O thread that were not answered yet. */
+  readonly #orders = new Map<number, PromiseWithResolvers<void>>();
+  #nextOrder = 0;
   readonly #viewers = new Map<number, (record: Uint8Array) => void>();
   #nextStream = 0;
   #resuming = false;
@@ -129,6 +132,13 @@ export class Coordinator {
       patience: PATIENCE,
       after: parts.after,
       post: (serial, question) => this.#io.post({ kind: 'screen', serial, question }),
+    });
+    this.serial = new SerialDesk({
+      settings: parts.settings,
+      post: (message) => {
+        if (this.#status === 'running') this.#io.post(message);
+      },
+      carryOut: (make) => this.#carryOut(make),
     });
     this.tracer = new Tracer({ ...parts.control, vcpus: cpus, after: parts.after });
     this.debugger = new Debugger({
@@ -234,10 +244,14 @@ export class Coordinator {
 
   /** Put a medium into a drive, or take one out. Rejects with what the I/O thread refuses it for. */
   changeMedium(change: MediaChange): Promise<void> {
+    return this.#carryOut((id) => ({ kind: 'change-medium', id, change }));
+  }
+
+  #carryOut(make: (id: number) => ToIo): Promise<void> {
     const settled = Promise.withResolvers<void>();
-    const id = this.#nextChange++;
-    this.#mediaChanges.set(id, settled);
-    this.#io.post({ kind: 'change-medium', id, change });
+    const id = this.#nextOrder++;
+    this.#orders.set(id, settled);
+    this.#io.post(make(id));
     return settled.promise;
   }
 
@@ -258,11 +272,6 @@ export class Coordinator {
 
   leaveMonitor(rest: Uint8Array): void {
     this.#io.post({ kind: 'leave-monitor', rest });
-  }
-
-  /** Bytes for the guest's serial port, as typed at a console. */
-  serialInput(bytes: Uint8Array): void {
-    if (this.#status === 'running') this.#io.post({ kind: 'serial-input', bytes });
   }
 
   continued(): void {
@@ -485,11 +494,15 @@ export class Coordinator {
       case 'drive-failure':
         this.#parts.onNotice(unpackFailure(message.failure));
         return;
-      case 'medium-changed': {
-        const change = this.#mediaChanges.get(message.id);
-        this.#mediaChanges.delete(message.id);
-        if (message.failure) change?.reject(unpackFailure(message.failure));
-        else change?.resolve();
+      case 'serial-log-ended':
+        this.serial.ended(message.port);
+        this.#parts.onNotice(unpackFailure(message.failure));
+        return;
+      case 'carried-out': {
+        const order = this.#orders.get(message.id);
+        this.#orders.delete(message.id);
+        if (message.failure) order?.reject(unpackFailure(message.failure));
+        else order?.resolve();
         return;
       }
       case 'monitor':
@@ -502,7 +515,7 @@ export class Coordinator {
         this.#viewers.get(message.stream)?.(message.record);
         return;
       case 'serial-output':
-        this.#parts.onSerial(message.bytes);
+        this.#parts.onSerial(message.port, message.bytes);
         return;
       case 'finished':
         this.#finished.resolve();

@@ -22,6 +22,7 @@ interface Given {
 function start({ serial = 'stdio', room = 16, sink, boot }: Given = {}) {
   const memory = createMachineMemory({ ramBytes: 1 << 20, vcpus: 1, arenaBytes: 4 << 20 });
   const rings = takeSerialRings(memory);
+  const second = takeSerialRings(memory, 'serial2');
   const bay = createDriveBay(memory, []);
   const line = createSerialLine(rings);
   const received: number[] = [];
@@ -47,7 +48,6 @@ function start({ serial = 'stdio', room = 16, sink, boot }: Given = {}) {
   const ended = runIoThread({
     plan,
     machine: {
-      rings,
       requestWords: [4096],
       boot: () => boot?.(),
       devices: () => [],
@@ -62,7 +62,8 @@ function start({ serial = 'stdio', room = 16, sink, boot }: Given = {}) {
       keyboard: { key: () => true, keysRead: () => true, move: () => true },
       pointer: { move: () => true, point: () => true, takesPositions: () => false },
       keyReader: takeKeyReader(memory),
-      outputs: { serial2: takeOutputRing(memory, 'serial2'), parallel: takeOutputRing(memory, 'parallel') },
+      serial: [rings, second],
+      printer: takeOutputRing(memory, 'parallel'),
       createScreen: () => undefined,
       deliverInput: () => line.ready(),
     },
@@ -77,8 +78,8 @@ function start({ serial = 'stdio', room = 16, sink, boot }: Given = {}) {
         opened.push('stdout');
         return output;
       },
-      openOutputFile: (path) => {
-        opened.push(path);
+      openOutputFile: (path, _what, options) => {
+        opened.push(options?.add ? `${path}+` : path);
         return output;
       },
       openStandardInput: ({ onBytes }) => {
@@ -112,6 +113,7 @@ function start({ serial = 'stdio', room = 16, sink, boot }: Given = {}) {
   });
   return {
     rings,
+    second,
     received,
     messages,
     terminal,
@@ -168,6 +170,52 @@ describe('I/O thread', () => {
     io.tell({ kind: 'finish' });
     await io.ended;
     expect(Uint8Array.from(io.written)).toEqual(bytes);
+  });
+
+  it('keeps what a port sends in a file as well, from when it is told until it is told otherwise', async () => {
+    const io = start({ serial: 'console' });
+    io.tell({ kind: 'boot' });
+    const send = async (byte: number): Promise<void> => {
+      io.rings.output.write(Uint8Array.of(byte));
+      io.second.output.write(Uint8Array.of(100 + byte));
+      await turn();
+    };
+    await send(1);
+    io.tell({ kind: 'serial-log', id: 7, port: 0, file: 'kept' });
+    expect([io.opened, io.messages.at(-1)]).toEqual([['kept+'], { kind: 'carried-out', id: 7 }]);
+    await send(2);
+    io.tell({ kind: 'serial-log', id: 8, port: 0, file: undefined });
+    await send(3);
+    io.tell({ kind: 'finish' });
+    await io.ended;
+    expect(io.written).toEqual([2]);
+    const told = io.messages.flatMap((one) => (one.kind === 'serial-output' ? [[one.port, ...one.bytes]] : []));
+    expect(told).toEqual([
+      [0, 1],
+      [0, 2],
+      [0, 3],
+    ]);
+  });
+
+  it('goes on without a file that takes no more', async () => {
+    const io = start({
+      serial: 'console',
+      sink: { write: () => Promise.reject(new EngineError('serial-closed', { reason: 'full' })) },
+    });
+    io.tell({ kind: 'boot' });
+    io.tell({ kind: 'serial-log', id: 1, port: 0, file: 'kept' });
+    io.rings.output.write(Uint8Array.of(1));
+    await turn();
+    expect(io.messages).toContainEqual({
+      kind: 'serial-log-ended',
+      port: 0,
+      failure: { code: 'serial-closed', data: { reason: 'full' } },
+    });
+    io.rings.output.write(Uint8Array.of(2));
+    await turn();
+    expect(io.messages.filter(({ kind }) => kind === 'serial-output')).toHaveLength(2);
+    io.tell({ kind: 'finish' });
+    await io.ended;
   });
 
   it('says that the reader went away, and goes on taking bytes so that the guest can be stopped', async () => {

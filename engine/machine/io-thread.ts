@@ -10,16 +10,17 @@ import { createEscapeFilter } from './escape-filter.ts';
 import { type FedKeyboard, KeyFeeder, type KeyReaderWord } from './key-feeder.ts';
 import { type FromIo, packFailure, type ThreadPlan, type ToIo } from './messages.ts';
 import type { FedPointer } from './pointer.ts';
-import type { ByteSink, ByteSource, Channel, IoHost } from './ports.ts';
+import type { ByteSource, Channel, IoHost } from './ports.ts';
 import { createScreenAnswers, type ShownBoard } from './screen-answers.ts';
+import { createSerialEnds } from './serial-ends.ts';
 import type { SerialRings } from './serial-line.ts';
-
-/** Bytes handed to the host at once. */
-const CHUNK = 32 * 1024;
 
 /** The machine as the I/O thread uses it. Every function takes the machine lock itself. */
 export interface IoMachine extends ShownBoard {
-  readonly rings: SerialRings;
+  /** COM1, COM2. */
+  readonly serial: readonly SerialRings[];
+  /** What the printer port sends. */
+  readonly printer: ByteRing;
   /** Byte address of each vCPU's request word. */
   readonly requestWords: readonly number[];
   serveDrives(events: Pick<DriveServerParts, 'onFull' | 'onFailure'>): DriveServer;
@@ -32,10 +33,8 @@ export interface IoMachine extends ShownBoard {
   readonly keyboard: FedKeyboard;
   readonly pointer: FedPointer;
   readonly keyReader: KeyReaderWord;
-  /** What ports that only write send to their files. */
-  readonly outputs: { readonly serial2: ByteRing; readonly parallel: ByteRing };
-  /** Bytes wait in the input ring: give the board what it has room for. */
-  deliverInput(): void;
+  /** Bytes wait in a port's input ring: give the board what it has room for. */
+  deliverInput(port: number): void;
 }
 
 export interface IoThreadOptions {
@@ -48,8 +47,8 @@ export interface IoThreadOptions {
 /** Serve until told to finish. Resolves when everything is closed. */
 export async function runIoThread({ plan, machine, host, channel }: IoThreadOptions): Promise<void> {
   const { settings } = plan;
-  const { rings } = machine;
   const input = createInput({ machine, host, channel });
+  const second = createFeed(machine, 1);
   const drives = createDrives({
     settings,
     host,
@@ -68,36 +67,18 @@ export async function runIoThread({ plan, machine, host, channel }: IoThreadOpti
     pause: (milliseconds) => machine.keyReader.pause(milliseconds),
     post: (stream, record) => channel.post({ kind: 'screen-record', stream, record }, [record.buffer]),
   });
-  let output: Promise<unknown> | undefined;
-  let finishing = false;
-
-  const pump = async (ring: ByteRing, sink: ByteSink): Promise<void> => {
-    try {
-      for (;;) {
-        const more = await ring.bytesReady(finishing ? 0 : IDLE);
-        if (more) await sink.write(ring.read(CHUNK));
-        else if (finishing) break;
-      }
-      await sink.close();
-    } catch (failure) {
-      channel.post({ kind: 'failed', failure: packFailure(failure) });
-      // The guest may go on writing until it is stopped.
-      while (!finishing) {
-        await ring.bytesReady(IDLE);
-        ring.read(CHUNK);
-      }
-    }
-  };
+  const ends = createSerialEnds({ settings, serial: machine.serial, printer: machine.printer, host, channel });
 
   const answer = (id: number, body: () => void): void => {
     try {
       body();
-      channel.post({ kind: 'medium-changed', id });
+      channel.post({ kind: 'carried-out', id });
     } catch (failure) {
-      channel.post({ kind: 'medium-changed', id, failure: packFailure(failure) });
+      channel.post({ kind: 'carried-out', id, failure: packFailure(failure) });
     }
   };
 
+  let closing: Promise<void> | undefined;
   channel.post({ kind: 'built', requestWords: machine.requestWords });
   await new Promise<void>((finished) => {
     const handle = (message: ToIo): void => {
@@ -107,11 +88,7 @@ export async function runIoThread({ plan, machine, host, channel }: IoThreadOpti
           keys.clear();
           machine.boot(host.readFile);
           // Only now is it sure that there will be a machine: an output file is not touched for one that is refused.
-          output ??= Promise.all([
-            pump(rings.output, openSink(settings.serial, { host, channel })),
-            pump(machine.outputs.serial2, openSink(settings.serial2, { host, channel })),
-            pump(machine.outputs.parallel, openSink(settings.parallel, { host, channel })),
-          ]);
+          ends.open();
           if (settings.serial === 'stdio') input.open();
           channel.post({ kind: 'booted' });
           return;
@@ -148,14 +125,18 @@ export async function runIoThread({ plan, machine, host, channel }: IoThreadOpti
           input.continued();
           return;
         case 'serial-input':
-          input.fromConsole(message.bytes);
+          if (message.port === 0) input.fromConsole(message.bytes);
+          else second.take(message.bytes);
+          return;
+        case 'serial-log':
+          answer(message.id, () => ends.keep(message.port, message.file));
           return;
         case 'finish':
-          finishing = true;
           screen.feed?.end();
           keys.clear();
           input.close();
-          for (const ring of [rings.output, machine.outputs.serial2, machine.outputs.parallel]) ring.wake();
+          second.close();
+          closing = ends.close();
           finished();
       }
     };
@@ -167,7 +148,7 @@ export async function runIoThread({ plan, machine, host, channel }: IoThreadOpti
       }
     });
   });
-  await output;
+  await closing;
   try {
     await drives.close();
   } catch (failure) {
@@ -176,20 +157,56 @@ export async function runIoThread({ plan, machine, host, channel }: IoThreadOpti
   channel.post({ kind: 'finished' });
 }
 
-/** A wait for output ends after this many milliseconds at the latest; nothing depends on it. */
+/** A wait for room ends after this many milliseconds at the latest; nothing depends on it. */
 const IDLE = 60_000;
-
-function openSink(serial: string, { host, channel }: Pick<IoThreadOptions, 'host' | 'channel'>): ByteSink {
-  if (serial === 'stdio') return host.openStandardOutput();
-  if (serial === 'console') {
-    return { write: async (bytes) => channel.post({ kind: 'serial-output', bytes }), close: async () => undefined };
-  }
-  if (serial.startsWith('file:')) return host.openOutputFile(serial.slice('file:'.length), 'serial file');
-  return { write: async () => undefined, close: async () => undefined };
-}
 
 /** Bytes from consoles that wait for the guest to read; what comes on top is dropped, as a serial line does. */
 const CONSOLE_BACKLOG = 1 << 20;
+
+/** Bytes on their way to one port of the guest. */
+interface Feed {
+  /** What comes on top of `CONSOLE_BACKLOG` is dropped, unless the source is asked to stand still. */
+  take(bytes: Uint8Array): void;
+  close(): void;
+}
+
+/** `source` stands still until the guest has read what waits. */
+function createFeed(
+  { serial, deliverInput }: IoMachine,
+  port: number,
+  source: () => ByteSource | undefined = () => undefined,
+): Feed {
+  const ring = (serial[port] as SerialRings).input;
+  let waiting: Uint8Array = new Uint8Array();
+  let retry: (() => void) | undefined;
+  /** Moves what waits into the ring; the rest follows when the guest has read. */
+  const move = (): void => {
+    if (waiting.length > 0) waiting = waiting.subarray(ring.write(waiting));
+    deliverInput(port);
+    if (waiting.length === 0) {
+      source()?.resume();
+      return;
+    }
+    source()?.pause();
+    if (retry !== undefined) return;
+    retry = () => {
+      retry = undefined;
+      move();
+    };
+    void ring.roomReady(IDLE).then(() => retry?.());
+  };
+  return {
+    take: (bytes) => {
+      const some = bytes.subarray(0, Math.max(0, CONSOLE_BACKLOG - waiting.length));
+      if (some.length === 0) return;
+      waiting = waiting.length === 0 ? some : Uint8Array.from([...waiting, ...some]);
+      move();
+    },
+    close: () => {
+      retry = undefined;
+    },
+  };
+}
 
 interface Input {
   open(): void;
@@ -201,11 +218,9 @@ interface Input {
 
 /** Standard input: bytes for the guest, the escape keys, and lines for the monitor while it is open. */
 function createInput({ machine, host, channel }: Omit<IoThreadOptions, 'plan'>): Input {
-  const { input: ring } = machine.rings;
   let source: ByteSource | undefined;
-  let waiting: Uint8Array = new Uint8Array();
+  const feed = createFeed(machine, 0, () => source);
   let inMonitor = false;
-  let retry: (() => void) | undefined;
 
   const filter = createEscapeFilter({
     quit: () => channel.post({ kind: 'quit' }),
@@ -216,35 +231,12 @@ function createInput({ machine, host, channel }: Omit<IoThreadOptions, 'plan'>):
     },
   });
 
-  /** Moves what waits into the ring; the rest follows when the guest has read, and the source stands still until then. */
-  const move = (): void => {
-    if (waiting.length > 0) waiting = waiting.subarray(ring.write(waiting));
-    machine.deliverInput();
-    if (waiting.length === 0) {
-      source?.resume();
-      return;
-    }
-    source?.pause();
-    if (retry !== undefined) return;
-    retry = () => {
-      retry = undefined;
-      move();
-    };
-    void ring.roomReady(IDLE).then(() => retry?.());
-  };
-
   const onBytes = (bytes: Uint8Array): void => {
     if (inMonitor) {
       channel.post({ kind: 'monitor', bytes, entered: false });
       return;
     }
-    take(filter.feed(bytes));
-  };
-
-  const take = (bytes: Uint8Array): void => {
-    if (bytes.length === 0) return;
-    waiting = waiting.length === 0 ? bytes : Uint8Array.from([...waiting, ...bytes]);
-    move();
+    feed.take(filter.feed(bytes));
   };
 
   return {
@@ -252,7 +244,7 @@ function createInput({ machine, host, channel }: Omit<IoThreadOptions, 'plan'>):
       source ??= host.openStandardInput({ onBytes, onEnd: () => undefined });
       if (!inMonitor) source.setRaw(true);
     },
-    fromConsole: (bytes) => take(bytes.subarray(0, Math.max(0, CONSOLE_BACKLOG - waiting.length))),
+    fromConsole: feed.take,
     leaveMonitor: (rest) => {
       inMonitor = false;
       source?.setRaw(true);
@@ -262,7 +254,7 @@ function createInput({ machine, host, channel }: Omit<IoThreadOptions, 'plan'>):
       if (!inMonitor) source?.setRaw(true);
     },
     close: () => {
-      retry = undefined;
+      feed.close();
       source?.close();
       source = undefined;
     },

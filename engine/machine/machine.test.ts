@@ -40,7 +40,7 @@ function machine({ vcpus = 1, hostNow, memory: known }: MachineOptions = {}) {
   const observation = createObservation(memory);
   const stops = new StopKeeper({ memory, list, tail, gate, requests, observation, vmcsFields: {} });
   if (known === undefined) memory.clock.start();
-  return { host, memory, place, requests, rings, gate, stops };
+  return { host, memory, place, requests, rings, serial: [rings], gate, stops };
 }
 
 /** A vCPU that tells the same whatever it is asked. */
@@ -73,7 +73,7 @@ function scripted(
 }
 
 function runThread(made: ReturnType<typeof machine>, vcpus: readonly RunnableVcpu[]): FromVcpus[] {
-  const { memory, place, requests, rings, gate, stops } = made;
+  const { memory, place, requests, serial, gate, stops } = made;
   const messages: FromVcpus[] = [];
   const keeper = createDeadlineKeeper({ memory, place, requests, keeps: true, roundRobin: vcpus.length > 1 });
   const { clock, deadlines, lock } = memory;
@@ -85,7 +85,7 @@ function runThread(made: ReturnType<typeof machine>, vcpus: readonly RunnableVcp
     deadlines,
     keeper,
     lock,
-    rings,
+    serial,
     stops,
     channel: { post: (message) => messages.push(message) },
   });

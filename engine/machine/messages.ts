@@ -123,7 +123,9 @@ export type ToIo =
   /** The process was continued after a stop: the shell may have changed the terminal. */
   | { readonly kind: 'continued' }
   /** For the guest's serial port, from somebody at the console. */
-  | { readonly kind: 'serial-input'; readonly bytes: Uint8Array }
+  | { readonly kind: 'serial-input'; readonly port: number; readonly bytes: Uint8Array }
+  /** Keep what the guest sends in a file as well; absent: no longer. */
+  | { readonly kind: 'serial-log'; readonly id: number; readonly port: number; readonly file: string | undefined }
   | { readonly kind: 'sleep-button' }
   | { readonly kind: 'screen'; readonly serial: number; readonly question: ScreenQuestion }
   /** A record of a view was shown. */
@@ -145,10 +147,13 @@ export type FromIo =
   | { readonly kind: 'host-full'; readonly failure: Failure }
   /** An image failed; the guest sees a bad sector. */
   | { readonly kind: 'drive-failure'; readonly failure: Failure }
-  | { readonly kind: 'medium-changed'; readonly id: number; readonly failure?: Failure }
+  /** What `change-medium` and `serial-log` of this number came to. */
+  | { readonly kind: 'carried-out'; readonly id: number; readonly failure?: Failure }
+  /** A file that kept what a port sent takes no more. */
+  | { readonly kind: 'serial-log-ended'; readonly port: number; readonly failure: Failure }
   | { readonly kind: 'monitor'; readonly bytes: Uint8Array; readonly entered: boolean }
   /** The guest's serial output, where the console is its target. */
-  | { readonly kind: 'serial-output'; readonly bytes: Uint8Array }
+  | { readonly kind: 'serial-output'; readonly port: number; readonly bytes: Uint8Array }
   | { readonly kind: 'screen'; readonly serial: number; readonly answer: ScreenAnswer }
   | { readonly kind: 'screen-record'; readonly stream: number; readonly record: Uint8Array<ArrayBuffer> }
   | { readonly kind: 'finished' };

@@ -22,7 +22,7 @@ export interface ByteSource {
 export interface IoHost {
   readFile(path: string, what: string): Uint8Array;
   openStandardOutput(): ByteSink;
-  openOutputFile(path: string, what: string): ByteSink;
+  openOutputFile(path: string, what: string, options?: { readonly add?: boolean }): ByteSink;
   /** Fails with what the image is refused for. `owner` is the machine, for those who find the image in use. */
   openImage(medium: MediumSettings, owner: string): DiskImage;
   /** A monotonic clock, in milliseconds. */

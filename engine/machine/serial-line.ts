@@ -15,10 +15,10 @@ export interface SerialRings {
   readonly input: ByteRing;
 }
 
-/** The rings of this machine: every thread takes them from the arena at the same point. */
-export function takeSerialRings({ arena, views }: MachineMemory): SerialRings {
-  const output = arena.take('serial.output', ringBytes(OUTPUT), 64);
-  const input = arena.take('serial.input', ringBytes(INPUT), 64);
+/** The rings of a port: every thread takes them from the arena at the same point. */
+export function takeSerialRings({ arena, views }: MachineMemory, name = 'serial'): SerialRings {
+  const output = arena.take(`${name}.output`, ringBytes(OUTPUT), 64);
+  const input = arena.take(`${name}.input`, ringBytes(INPUT), 64);
   return { output: new ByteRing(views.buffer, output, OUTPUT), input: new ByteRing(views.buffer, input, INPUT) };
 }
 

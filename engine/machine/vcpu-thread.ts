@@ -48,7 +48,7 @@ export interface VcpuThreadOptions {
   readonly deadlines: Deadlines;
   readonly keeper: DeadlineKeeper;
   readonly lock: Lock;
-  readonly rings: SerialRings;
+  readonly serial: readonly SerialRings[];
   readonly stops: StopKeeper;
   readonly channel: Pick<Channel<FromVcpus, never>, 'post'>;
 }
@@ -88,7 +88,7 @@ interface CurrentRun {
 
 /** Run until the machine ends. */
 export function runVcpuThread(options: VcpuThreadOptions): void {
-  const { gate, requests, channel, rings, clock, deadlines, stops } = options;
+  const { gate, requests, channel, serial, clock, deadlines, stops } = options;
   stops.connect(channel);
   const seats = options.vcpus.map((vcpu): Seat => ({ vcpu, pace: 20, step: 'again' }));
   const current: CurrentRun = { vcpu: -1, next: 0 };
@@ -108,7 +108,8 @@ export function runVcpuThread(options: VcpuThreadOptions): void {
     let busy = false;
     for (const seat of seats) {
       publish(seat, options);
-      if (rings.output.length > OUTPUT_HIGH_WATER && !rings.output.waitForRoom(READER)) {
+      const full = serial.find(({ output }) => output.length > OUTPUT_HIGH_WATER);
+      if (full !== undefined && !full.output.waitForRoom(READER)) {
         busy = true;
         continue;
       }

@@ -117,7 +117,7 @@ function membersOf(folder: string): Member[] {
 
 /** Serial and parallel ports write to their files. */
 const isOutput = ({ settings }: MachineFile, folder: string, path: string): boolean =>
-  [settings.serial, settings.serial2, settings.parallel].some(
+  [settings.serial, settings.serialLog, settings.serial2, settings.serial2Log, settings.parallel].some(
     (target) => target.startsWith('file:') && resolve(folder, target.slice('file:'.length)) === path,
   );
 

@@ -10,7 +10,7 @@ import {
   monitorLine,
 } from '../contract/commands.ts';
 import { EngineError } from '../contract/errors.ts';
-import { eventsSubscribe, serialWrite } from '../contract/events.ts';
+import { eventsSubscribe } from '../contract/events.ts';
 import { createDispatcher, type Dispatcher, describeCommand, serve } from '../contract/serve.ts';
 import type { MachineSettings, MachineStatus } from '../contract/settings.ts';
 import { processCpuMicroseconds, processId, residentBytes } from '../host/process.ts';
@@ -20,6 +20,7 @@ import { serveDebugging } from './debug-commands.ts';
 import { answerLine } from './monitor.ts';
 import { serveObservation } from './observe-commands.ts';
 import { serveScreen } from './screen-commands.ts';
+import { serveSerial } from './serial-commands.ts';
 import { serveStorage } from './storage-commands.ts';
 
 export interface EngineContext {
@@ -81,11 +82,7 @@ export function createEngineDispatcher(context: EngineContext): Dispatcher {
         setTimeout(() => running().stop('quit'), 0);
         return {};
       }),
-      serve(serialWrite, ({ bytes }) => {
-        if (settings.serial !== 'console') throw new EngineError('serial-target', { target: settings.serial });
-        running().serialInput(Buffer.from(bytes, 'base64'));
-        return {};
-      }),
+      ...serveSerial({ settings, running }),
       // The connection's part is the command socket's.
       serve(eventsSubscribe, () => ({})),
       serve(commandList, () => ({ commands: engineCommands.map(describeCommand) })),

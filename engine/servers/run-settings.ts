@@ -33,6 +33,8 @@ export interface RunWords {
   readonly jit: string;
   readonly serial: string;
   readonly serial2?: string | undefined;
+  readonly serialLog?: string | undefined;
+  readonly serial2Log?: string | undefined;
   readonly parallel?: string | undefined;
   readonly disk?: readonly string[] | undefined;
   readonly cdrom?: readonly string[] | undefined;
@@ -69,7 +71,9 @@ export function runSettings(words: RunWords): MachineSettings {
     threads: oneOf('--threads', words.threads, ['per-vcpu', 'round-robin']),
     jit: oneOf('--jit', words.jit, ['off', 'on', 'force']),
     serial: words.serial as MachineSettingsInput['serial'],
-    serial2: outputTarget('--serial2', words.serial2),
+    serialLog: outputTarget('--serial-log', words.serialLog),
+    serial2: words.serial2 === 'console' ? 'console' : outputTarget('--serial2', words.serial2),
+    serial2Log: outputTarget('--serial2-log', words.serial2Log),
     parallel: outputTarget('--parallel', words.parallel),
     ...driveSettings(words),
     vga: oneOf('--vga', words.vga ?? 'std', displayAdapters),
@@ -149,7 +153,8 @@ function checkImage(what: string, path: string, ramBytes: number): void {
 
 /** Where a port that only writes goes. */
 function outputTarget(option: string, text = 'none'): 'none' | `file:${string}` {
-  if (!/^(none|file:.+)$/s.test(text)) return refuse(option, text, 'must be none or file:PATH');
+  if (!/^(none|file:.+)$/s.test(text))
+    return refuse(option, text, `must be none${option === '--serial2' ? ', console' : ''} or file:PATH`);
   if (text.startsWith('file:')) checkOutputFile(text.slice('file:'.length), `${option.slice(2)} file`);
   return text as 'none' | `file:${string}`;
 }

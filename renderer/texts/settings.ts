@@ -36,6 +36,10 @@ const en = {
     nothing: 'Not found',
     save: 'Save as file',
     clear: 'Clear',
+    ports: 'Serial port',
+    none: 'Neither serial port of this machine is a console. The settings of COM1 and COM2 make them one.',
+    log: 'Keep in its folder',
+    logHint: 'Add everything the guest writes from now on to a file in the machine’s folder',
   },
   monitor: {
     off: 'Start it to give it commands.',
@@ -100,6 +104,10 @@ const de: typeof en = {
     nothing: 'Nicht gefunden',
     save: 'Als Datei sichern',
     clear: 'Leeren',
+    ports: 'Serieller Anschluss',
+    none: 'Kein serieller Anschluss dieser Maschine ist eine Konsole. Die Einstellungen von COM1 und COM2 machen ihn dazu.',
+    log: 'In ihrem Ordner mitschreiben',
+    logHint: 'Alles, was der Gast ab jetzt schreibt, an eine Datei im Ordner der Maschine anhängen',
   },
   monitor: {
     off: 'Nach dem Start nimmt sie hier Befehle.',

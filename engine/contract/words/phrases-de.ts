@@ -77,6 +77,7 @@ export const germanPhrases: Readonly<Record<string, string>> = {
   'its backing file is smaller; make that larger first with `rootmode image resize`':
     'seine Unterlage ist kleiner; vergrößern Sie zuerst die',
   'this program cannot do that.': 'Dieses Programm kann das nicht.',
+  'the answer makes no sense.': 'Die Antwort ergibt keinen Sinn.',
 
   // What a machine starts from.
   'is empty': 'ist leer',
