@@ -209,6 +209,7 @@ function describeLibrary(program: Command, finish: (status: number) => void): vo
     .description('serve the window to a browser on this computer')
     .option('--port <number>', 'port on 127.0.0.1; 0 for any', '0')
     .option('--open', 'show it in your browser')
+    .option('--show <name>', 'begin with the screen of this machine')
     .option('--listen <address>', 'serve beyond this computer, at this address; needs --tls-cert and --tls-key')
     .option('--tls-cert <file>', 'certificate in PEM; hosts it names are the only ones that are answered')
     .option('--tls-key <file>', 'its key in PEM')

@@ -161,10 +161,12 @@ export interface ServeOptions extends OutsideWords {
   readonly port: string;
   /** Show it in the person's browser. */
   readonly open?: boolean;
+  /** Begin with the screen of this machine. */
+  readonly show?: string;
 }
 
 /** Serve the window to a browser until a signal comes. */
-export async function serve({ port, open = false, ...words }: ServeOptions, say: (text: string) => void): Promise<void> {
+export async function serve({ port, open = false, show, ...words }: ServeOptions, say: (text: string) => void): Promise<void> {
   const number = /^\d{1,5}$/.test(port) ? Number(port) : -1;
   if (number < 0 || number > 65535) {
     throw new EngineError('setting-invalid', { setting: '--port', value: port, reason: 'must be a number from 0 to 65535' });
@@ -178,9 +180,12 @@ export async function serve({ port, open = false, ...words }: ServeOptions, say:
   const server = await serveWeb({ port: number, token: randomBytes(32).toString('base64url'), pages, manager, outside });
   const unwatch = watchLibrary(library, () => server.announce('library-changed', {}));
   announce = (job) => server.announce('job-changed', job);
-  say(`Rootmode is at ${server.url}\n`);
-  if (open) openInBrowser(server.url);
-  await Promise.race((['SIGINT', 'SIGTERM', 'SIGHUP'] as const).map((signal) => once(process, signal)));
+  const url = show === undefined ? server.url : `${server.url}&machine=${show}`;
+  say(`Rootmode is at ${url}\n`);
+  if (open) openInBrowser(url);
+  // Started by a machine's own process, it ends with that.
+  const ends = ['SIGINT', 'SIGTERM', 'SIGHUP', ...(process.connected ? ['disconnect'] : [])];
+  await Promise.race(ends.map((event) => once(process, event)));
   unwatch();
   await jobs.close();
   await server.close();

@@ -36,6 +36,8 @@ export interface RunExtras {
   readonly screenshots?: readonly ScreenshotAt[];
   /** A file that holds a small picture of the screen. */
   readonly thumbnail?: string;
+  /** The machine runs. */
+  readonly onStarted?: () => void;
   /** Threads that load already. */
   readonly prepared?: readonly PreparedMachineThread[];
 }
@@ -45,7 +47,7 @@ export interface RunExtras {
  * or its images cannot be loaded, and then nothing is left behind.
  */
 export async function runMachine(settings: MachineSettings, extras: RunExtras = {}): Promise<number> {
-  const { screenshots = [], thumbnail, prepared = [] } = extras;
+  const { screenshots = [], thumbnail, onStarted, prepared = [] } = extras;
   const waiting = [...prepared];
   setProcessTitle(`rootmode ${settings.name}`);
   const clockOrigin = monotonicOrigin();
@@ -134,6 +136,7 @@ export async function runMachine(settings: MachineSettings, extras: RunExtras = 
     });
     for (const { thread } of waiting.splice(0)) thread.discard();
     await machine.start();
+    onStarted?.();
     if (thumbnail !== undefined && settings.vga !== 'none') {
       picturing = (await import('./servers/thumbnail.ts')).keepThumbnail(machine, thumbnail);
     }

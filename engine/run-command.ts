@@ -5,11 +5,13 @@
 import { type Command, Option } from 'commander';
 import { addHelp, carryOut, newProgram } from './command-words.ts';
 import type { MachineSettings } from './contract/settings.ts';
+import type { MachineWindow } from './display-window.ts';
 import type { PreparedMachineThread } from './prepared-threads.ts';
 import type { RunWords } from './servers/run-settings.ts';
 
 export interface RunOptions extends Omit<RunWords, 'processId'> {
   readonly machine?: string;
+  readonly display?: 'none' | 'window';
   readonly screenshotAt?: readonly string[];
 }
 
@@ -40,7 +42,11 @@ export function describeRun(
     .action(async (options: RunOptions) => finish(await runCommand(options, prepared)));
   machineOptions(run, 'stdio');
   run
-    .addOption(new Option('--display <where>', 'where the screen is shown: none').choices(['none']).default('none'))
+    .addOption(
+      new Option('--display <where>', 'where the screen is shown: in a window (of Electron, else of your browser), or nowhere')
+        .choices(['none', 'window'])
+        .default('none'),
+    )
     .addOption(
       new Option('--screenshot-at <text:REGEX=file>', 'picture of the screen once its text matches; may be repeated')
         .argParser((word: string, before: readonly string[] = []) => [...before, word])
@@ -95,15 +101,24 @@ async function runCommand(options: RunOptions, early?: readonly PreparedMachineT
   const screenshots = parseScreenshots(options.screenshotAt ?? []);
   const { settings, release } = await settingsOf(options);
   const { runMachine } = await import('./main.ts');
+  let window: MachineWindow | undefined;
   try {
     const thumbnail = options.machine === undefined ? {} : { thumbnail: `${options.machine}/thumbnail.png` };
-    return await runMachine(settings, { screenshots, prepared, ...thumbnail });
+    window = await windowOf(options, settings);
+    return await runMachine(settings, { screenshots, prepared, ...thumbnail, onStarted: () => window?.open() });
   } catch (failure) {
     if (options.machine !== undefined) (await import('./manager/failure-file.ts')).writeFailure(options.machine, failure);
     throw failure;
   } finally {
+    window?.close();
     release();
   }
+}
+
+async function windowOf(options: RunOptions, settings: MachineSettings): Promise<MachineWindow | undefined> {
+  if (options.display !== 'window') return undefined;
+  const { prepareWindow } = await import('./display-window.ts');
+  return prepareWindow({ settings, folder: options.machine, words: wordsOf(options) });
 }
 
 async function settingsOf(options: RunOptions): Promise<{ readonly settings: MachineSettings; release(): void }> {

@@ -3,24 +3,12 @@
  * the program.
  */
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { electronProgram } from '../../engine/host/electron-program.ts';
 import { root } from './run.ts';
 
-const NAMES: Partial<Record<NodeJS.Platform, string>> = {
-  darwin: 'Electron.app/Contents/MacOS/Electron',
-  win32: 'electron.exe',
-};
-
-/** Electron's program: where the environment says, or where its package unpacks it. */
-function electron(): string | undefined {
-  const folders = [process.env.ELECTRON_OVERRIDE_DIST_PATH, join(root, 'node_modules/electron/dist')];
-  const paths = folders.flatMap((folder) => (folder ? [join(folder, NAMES[process.platform] ?? 'electron')] : []));
-  return paths.find((path) => existsSync(path));
-}
-
 function program(): readonly [string, ...string[]] {
-  const found = electron();
+  const found = electronProgram(root);
   if (found !== undefined) return [found, root];
   process.stderr.write(
     'Electron is not installed here (`node node_modules/electron/install.js` fetches it): Rootmode opens in your browser instead.\n',

@@ -278,7 +278,7 @@ function attachDevices({ memory, irqchip, config, ports }: BoardParts, platform:
   });
   const traps = attachFirmware({ memory, irqchip, platform, rom, drives, boot });
 
-  const display = config.vga === 'std' ? attachDisplay(memory, bus, config.displayRom ?? new Uint8Array(0)) : undefined;
+  const display = config.vga === 'std' ? attachDisplay(memory, bus, config.displayRom) : undefined;
   const testDevices = () => {
     const exit = isaDebugExit.attach(memory, { name: 'debug-exit', at: { code: 0xf4 }, irqs: {}, needs: { signals } });
     const tests = pcTestdev.attach(memory, {

@@ -20,7 +20,7 @@ export interface Display {
 }
 
 /** `rom`: what the adapter's expansion ROM holds; no bytes for none. */
-export function attachDisplay(memory: MachineMemory, bus: PciBus, rom: Uint8Array): Display {
+export function attachDisplay(memory: MachineMemory, bus: PciBus, rom: Uint8Array = new Uint8Array(0)): Display {
   const video = placeVideoMemory(memory, memory.map.ramBytes);
   const adapter = vga.attach(memory, {
     name: 'vga',

@@ -19,7 +19,9 @@ function takeToken(): string {
   const match = /[#&]token=([\w-]+)/.exec(location.hash);
   if (match?.[1] !== undefined) {
     sessionStorage.setItem('token', match[1]);
-    history.replaceState(undefined, '', `${location.pathname}#/`);
+    const machine = /&machine=([\w.-]+)/.exec(location.hash)?.[1];
+    // The token is not to stand in the history; whoever has read the address already is told of the new one.
+    location.replace(machine === undefined ? '#/' : `#/machine/${machine}`);
   }
   return sessionStorage.getItem('token') ?? '';
 }
