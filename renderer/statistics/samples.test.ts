@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { countersOf, ratesAsCsv, ratesAsJson, ratesBetween, type Sample } from './samples.ts';
+import { countersOf, ratesAsCsv, ratesAsJson, ratesBetween, type Sample, sumOf } from './samples.ts';
 
 const counted = (exits: number) => ({
   groups: [
@@ -41,12 +41,28 @@ describe('counters', () => {
     expect(ratesBetween(sample(10), sample(11, { guestSeconds: 1 }))).toBeUndefined();
   });
 
+  it('tell how much compiled regions did, and all machines together', () => {
+    const tiers = (compiled: number, all: number) =>
+      countersOf({ groups: [{ group: 'jit', sets: [{ counters: { 'jit-retired': compiled, 'jit-all-retired': all } }] }] });
+    const fast = ratesBetween(
+      sample(10, { counters: tiers(0, 0) }),
+      sample(11, { counters: tiers(75, 100), instructions: 80e6 }),
+    );
+    const slow = ratesBetween(sample(10, { counters: tiers(0, 0) }), sample(11, { counters: tiers(0, 10), instructions: 60e6 }));
+    expect([fast?.compiledPercent, slow?.compiledPercent]).toEqual([75, 0]);
+    if (fast === undefined || slow === undefined) return;
+    // Of 40 million instructions each second, 30 run three quarters compiled and 10 not at all.
+    expect(sumOf([fast, slow])).toMatchObject({ mips: 40, compiledPercent: 56.25, cpuPercent: 100, residentBytes: 200 });
+    expect(sumOf([fast, slow])?.counters.get('jit-all-retired')).toBe(110);
+    expect(sumOf([])).toBeUndefined();
+  });
+
   it('are exported whole', () => {
     const rates = ratesBetween(sample(10), sample(11));
     const all = new Map([['one', rates === undefined ? [] : [rates]]]);
     expect(ratesAsCsv(all).split('\n')).toEqual([
-      'time,machine,mips,cpu-percent,resident-bytes,exits,lpages',
-      '1970-01-01T00:00:11.000Z,one,5,50,100,100,0',
+      'time,machine,mips,compiled-percent,cpu-percent,resident-bytes,exits,lpages',
+      '1970-01-01T00:00:11.000Z,one,5,,50,100,100,0',
       '',
     ]);
     expect(JSON.parse(ratesAsJson(all))).toMatchObject({ one: [{ mips: 5, counters: { exits: 100 } }] });

@@ -21,8 +21,18 @@ const en = {
   rate: 'Each second',
   notCounted: 'The back end {accel} does not have this fact.',
   machine: 'Machine',
-  figure: { mips: 'Million instructions each second', cpu: 'Host processor, percent of one', memory: 'Resident memory, MiB' },
-  short: { mips: 'MIPS', cpu: 'CPU %', memory: 'MiB' },
+  compiled: 'compiled',
+  interpreted: 'interpreted',
+  all: 'All machines',
+  figure: {
+    mips: 'Million instructions each second',
+    compiled: 'Instructions in compiled code, percent',
+    cpu: 'Host processor, percent of one',
+    memory: 'Resident memory, MiB',
+    read: 'Read from drives, MiB each second',
+    written: 'Written to drives, MiB each second',
+  },
+  short: { mips: 'MIPS', compiled: 'Compiled %', cpu: 'CPU %', memory: 'MiB', read: 'Read', written: 'Written' },
   kvmstat: 'The columns {columns} are those of kvmstat, each second of machine time. Choose a column to see it as a chart.',
 };
 
@@ -50,10 +60,16 @@ const de: typeof en = {
   machine: 'Maschine',
   figure: {
     mips: 'Millionen Befehle je Sekunde',
+    compiled: 'Befehle in übersetztem Code, Prozent',
     cpu: 'Prozessor des Rechners, Prozent von einem',
     memory: 'Belegter Speicher, MiB',
+    read: 'Von Laufwerken gelesen, MiB je Sekunde',
+    written: 'Auf Laufwerke geschrieben, MiB je Sekunde',
   },
-  short: { mips: 'MIPS', cpu: 'CPU %', memory: 'MiB' },
+  compiled: 'übersetzt',
+  interpreted: 'interpretiert',
+  all: 'Alle Maschinen',
+  short: { mips: 'MIPS', compiled: 'Übersetzt %', cpu: 'CPU %', memory: 'MiB', read: 'Gelesen', written: 'Geschrieben' },
   kvmstat:
     'Die Spalten {columns} sind die von kvmstat, je Sekunde Maschinenzeit. Wählen Sie eine Spalte, um sie als Kurve zu sehen.',
 };
