@@ -9,10 +9,10 @@ import type { CompilerPlan } from './compiler.ts';
 import type { MachineSettings } from './contract/settings.ts';
 import type { Stopped } from './contract/stops.ts';
 import { provideVariables } from './firmware-variables.ts';
-import { monotonicOrigin, monotonicSince } from './host/clock.ts';
+import { monotonicOrigin, monotonicSince, wallClockMilliseconds } from './host/clock.ts';
 import { askedFirst, createPortPair, type PortEnd } from './host/compiler-port.ts';
 import { isRegularFile, readRegularFile } from './host/files.ts';
-import { onSignals, setProcessTitle } from './host/process.ts';
+import { onSignals, processId, setProcessTitle } from './host/process.ts';
 import { prepareThread, type ThreadEvents } from './host/threads.ts';
 import { checkInterpreter } from './interpreter-files.ts';
 import { buildMachineControl } from './machine/control.ts';
@@ -20,6 +20,7 @@ import { Coordinator, type MachineEnd } from './machine/coordinator.ts';
 import type { FromIo, FromVcpus, ThreadPlan, ToIo } from './machine/messages.ts';
 import { type PreparedMachineThread, prepareMachineThread } from './prepared-threads.ts';
 import { serveCommandSocket } from './servers/command-door.ts';
+import { createJournal, type Journal, journaled } from './servers/journal.ts';
 import type { MonitorConsole } from './servers/monitor-console.ts';
 import type { ScreenshotAt } from './servers/screenshot-at.ts';
 import { SerialConsole } from './servers/serial-console.ts';
@@ -40,6 +41,8 @@ export interface RunExtras {
   readonly onStarted?: () => void;
   /** Threads that load already. */
   readonly prepared?: readonly PreparedMachineThread[];
+  /** What it says goes to the log of a machine that is kept. */
+  readonly logged?: boolean;
 }
 
 /**
@@ -47,7 +50,13 @@ export interface RunExtras {
  * or its images cannot be loaded, and then nothing is left behind.
  */
 export async function runMachine(settings: MachineSettings, extras: RunExtras = {}): Promise<number> {
-  const { screenshots = [], thumbnail, onStarted, prepared = [] } = extras;
+  const { screenshots = [], thumbnail, onStarted, prepared = [], logged = false } = extras;
+  const journal = createJournal({
+    form: logged ? 'log' : 'terminal',
+    write: (text) => process.stderr.write(text),
+    now: wallClockMilliseconds,
+  });
+  journal.info(startText(settings));
   const waiting = [...prepared];
   setProcessTitle(`rootmode ${settings.name}`);
   const clockOrigin = monotonicOrigin();
@@ -72,13 +81,13 @@ export async function runMachine(settings: MachineSettings, extras: RunExtras = 
     const { thread } = waiting.splice(at, at < 0 ? 0 : 1)[0] ?? prepareMachineThread(role);
     return thread.begin<Out, In>({ data: plan, move: compilerEnd ? [compilerEnd.port] : [], ...events });
   };
-  const compiler = new CompilerThread(control.memory.memory);
+  const compiler = new CompilerThread(control.memory.memory, journal);
   let machine: Coordinator | undefined;
   let watching: { stop(): void } | undefined;
   let picturing: { stop(): void } | undefined;
   const dispatcher = once(async () => {
     const { createEngineDispatcher } = await import('./servers/engine-commands.ts');
-    return createEngineDispatcher({ settings, control, machine: () => machine });
+    return journaled(createEngineDispatcher({ settings, control, machine: () => machine }), journal);
   });
   const signals = hearSignals(() => machine);
   const serial = [new SerialConsole(), new SerialConsole()];
@@ -106,7 +115,12 @@ export async function runMachine(settings: MachineSettings, extras: RunExtras = 
     },
     viewScreen: async (show) => {
       if (machine === undefined) throw new EngineError('screen-missing', { name: settings.name });
-      return machine.viewScreen(show);
+      const end = await machine.viewScreen(show);
+      journal.debug('Somebody looks at the screen.');
+      return () => {
+        journal.debug('Somebody no longer looks at the screen.');
+        end();
+      };
     },
   });
   const monitor = once(async (): Promise<MonitorConsole> => {
@@ -132,11 +146,13 @@ export async function runMachine(settings: MachineSettings, extras: RunExtras = 
       onSerial: (port, bytes) => serial[port]?.feed(bytes),
       onTone: (hertz) => speaker.play(hertz),
       onMonitor: (bytes, entered) => void monitor().then((console) => console.feed(bytes, entered)),
-      onNotice: ({ message }) => process.stderr.write(`\nrootmode: ${settings.name}: ${message}\n`),
+      onNotice: ({ message }) => journal.warn(`${settings.name}: ${message}`),
     });
     for (const { thread } of waiting.splice(0)) thread.discard();
     await machine.start();
     onStarted?.();
+    journal.info('The guest runs.');
+    machine.debugger.listen((stopped) => journal.info(stopped === undefined ? 'It goes on.' : standsStillText(stopped)));
     if (thumbnail !== undefined && settings.vga !== 'none') {
       picturing = (await import('./servers/thumbnail.ts')).keepThumbnail(machine, thumbnail);
     }
@@ -144,7 +160,7 @@ export async function runMachine(settings: MachineSettings, extras: RunExtras = 
       const { watchScreen } = await import('./servers/screenshot-at.ts');
       watching = watchScreen({ machine, screenshots, report: (text) => process.stderr.write(text) });
     }
-    return await exitStatus(await machine.ended, settings);
+    return await exitStatus(await machine.ended, settings, journal);
   } finally {
     watching?.stop();
     picturing?.stop();
@@ -168,10 +184,12 @@ class CompilerThread {
   readonly #memory: WebAssembly.Memory;
   readonly #ends: PortEnd[] = [];
   #stop: () => void = () => undefined;
+  readonly #journal: Journal;
   #ended = false;
 
-  constructor(memory: WebAssembly.Memory) {
+  constructor(memory: WebAssembly.Memory, journal: Journal) {
     this.#memory = memory;
+    this.#journal = journal;
   }
 
   /** The end of one vCPU thread. The first order of any starts the thread: until then there is nothing to compile, and enough to do. */
@@ -190,7 +208,7 @@ class CompilerThread {
       data: plan,
       move: ends.map(({ port }) => port),
       onMessage: () => undefined,
-      onFailure: (reason) => process.stderr.write(`\nrootmode: the compiler of hot code ended: ${reason}\n`),
+      onFailure: (reason) => this.#journal.warn(`the compiler of hot code ended: ${reason}`),
       onExit: () => undefined,
     });
     this.#stop = () => void thread.terminate();
@@ -233,17 +251,29 @@ function hearSignals(machine: () => Coordinator | undefined): Signals {
   };
 }
 
-async function exitStatus(end: MachineEnd, { name }: MachineSettings): Promise<number> {
+function startText({ name, accel, cpu, cpus, memoryKiB, jit, threads }: MachineSettings): string {
+  return `${name} starts in process ${processId}: ${accel}, ${cpus} vCPU of ${cpu}, ${memoryKiB / 1024} MiB, threads ${threads}, jit ${jit}.`;
+}
+
+function standsStillText({ why, what, vcpu }: Stopped): string {
+  return `It stands still (${why}${vcpu === undefined ? '' : ` on vCPU ${vcpu}`})${what === undefined ? '' : `: ${what}`}.`;
+}
+
+async function exitStatus(end: MachineEnd, { name }: MachineSettings, journal: Journal): Promise<number> {
   switch (end.kind) {
     case 'poweroff':
+      journal.info('The guest turned the machine off.');
+      return 0;
     case 'reset':
+      journal.info('The guest reset the machine, which ends it.');
       return 0;
     case 'debug-exit':
+      journal.info(`The guest ended the machine with ${end.value}.`);
       return ((end.value << 1) | 1) & 0xff;
     case 'triple-fault': {
       const { registerText } = await import('./servers/register-text.ts');
-      process.stderr.write(
-        `\nrootmode: ${name}: triple fault on vCPU ${end.report.vcpu} after ${end.report.instructions} instructions\n${registerText({ vcpus: [end.report] })}`,
+      journal.error(
+        `${name}: triple fault on vCPU ${end.report.vcpu} after ${end.report.instructions} instructions\n${registerText({ vcpus: [end.report] })}`,
       );
       return 1;
     }
@@ -252,15 +282,16 @@ async function exitStatus(end: MachineEnd, { name }: MachineSettings): Promise<n
         import('./servers/observe-commands.ts'),
         import('./servers/watch/vmcs.ts'),
       ]);
-      process.stderr.write(
-        `\nrootmode: ${name}: VM entry failed on vCPU ${end.vcpu}; please report this.\n${checklistText(checksOnWire(end.checks))}`,
+      journal.error(
+        `${name}: VM entry failed on vCPU ${end.vcpu}; please report this.\n${checklistText(checksOnWire(end.checks))}`,
       );
       return 1;
     }
     case 'stopped':
+      journal.info(`It was stopped: ${end.why}.`);
       return end.why in SIGNAL_STATUS ? SIGNAL_STATUS[end.why as keyof typeof SIGNAL_STATUS] : 0;
     case 'failed':
-      process.stderr.write(`\nrootmode: ${end.failure.message}\n`);
+      journal.error(end.failure.message);
       return 1;
   }
 }

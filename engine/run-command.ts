@@ -103,7 +103,7 @@ async function runCommand(options: RunOptions, early?: readonly PreparedMachineT
   const { runMachine } = await import('./main.ts');
   let window: MachineWindow | undefined;
   try {
-    const thumbnail = options.machine === undefined ? {} : { thumbnail: `${options.machine}/thumbnail.png` };
+    const thumbnail = options.machine === undefined ? {} : { thumbnail: `${options.machine}/thumbnail.png`, logged: true };
     window = await windowOf(options, settings);
     return await runMachine(settings, { screenshots, prepared, ...thumbnail, onStarted: () => window?.open() });
   } catch (failure) {

@@ -118,11 +118,13 @@ describe('the window', () => {
     await page.getByRole('button', { name: 'Create and start' }).click();
     await expect.poll(() => page.getByRole('alert').textContent(), { timeout: 15_000 }).toMatch(/did not start: .*package\.json/);
     await page.getByRole('tab', { name: 'Log' }).click();
-    await page.getByText(/^rootmode: .*package\.json/).waitFor();
+    await page.locator('.entry.error', { hasText: 'package.json' }).waitFor();
     await page.getByRole('searchbox', { name: 'Filter lines' }).fill('kernel nonsense');
     await page.getByText('No line is like that.').waitFor();
     await page.getByRole('searchbox', { name: 'Filter lines' }).fill('KERNEL package');
-    await page.getByText('1 of 1 lines').waitFor();
+    await page.getByText(/^1 of \d lines/).waitFor();
+    await page.getByRole('combobox', { name: 'Level' }).selectOption('error');
+    await page.getByText(/^1 of \d lines/).waitFor();
     // In another language too, down to the words of the engine.
     await page.evaluate("localStorage.setItem('language', 'de')");
     await page.reload();

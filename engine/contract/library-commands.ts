@@ -6,6 +6,7 @@ import { HostCapabilities } from './capabilities.ts';
 import { command } from './command.ts';
 import { Failure } from './failure.ts';
 import { ImageName, imageCommands } from './image-commands.ts';
+import { LogEntry } from './log-entries.ts';
 import { MachineNotes, StoredSettings } from './machine-file.ts';
 import { MachineName } from './settings.ts';
 import { hostVmx } from './vmx-capabilities.ts';
@@ -203,7 +204,12 @@ export const libraryLog = command({
   since: '0.1',
   doc: 'The last lines that the machine’s process wrote about itself, and why it failed when it said so.',
   params: z.strictObject({ name: MachineName, lines: z.int().min(1).max(1000).default(50) }),
-  result: z.strictObject({ lines: z.array(z.string()), failure: Failure.optional() }),
+  result: z.strictObject({
+    lines: z.array(z.string()),
+    /** The same, entry by entry. */
+    entries: z.array(LogEntry),
+    failure: Failure.optional(),
+  }),
   errors: ['machine-unknown', 'file-unreadable'],
 });
 

@@ -252,8 +252,8 @@ describe('why a machine failed', () => {
     });
     expect(await call(libraryLog, { name: 'one' })).toMatchObject({ failure: { class: 'file-missing' } });
     writeFileSync(join(folder, 'logs/failure.json'), `{"class":"${'x'.repeat(70_000)}","data":{}}`);
-    expect(await call(libraryLog, { name: 'one' })).toEqual({ lines: [''] });
+    expect(await call(libraryLog, { name: 'one' })).toEqual({ lines: [''], entries: [] });
     writeFileSync(join(folder, 'logs/failure.json'), '[]');
-    expect(await call(libraryLog, { name: 'one' })).toEqual({ lines: [''] });
+    expect(await call(libraryLog, { name: 'one' })).toEqual({ lines: [''], entries: [] });
   });
 });

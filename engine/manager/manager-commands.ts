@@ -19,6 +19,7 @@ import {
   libraryThumbnail,
   type MachineSummary,
 } from '../contract/library-commands.ts';
+import { parseLog } from '../contract/log-entries.ts';
 import { StoredSettings } from '../contract/machine-file.ts';
 import { firstProblem } from '../contract/problem-text.ts';
 import { createDispatcher, type Dispatcher, serve } from '../contract/serve.ts';
@@ -95,7 +96,8 @@ export function createManagerDispatcher(
       serve(libraryLog, ({ name, lines }) => {
         const { folder } = library.entry(name);
         const failure = readFailure(folder);
-        return { lines: readLog(folder, lines), ...(failure !== undefined && { failure }) };
+        const log = readLog(folder, lines);
+        return { lines: log, entries: parseLog(log), ...(failure !== undefined && { failure }) };
       }),
       serve(libraryThumbnail, ({ name }) => {
         const thumbnail = readThumbnail(library.entry(name).folder);

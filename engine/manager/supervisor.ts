@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { EngineError } from '../contract/errors.ts';
+import { parseLog } from '../contract/log-entries.ts';
 import { codeOf, reasonOf } from '../host/files.ts';
 import { forgetFailure, readFailure } from './failure-file.ts';
 import { lockHolder, whileStarting } from './folder-lock.ts';
@@ -111,7 +112,8 @@ export function readLog(folder: string, lines: number): string[] {
   }
 }
 
-/** The engine's own sentence: its last line, without the program's name. */
+/** The engine's own sentence: the last thing it said, if that was an error. */
 function lastWords(folder: string): string {
-  return (readLog(folder, 1)[0] ?? '').replace(/^rootmode: /, '');
+  const last = parseLog(readLog(folder, 50)).at(-1);
+  return last === undefined || (last.level !== 'error' && last.level !== undefined) ? '' : last.text;
 }
