@@ -76,7 +76,8 @@ export const ide = defineDevice({
       api: {
         config,
         /** The guest has locked the tray of drive 0 to 3: it is asked to let go instead. */
-        trayLocked: (drive: number) => state.trayLocked[drive] !== 0,
+        // Floppy drives have numbers above ours, and no lock.
+        trayLocked: (drive: number) => (state.trayLocked[drive] ?? 0) !== 0,
         lockTray: (drive: number, locked: boolean) => {
           state.trayLocked[drive] = locked ? 1 : 0;
         },
