@@ -138,6 +138,10 @@ export class RegionBuilder extends ValueBuilder {
     this.push({ s: 'poll', least: instructions, point });
   }
 
+  protected override stays(node: Node): boolean {
+    return this.slots.values.includes(node);
+  }
+
   #slotValue(slot: number): Node {
     let value = this.slots.values[slot];
     if (value === undefined) {

@@ -24,6 +24,10 @@ const PROGRAMS: Record<string, readonly [mode: keyof typeof MODES, text: string]
   'a register move is a copy of locals': ['long', 'mov rax, rbx\nhlt'],
   'constants fold through instructions': ['long', 'mov eax, 5\nadd eax, 7\nlea rcx, [rax+rax]\nhlt'],
   '32-bit results are zero-extended once': ['long', 'add eax, ebx\nxor ecx, eax\nhlt'],
+  'a chain of 32-bit values has no masks': [
+    'long',
+    'mov eax, r8d\nror eax, 6\nxor eax, r9d\nadd eax, r10d\nimul eax, eax, 193\nadd ecx, eax\nhlt',
+  ],
   'byte registers are inserted': ['long', 'mov ah, bl\nadd al, cl\nhlt'],
   'only the last flags are stored': ['long', 'add rax, rbx\nsub rcx, rdx\nand rsi, rdi\nhlt'],
   'a compare and branch compares': ['long', 'cmp rax, rbx\njb l\ninc rcx\nl: hlt'],
@@ -80,6 +84,7 @@ const places = new Map<number, string>([
     [CPU_SITES + SITES.tag + 8 * i, `tag of site ${i}`],
     [CPU_SITES + SITES.addend + 4 * i, `addend of site ${i}`],
   ]).flat(),
+  [CPU_SITES + SITES.known, 'any site known'],
   ...Object.entries(TLB_ENTRY).map(([name, offset]): [number, string] => [CPU_TLB + offset, `tlb ${name}`]),
 ]);
 const named = (text: string): string =>

@@ -107,7 +107,10 @@ class RegionFrame implements Frame {
     code.end();
   }
 
-  /** Leaves where the host address on the stack is 0. */
+  /**
+   * Leaves where the host address on the stack is 0. V8 takes nothing for granted of the upper half of what a call returns, and would clear that
+   * of every address again, on the quick path too; of a disjunction (with a word that is 0 in regions) it knows.
+   */
   #orLeave(point: LeavePoint): void {
     const { code } = this;
     const host = this.local('i32');
@@ -117,6 +120,9 @@ class RegionFrame implements Frame {
     this.leave(point);
     code.end();
     code.get(host);
+    code.get(CPU);
+    code.memory('i32.load', offsetOf('exclusive'));
+    code.op('i32.or');
   }
 
   /** Page of the last byte of an access. */
@@ -137,9 +143,9 @@ class RegionFrame implements Frame {
     const slot = this.local('i32');
     code.get(CPU);
     code.get(linear);
-    code.i64(7n);
-    code.op('i64.shr_u');
     code.op('i32.wrap_i64');
+    code.i32(7);
+    code.op('i32.shr_u');
     code.i32((TLB_ENTRIES - 1) * TLB_ENTRY_BYTES);
     code.op('i32.and');
     code.op('i32.add');

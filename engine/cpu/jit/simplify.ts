@@ -11,7 +11,7 @@ const constantOf = ({ what }: Node): bigint | undefined => (what.op === 'const64
 const lengthOf = (value: bigint): number => (value === 0n ? 0 : value.toString(2).length);
 
 /** Bits of an i64 that may be set, counted from bit 0: 64 where nothing is known. */
-function bitsOf(node: Node, depth = DEPTH): number {
+export function bitsOf(node: Node, depth = DEPTH): number {
   const { what, args } = node;
   if (what.op === 'const64') return lengthOf(what.value);
   if (what.op === 'load') return LOADED[what.name] ?? 64;
@@ -22,7 +22,7 @@ function bitsOf(node: Node, depth = DEPTH): number {
   const bits = (of: Node | undefined): number => (of === undefined ? 64 : bitsOf(of, depth - 1));
   switch (what.name) {
     case 'i64.extend_i32_u':
-      return a.what.op === 'numeric' && /\.(eqz|eq|ne|[lg][te](_[su])?)$/.test(a.what.name) ? 1 : 32;
+      return bitsOfWord(a);
     case 'i64.and':
       return Math.min(bits(a), bits(b));
     case 'i64.or':
@@ -43,6 +43,16 @@ function bitsOf(node: Node, depth = DEPTH): number {
     default:
       return 64;
   }
+}
+
+/** The same for an i32. */
+function bitsOfWord({ what, args }: Node): number {
+  if (what.op !== 'numeric') return 32;
+  if (/\.(eqz|eq|ne|[lg][te](_[su])?)$/.test(what.name)) return 1;
+  const by = args[1]?.what.op === 'const32' ? args[1].what.value : undefined;
+  if (by === undefined) return 32;
+  if (what.name === 'i32.and') return 32 - Math.clz32(by);
+  return what.name === 'i32.shr_u' ? 32 - (by & 31) : 32;
 }
 
 const EXTENDED: Record<string, number> = { 'i64.extend8_s': 8, 'i64.extend16_s': 16, 'i64.extend32_s': 32 };

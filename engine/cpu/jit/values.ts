@@ -6,6 +6,7 @@ import type { Node, NodeOp, VarCell } from '../ir/node.ts';
 import { offsetOf } from '../state.ts';
 import { isSame, pivotOf } from './same-node.ts';
 import { mulHigh, sameOperands, simplifyAnd, withoutExtension } from './simplify.ts';
+import { asWord, comparedWords, onWords } from './words.ts';
 
 export const CR0 = offsetOf('cr0');
 export const CR4 = offsetOf('cr4');
@@ -103,10 +104,12 @@ export class ValueBuilder extends IrBuilder {
       if (same) return same;
     }
     if (name === 'i64.and' && args[1]?.what.op === 'const64') {
-      const simpler = simplifyAnd(this, args[0] as Node, args[1].what.value);
+      const simpler = simplifyAnd(this, args[0] as Node, args[1].what.value) ?? this.#word(args as [Node, Node]);
       if (simpler) return simpler;
     }
     if (name === 'i64.eqz') args = [withoutExtension(args[0] as Node)];
+    const word = comparedWords(this, name, args) ?? onWords(this, name, args);
+    if (word) return word;
     if (IDENTITY_LEFT_ZERO.has(name) && isZero(args[0] as Node)) return args[1] as Node;
     if ((name === 'i32.or' || name === 'i32.xor') && isZero(args[1] as Node)) return args[0] as Node;
     const bits = args[0]?.what;
@@ -115,6 +118,8 @@ export class ValueBuilder extends IrBuilder {
     if (name === 'i64.reinterpret_f64' && bits?.op === 'numeric' && bits.name === 'f64.reinterpret_i64')
       return args[0]?.args[0] as Node;
     if (name === 'i32.wrap_i64' && bits?.op === 'numeric' && bits.name === 'i64.extend_i32_u') return args[0]?.args[0] as Node;
+    if (name === 'i64.extend32_s' && bits?.op === 'numeric' && bits.name === 'i64.extend_i32_u')
+      return this.numeric('i64.extend_i32_s', args[0]?.args[0] as Node);
     if (name === 'f32.reinterpret_i32' && bits?.op === 'numeric' && bits.name === 'i32.reinterpret_f32')
       return args[0]?.args[0] as Node;
     if (name === 'i32.reinterpret_f32' && bits?.op === 'numeric' && bits.name === 'f32.reinterpret_i32')
@@ -124,6 +129,17 @@ export class ValueBuilder extends IrBuilder {
     if (name === 'f64.reinterpret_i64' && bits?.op === 'lane' && bits.name === 'i64x2.extract_lane')
       return this.lane('f64x2.extract_lane', bits.lane, 'f64', args[0]?.args[0] as Node);
     return super.numeric(name, ...args);
+  }
+
+  /** A mask of 32 bits: the same out of 32-bit arithmetic. */
+  #word([value, mask]: readonly [Node, Node]): Node | undefined {
+    const isWord = mask.what.op === 'const64' && mask.what.value === 0xffffffffn;
+    return isWord ? asWord({ ir: this, stays: (node) => this.stays(node) }, value) : undefined;
+  }
+
+  /** Somebody needs this value as it is later on. */
+  protected stays(_node: Node): boolean {
+    return false;
   }
 
   /** CR0.EM, CR0.TS, not CR4.OSFXSR: looked at when the region is entered, and nothing in it changes them. */
