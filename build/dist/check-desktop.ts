@@ -41,6 +41,12 @@ export async function checkDesktop(folder: string, application: string): Promise
   return verdicts;
 }
 
+/** Fuses of the program at `path` that are not as they should be. */
+export async function fuseFaults(path: string): Promise<string[]> {
+  const wire = (await getCurrentFuseWire(path)) as unknown as Record<number, number>;
+  return wantedFuses.filter(([fuse, state]) => wire[fuse] !== state).map(([fuse]) => FuseV1Options[fuse]);
+}
+
 async function checkUnpacked(folder: string, application: string): Promise<Verdict[]> {
   const archive = join(folder, 'resources/app.asar');
   const packed = new Set(listPackage(archive, { isPack: false }).map((path) => path.replace(/^\//, '')));
@@ -48,7 +54,6 @@ async function checkUnpacked(folder: string, application: string): Promise<Verdi
   const wanted = filesBelow(application).filter((path) => path !== 'package.json');
   const startedFromFiles = ['out/cli.js', 'out/run.cjs', 'out/interpreter.wasm', 'assets/firmware/bios.bin'];
   const program = spawnSync(process.execPath, [join(beside, 'out/cli.js'), '--version'], { encoding: 'utf8' });
-  const wire = (await getCurrentFuseWire(join(folder, 'rootmode'))) as unknown as Record<number, number>;
   return [
     verdict(
       'the archive has the application',
@@ -64,10 +69,7 @@ async function checkUnpacked(folder: string, application: string): Promise<Verdi
     ),
     verdict('the main process is not', existsSync(join(beside, 'out/electron-main.js')) ? ['out/electron-main.js'] : []),
     verdict('the engine beside the archive runs', program.status === 0 ? [] : [program.stderr.trim()]),
-    verdict(
-      'the fuses are set',
-      wantedFuses.filter(([fuse, state]) => wire[fuse] !== state).map(([fuse]) => FuseV1Options[fuse]),
-    ),
+    verdict('the fuses are set', await fuseFaults(join(folder, 'rootmode'))),
   ];
 }
 

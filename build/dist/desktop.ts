@@ -54,7 +54,8 @@ export async function makeDesktop({ folder, time }: Making): Promise<Made> {
   return { made, skipped };
 }
 
-async function electronDistribution(work: string): Promise<{ folder: string; version: string; standIn: boolean }> {
+/** Electron's own distribution, or its stand-in, made in `work`. */
+export async function electronDistribution(work: string): Promise<{ folder: string; version: string; standIn: boolean }> {
   const { version } = JSON.parse(readFileSync(join(root, 'node_modules/electron/package.json'), 'utf8')) as { version: string };
   const given = process.env['ELECTRON_DIST'] ?? join(root, 'node_modules/electron/dist');
   if (existsSync(join(given, 'version'))) {

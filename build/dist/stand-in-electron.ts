@@ -10,7 +10,7 @@ import { createPackage } from '@electron/asar';
  * Electron's fuse wire as @electron/fuses finds it: sentinel, version 1, number of fuses, and one character for each: 0 off, 1 on
  * (https://www.electronjs.org/docs/latest/tutorial/fuses). The defaults of a release.
  */
-const fuses = 'dL7pKGdnNz796PbbjQWNKmHXBZaB9tsX\x01\x09101000100';
+const fuses = 'dL7pKGdnNz796PbbjQWNKmHXBZaB9tsX\x01\x09101100011';
 
 const program = `#!/bin/sh
 echo "This package was built for tests, with a stand-in for Electron. It cannot run." >&2

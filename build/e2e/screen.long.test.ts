@@ -80,6 +80,24 @@ describe('the screen of a machine', () => {
       await expect.poll(() => pixel(page, row(key)), { interval: 15 }).toBe(LIT);
     }
     await page.screenshot({ path: join(pictures, 'screen-light.png') });
+    // Each key makes the processor leave the guest, which the engine counts by reason.
+    const { engine, close } = await connectTo(bench.runtime, 'welcome');
+    const count = async (counter: string): Promise<number> => {
+      const { groups } = await engine.machineCounters({});
+      const all = groups.flatMap(({ sets }) => sets.map(({ counters }) => counters[counter] ?? 0));
+      return all.reduce((sum, one) => sum + one, 0);
+    };
+    for (const [key, counter] of [
+      ['KeyS', 'exits'],
+      ['Digit2', 'io-exits'],
+      ['Digit3', 'mmio-exits'],
+      ['Digit5', 'ept-violations'],
+    ] as const) {
+      const before = await count(counter);
+      await page.keyboard.press(key);
+      await expect.poll(() => count(counter)).toBeGreaterThan(before + (key === 'KeyS' ? 999 : 0));
+    }
+    close();
     // The guest tells the serial console as well.
     await page.getByRole('tab', { name: 'Serial console' }).click();
     await expect.poll(() => page.locator('.xterm-rows').textContent()).toContain('VMCALL: call the hypervisor ->');

@@ -126,6 +126,41 @@ describe(`the shell on ${real ?? 'the stand-in'}`, () => {
     expect(await page.title()).toBe('Rootmode');
   });
 
+  it.skipIf(real !== undefined)('is guarded before the first page is there', async () => {
+    // Electron tells nobody what was set; the stand-in does.
+    const set = await app.evaluate((electron) => {
+      const { app, session, schemes } = electron as unknown as {
+        app: { sandboxed: boolean };
+        session: { defaultSession: { handlers: Record<string, (...words: unknown[]) => unknown> } };
+        schemes: readonly { scheme: string; privileges: object }[];
+      };
+      const {
+        setPermissionCheckHandler: check,
+        setDevicePermissionHandler: device,
+        setPermissionRequestHandler: ask,
+      } = session.defaultSession.handlers;
+      let granted: unknown;
+      ask?.({}, 'geolocation', (answer: unknown) => (granted = answer), {
+        requestingUrl: 'rootmode-app://window/',
+        isMainFrame: true,
+      });
+      const checked = check?.({}, 'media', 'rootmode-app://window/', { isMainFrame: true });
+      return { sandboxed: app.sandboxed, asked: granted, checked, device: device?.({}), schemes };
+    });
+    expect(set).toEqual({
+      ...{ sandboxed: true, asked: false, checked: false, device: false },
+      schemes: [{ scheme: 'rootmode-app', privileges: expect.not.objectContaining({ bypassCSP: true, corsEnabled: true }) }],
+    });
+    // Another window of ours, from wherever it comes, is as confined.
+    const opened = app.waitForEvent('window');
+    await app.evaluate(({ app }) => app.emit('second-instance', {}, ['rootmode', 'rootmode://machine/one'], '/'));
+    const second = await opened;
+    const before = second.url();
+    await second.evaluate("location.href = 'https://evil.example/'");
+    await second.waitForTimeout(300);
+    expect(second.url()).toBe(before);
+  });
+
   it('takes in a machine that somebody opens, and says why it cannot', async () => {
     const archive = join(bench.data, 'sent.rmvm');
     await bench.run('create', 'here', '--kernel', echo, '--memory', '16');

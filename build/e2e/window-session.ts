@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import axe from 'axe-core';
 import type { Browser, Page } from 'playwright-core';
 import { root } from '../tasks/run.ts';
-import { type Bench, createBench } from './session.ts';
+import { type Bench, createBench, type Session } from './session.ts';
 
 /** Where tests keep what they saw. */
 export const pictures = join(root, '.out/pictures');
@@ -11,6 +11,7 @@ export const pictures = join(root, '.out/pictures');
 export interface WindowSession {
   readonly bench: Bench;
   readonly page: Page;
+  readonly server: Session;
   /** With the key that opens it. */
   readonly url: string;
   /** Ends every machine that still runs, then the server. */
@@ -30,7 +31,8 @@ export async function openWindow(browser: Browser, { viewport, prepare, instrume
   const before = process.env['XDG_DATA_HOME'];
   process.env['XDG_DATA_HOME'] = bench.data;
   prepare?.(bench);
-  const [url] = await bench.start(['serve']).see(/http:\S+/, 30_000);
+  const server = bench.start(['serve']);
+  const [url] = await server.see(/http:\S+/, 30_000);
   const page = await browser.newPage({ viewport });
   page.on('pageerror', (error) => {
     throw error;
@@ -44,7 +46,7 @@ export async function openWindow(browser: Browser, { viewport, prepare, instrume
     if (before === undefined) delete process.env['XDG_DATA_HOME'];
     else process.env['XDG_DATA_HOME'] = before;
   };
-  return { bench, page, url, close };
+  return { bench, page, url, server, close };
 }
 
 /** Serious faults of accessibility that axe finds, a line each. The terminal's canvas is a library's. */

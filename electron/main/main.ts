@@ -174,6 +174,7 @@ function asksToTrust(text: ShellTexts['opened'], files: readonly OutsideFile[]):
   return answer === 0;
 }
 
+app.enableSandbox();
 registerScheme(protocol);
 if (app.requestSingleInstanceLock()) await app.whenReady().then(main);
 else app.quit();

@@ -41,8 +41,8 @@ beforeEach(() => {
   });
 });
 
-function connect(frame: { url: string } | null, id = 1): void {
-  const sender = { id, mainFrame, postMessage: (_name: string, _data: null, [port]: [MessagePort]) => given.push(port) };
+function connect(frame: { url: string } | null, main = mainFrame): void {
+  const sender = { id: 1, mainFrame: main, postMessage: (_name: string, _data: null, [port]: [MessagePort]) => given.push(port) };
   ipc.emit('window-connect', { sender, senderFrame: frame });
 }
 
@@ -68,6 +68,12 @@ describe('a port', () => {
     ['a frame that is gone', null],
   ])('is not given to %s', (_what, frame) => {
     connect(frame);
+    expect(given).toEqual([]);
+  });
+
+  it('is not given to a page from elsewhere that fills its window', () => {
+    const evil = { url: 'https://evil.example/' };
+    connect(evil, evil);
     expect(given).toEqual([]);
   });
 

@@ -4,8 +4,9 @@ import { createClient } from './client.ts';
 import { command, methodName } from './command.ts';
 import { engineCommands, machineRegisters } from './commands.ts';
 import { EngineError } from './errors.ts';
+import { ImageName } from './image-commands.ts';
 import { createDispatcher, describeCommand, serve } from './serve.ts';
-import { MachineSettings } from './settings.ts';
+import { MachineName, MachineSettings } from './settings.ts';
 
 const add = command({
   name: 'test-add-one',
@@ -128,5 +129,12 @@ describe('machine settings', () => {
     ['a member nobody knows', { colour: 'red' }],
   ])('refuses %s', (_what, change) => {
     expect(MachineSettings.safeParse({ name: 'a', kernel: 'k', ...change }).success).toBe(false);
+  });
+});
+
+describe('names that become files', () => {
+  const hostile = ['..', '../up', 'a/b', 'a\\b', '.hidden', '-option', '', 'a\0b', 'a\nb', 'x'.repeat(200), 'ü', '<img>', 'a b'];
+  it.each(hostile)('%j is none', (name) => {
+    expect([MachineName.safeParse(name).success, ImageName.safeParse(name).success]).toEqual([false, false]);
   });
 });

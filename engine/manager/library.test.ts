@@ -1,4 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import {
   existsSync,
   mkdirSync,
@@ -141,7 +142,11 @@ describe('library', () => {
     ['another program’s file', '{"format":"other"}'],
     ['a newer version', '{"format":"rootmode-machine","version":2}'],
     ['a wrong value', JSON.stringify({ format: 'rootmode-machine', version: 1, settings: { kernel: 'k', cpus: 99 } })],
-    ['a huge file', ' '.repeat(2 << 20)],
+    [
+      'a huge file',
+      JSON.stringify({ format: 'rootmode-machine', version: 1, id: randomUUID(), created: now().toISOString(), settings }) +
+        ' '.repeat(2 << 20),
+    ],
   ])('lists %s with its problem, leaves it alone, and shows the others', (_what, content) => {
     library.create({ name: 'good', settings });
     mkdirSync(join(root, 'bad.rmvm'));

@@ -271,7 +271,7 @@ const de: typeof en = {
     name: 'Name in der Bibliothek',
     sum: 'SHA-256 (wahlweise)',
     get: 'Herunterladen',
-    use: 'Maschine daraus machen',
+    use: 'Neue Maschine',
     remove: '{name} löschen',
     empty:
       'Noch keine Abbilder. Laden Sie eines herunter, fügen Sie Dateien hinzu, oder ziehen Sie sie irgendwo auf dieses Fenster.',

@@ -14,6 +14,8 @@ export const de: Texts = {
     open: 'Öffnen',
     remove: 'Löschen',
     removeOf: '{name} löschen',
+    startOf: '{name} starten',
+    startChosen: 'Die gewählten Maschinen starten',
     removed: '{name} wurde gelöscht.',
     undo: 'Rückgängig',
     removedMany: '{count} Maschinen wurden gelöscht.',

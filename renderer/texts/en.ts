@@ -12,6 +12,8 @@ export const en = {
     open: 'Open',
     remove: 'Delete',
     removeOf: 'Delete {name}',
+    startOf: 'Start {name}',
+    startChosen: 'Start the chosen machines',
     removed: '{name} was deleted.',
     undo: 'Undo',
     removedMany: '{count} machines were deleted.',

@@ -15,6 +15,8 @@ export const ipcMain = new EventEmitter();
 class App extends EventEmitter {
   readonly commandLine = { appendSwitch: () => undefined };
   readonly #ready = Promise.withResolvers<void>();
+  /** Electron tells nobody. */
+  sandboxed = false;
   #quitting = false;
 
   becomeReady(): void {
@@ -28,6 +30,10 @@ class App extends EventEmitter {
 
   requestSingleInstanceLock(): boolean {
     return true;
+  }
+
+  enableSandbox(): void {
+    this.sandboxed = true;
   }
 
   getLocale(): string {
@@ -105,10 +111,19 @@ export class BrowserWindow extends EventEmitter {
 
 export const webContents = { fromId: (id: number) => WebContents.find((contents) => contents.id === id) };
 
-export const protocol = { registerSchemesAsPrivileged: () => undefined, handle: handleScheme };
+export const schemes: { readonly scheme: string; readonly privileges: object }[] = [];
+export const protocol = {
+  registerSchemesAsPrivileged: (list: typeof schemes) => void schemes.push(...list),
+  handle: handleScheme,
+};
 
 const setters = ['setPermissionRequestHandler', 'setPermissionCheckHandler', 'setDevicePermissionHandler'];
-export const session = { defaultSession: Object.fromEntries(setters.map((name) => [name, () => undefined])) };
+/** What was set, by the setter's name: a test asks it. */
+const handlers: Record<string, unknown> = {};
+const setterOf = (name: string) => (handler: unknown) => {
+  handlers[name] = handler;
+};
+export const session = { defaultSession: { handlers, ...Object.fromEntries(setters.map((name) => [name, setterOf(name)])) } };
 
 interface Item {
   readonly label?: string;

@@ -1,5 +1,5 @@
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { request } from 'node:http';
+import { type IncomingMessage, request } from 'node:http';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +8,7 @@ import { WebSocket } from 'ws';
 import { libraryForget, libraryList } from '../../contract/library-commands.ts';
 import { createDispatcher, serve } from '../../contract/serve.ts';
 import { maximumRequestBytes } from '../../contract/wire.ts';
+import { admitsRequest } from './admission.ts';
 import { readPages } from './pages.ts';
 import { serveWeb, type WebServer } from './server.ts';
 
@@ -76,7 +77,16 @@ describe('the web server', () => {
   it('serves its pages, with headers that keep other pages out', async () => {
     const page = await get('/');
     expect(page).toMatchObject({ status: 200, body: '<p>page</p>', headers: { 'content-type': 'text/html; charset=utf-8' } });
-    expect(page.headers['content-security-policy']).toMatch(/default-src 'none'; script-src 'self'.*frame-ancestors 'none'/);
+    const policy = Object.fromEntries(
+      String(page.headers['content-security-policy'])
+        .split('; ')
+        .map((directive) => directive.split(/ (.*)/s).slice(0, 2) as [string, string]),
+    );
+    expect(policy).toEqual({
+      ...{ 'default-src': "'none'", 'script-src': "'self'", 'style-src': "'self' 'unsafe-inline'", 'font-src': "'self'" },
+      ...{ 'img-src': "'self' blob: data:", 'connect-src': "'self'", 'base-uri': "'none'", 'form-action': "'none'" },
+      'frame-ancestors': "'none'",
+    });
     expect(page.headers).toMatchObject({ 'cross-origin-opener-policy': 'same-origin', 'x-content-type-options': 'nosniff' });
     expect(await get('/assets/a.js?x=1')).toMatchObject({ status: 200, body: 'let a;' });
   });
@@ -140,6 +150,15 @@ describe('the stream of a screen', () => {
   });
 });
 
+describe('a request for a stream', () => {
+  it('is judged by itself, whoever looked before', () => {
+    const admission = { hosts: ['127.0.0.1:1'], scheme: 'http' as const, token };
+    const asked = (host: string) =>
+      admitsRequest(admission, { headers: { host, authorization: `Bearer ${token}` } } as IncomingMessage);
+    expect([asked('127.0.0.1:1'), asked('evil.example')]).toEqual([true, false]);
+  });
+});
+
 describe('the WebSocket', () => {
   it.each([
     ['another site', { origin: 'http://evil.example' }],
@@ -148,6 +167,7 @@ describe('the WebSocket', () => {
     ['no token', { protocols: ['rootmode.1'] }],
     ['a wrong token', { protocols: ['rootmode.1', 'the-wrong-token'] }],
     ['a token that begins right', { protocols: ['rootmode.1', 'the-right'] }],
+    ['another protocol', { protocols: ['rootmode.2', token] }],
     ['the token in the wrong place', { protocols: [token, 'rootmode.1'] }],
   ])('is closed to %s', async (_what, headers) => {
     expect(await open(headers)).toBe(403);
