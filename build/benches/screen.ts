@@ -20,7 +20,7 @@ interface Bench {
 function bench(): Bench {
   const memory = createMachineMemory({ ramBytes: MIB, vcpus: 1, arenaBytes: 20 * MIB });
   const bus = new PciBus();
-  const display = attachDisplay(memory, bus);
+  const display = attachDisplay(memory, bus, new Uint8Array(0));
   display.device.reset();
   bus.write(2 * 8, { offset: 0x10, size: 4, value: BASE });
   bus.write(2 * 8, { offset: 0x04, size: 2, value: 3 });

@@ -39,7 +39,7 @@ describe.skipIf(missing !== undefined)(`the app${missing === undefined ? '' : ` 
 
   const keep = (name: string): Promise<void> => keepScreen(page, name);
   const open = (link: string): Promise<unknown> => page.evaluate(`location.hash = ${JSON.stringify(link)}`);
-  const terminal = () => page.locator('.xterm-rows');
+  const terminal = () => page.locator('.xterm-rows:visible');
   const tab = (name: string) => page.locator('.dv-tab', { hasText: name });
 
   it('is empty at first, and says what to do', async () => {
@@ -68,7 +68,7 @@ describe.skipIf(missing !== undefined)(`the app${missing === undefined ? '' : ` 
     await page.getByRole('button', { name: 'Create and start' }).click();
     await page.getByRole('tab', { name: 'Serial console' }).click({ timeout: 60_000 });
     await expect.poll(() => terminal().textContent(), { timeout: 240_000 }).toContain('guest#');
-    await page.locator('.xterm').click();
+    await page.locator('.xterm:visible').click();
     await page.keyboard.type('echo $((6*7)) typed\n');
     await expect.poll(() => terminal().textContent(), { timeout: 60_000 }).toContain('42 typed');
     await keep('console');
@@ -164,7 +164,7 @@ describe.skipIf(missing !== undefined)(`the app${missing === undefined ? '' : ` 
     await page.keyboard.press('F5');
     await expect.poll(() => page.getByRole('button', { name: 'Pause', exact: true }).isVisible()).toBe(true);
     await page.getByRole('tab', { name: 'Serial console' }).click();
-    await page.locator('.xterm').click();
+    await page.locator('.xterm:visible').click();
     await page.keyboard.type('echo still $((1+1))\n');
     await expect.poll(() => terminal().textContent(), { timeout: 60_000 }).toContain('still 2');
   });

@@ -100,7 +100,7 @@ describe('the screen of a machine', () => {
     close();
     // The guest tells the serial console as well.
     await page.getByRole('tab', { name: 'Serial console' }).click();
-    await expect.poll(() => page.locator('.xterm-rows').textContent()).toContain('VMCALL: call the hypervisor ->');
+    await expect.poll(() => page.locator('.xterm-rows:visible').textContent()).toContain('VMCALL: call the hypervisor ->');
   }, 90_000);
 
   it('pauses, goes on, and gives the keyboard back', async () => {

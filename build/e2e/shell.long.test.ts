@@ -42,15 +42,15 @@ afterEach(async () => {
 async function boot(name: string): Promise<void> {
   await fillNewMachine(page, name, echo);
   await page.getByRole('button', { name: 'Create and start' }).click();
-  await expect.poll(() => page.locator('.xterm-rows').textContent(), { timeout: 20_000 }).toContain('sent back');
+  await expect.poll(() => page.locator('.xterm-rows:visible').textContent(), { timeout: 20_000 }).toContain('sent back');
 }
 
 describe(`the shell on ${real ?? 'the stand-in'}`, () => {
   it('makes a machine, boots it in a process of its own and types in its console', async () => {
     await boot('echo');
-    await page.locator('.xterm').click();
+    await page.locator('.xterm:visible').click();
     await page.keyboard.type('typed in the shell');
-    await expect.poll(() => page.locator('.xterm-rows').textContent()).toContain('typed in the shell');
+    await expect.poll(() => page.locator('.xterm-rows:visible').textContent()).toContain('typed in the shell');
     const pid = Number(/Process ([\d,]+)/.exec((await page.locator('footer').textContent()) ?? '')?.[1]?.replace(',', ''));
     expect(pid).toBeGreaterThan(0);
     expect(pid).not.toBe(app.process().pid);
@@ -98,7 +98,7 @@ describe(`the shell on ${real ?? 'the stand-in'}`, () => {
     process.kill(pid, 'SIGKILL');
     await page.getByRole('tab', { name: 'Serial console' }).click();
     await page.getByRole('button', { name: 'Start again' }).click();
-    await expect.poll(() => page.locator('.xterm-rows').textContent(), { timeout: 20_000 }).toContain('sent back');
+    await expect.poll(() => page.locator('.xterm-rows:visible').textContent(), { timeout: 20_000 }).toContain('sent back');
     await page.getByRole('button', { name: 'Turn off' }).click();
     await page.getByText('The machine is off').waitFor();
     await page.getByRole('link', { name: 'All machines' }).click();
@@ -155,6 +155,8 @@ describe(`the shell on ${real ?? 'the stand-in'}`, () => {
     const opened = app.waitForEvent('window');
     await app.evaluate(({ app }) => app.emit('second-instance', {}, ['rootmode', 'rootmode://machine/one'], '/'));
     const second = await opened;
+    await expect.poll(() => second.url()).toContain('#/machine/one');
+    await second.getByRole('link', { name: 'All machines' }).waitFor();
     const before = second.url();
     await second.evaluate("location.href = 'https://evil.example/'");
     await second.waitForTimeout(300);

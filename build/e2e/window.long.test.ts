@@ -44,7 +44,7 @@ async function dropFile(path: string): Promise<void> {
 }
 
 /** What the terminal shows, by its own accessible rows. */
-const terminal = () => page.locator('.xterm-rows');
+const terminal = () => page.locator('.xterm-rows:visible');
 
 describe('the window', () => {
   it('makes a machine, boots it, types in its console, turns it off, deletes it and undoes that', async () => {
@@ -52,7 +52,7 @@ describe('the window', () => {
     await create('echo', echo);
     await page.getByRole('button', { name: 'Create and start' }).click();
     await expect.poll(() => terminal().textContent(), { timeout: 15_000 }).toContain('What comes is sent back.');
-    await page.locator('.xterm').click();
+    await page.locator('.xterm:visible').click();
     await page.keyboard.type('typed in the window');
     await expect.poll(() => terminal().textContent()).toContain('typed in the window');
 
@@ -107,7 +107,7 @@ describe('the window', () => {
     await expect.poll(() => page.getByText('gone', { exact: true }).count(), { timeout: 5000 }).toBe(1);
     await page.getByRole('link', { name: 'two' }).click();
     await page.getByRole('tab', { name: 'Serial console' }).click();
-    await page.locator('.xterm').click();
+    await page.locator('.xterm:visible').click();
     await page.keyboard.type('still here');
     await expect.poll(() => terminal().textContent()).toContain('still here');
     expect(() => process.kill(two as number, 0)).not.toThrow();

@@ -31,6 +31,7 @@ const en = {
   },
   console: {
     find: 'Find in the console',
+    leave: '{key} gives the keyboard back',
     before: 'Before',
     after: 'After',
     nothing: 'Not found',
@@ -100,6 +101,7 @@ const de: typeof en = {
   },
   console: {
     find: 'In der Konsole suchen',
+    leave: '{key} gibt die Tastatur zurück',
     before: 'Davor',
     after: 'Danach',
     nothing: 'Nicht gefunden',
