@@ -259,11 +259,11 @@ act_hlt:
         sti
         hlt
         ret
-act_memory:                             ; a page nobody has touched yet
+act_memory:                             ; nobody has touched it yet; large pages map 2 MiB at a time
         mov rdi, [fresh]
         mov byte [rdi], 1
-        add rdi, 0x1000
-        cmp rdi, 0xf00000
+        add rdi, 0x200000
+        cmp rdi, 0x40000000
         jb .more
         mov edi, 0x400000
 .more:  mov [fresh], rdi

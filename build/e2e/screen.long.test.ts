@@ -95,7 +95,9 @@ describe('the screen of a machine', () => {
     ] as const) {
       const before = await count(counter);
       await page.keyboard.press(key);
-      await expect.poll(() => count(counter)).toBeGreaterThan(before + (key === 'KeyS' ? 999 : 0));
+      await expect
+        .poll(() => count(counter), { message: `${key}: ${counter}` })
+        .toBeGreaterThan(before + (key === 'KeyS' ? 999 : 0));
     }
     close();
     // The guest tells the serial console as well.

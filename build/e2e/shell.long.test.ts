@@ -149,7 +149,12 @@ describe(`the shell on ${real ?? 'the stand-in'}`, () => {
     });
     expect(set).toEqual({
       ...{ sandboxed: true, asked: false, checked: false, device: false },
-      schemes: [{ scheme: 'rootmode-app', privileges: expect.not.objectContaining({ bypassCSP: true, corsEnabled: true }) }],
+      schemes: [
+        {
+          scheme: 'rootmode-app',
+          privileges: { standard: true, secure: true, supportFetchAPI: true, stream: true, codeCache: true },
+        },
+      ],
     });
     // Another window of ours, from wherever it comes, is as confined.
     const opened = app.waitForEvent('window');

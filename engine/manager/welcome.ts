@@ -23,7 +23,7 @@ export function welcome(library: Library, guest: string): void {
     title: 'Welcome',
     notes:
       'A small 64-bit guest. Start it and press the keys 1 to 9 on its screen: each makes the processor leave the guest in another way.',
-    settings: StoredSettings.parse({ kernel: GUEST, memoryKiB: 16 * 1024, serial: 'console' }),
+    settings: StoredSettings.parse({ kernel: GUEST, memoryKiB: 128 * 1024, serial: 'console' }),
     files: { [GUEST]: guest },
   });
 }
