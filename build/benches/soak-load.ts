@@ -15,7 +15,7 @@ cd /tmp
 n=0
 while :; do
   n=$((n + 1))
-  b=/tmp/work/b$((n % 3))
+  b=/tmp/work/busybox$((n % 3))
   mkdir -p /tmp/work
   cp /bin/busybox $b
   $b seq 1 4000 | $b awk '{ printf "int f%d(int a) { return a * %d + %d; }\\n", $1, $1 * 7 % 113, $1 % 31 }' > work/source
