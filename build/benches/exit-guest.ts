@@ -16,7 +16,7 @@ interface ExitGuest {
   readonly exits: number;
 }
 
-const VECTOR = 0x40;
+export const VECTOR = 0x40;
 /** Tables and data of the guest, above its code. */
 const AT = {
   idt: 0x30_0000,
@@ -34,7 +34,7 @@ const ADAPTER_BAR = 0x8000_1010;
 const MSR = { apicBase: 0x1b, efer: 0xc000_0080, spurious: 0x80f, eoi: 0x80b, selfIpi: 0x83f, kvmClock: 0x4b56_4d01 } as const;
 
 /** Four GiB mapped as they are by large pages, one gate, the 8259s masked, the local APIC in x2APIC mode; then 64-bit code. */
-const START = `
+export const START = `
   cli
   mov dword [${AT.pml4}], ${AT.pdpt + 3}
   ${[0, 1, 2, 3].map((i) => `mov dword [${AT.pdpt + 8 * i}], ${AT.pd + 4096 * i + 3}`).join('\n')}

@@ -13,6 +13,7 @@ import { clockExits, exitCost, violationCost, wakeCost } from './exits.ts';
 import { type GuestProcess, startGuest } from './guest-process.ts';
 import { ideTimes } from './ide.ts';
 import { exitList, inspectorCost } from './inspector.ts';
+import { interruptLatency } from './latency.ts';
 import { instructionsPerRound, loopGuest } from './loop-guest.ts';
 import { memoryOf, processorSeconds } from './process-group.ts';
 import { redraw, scroll } from './screen.ts';
@@ -134,6 +135,8 @@ export const measurements: Readonly<Record<string, Measurement>> = {
   'exit-vmcall': onLinux(() => exitCost('vmcall')),
   'exit-hlt-wake': onLinux(wakeCost),
   'clock-exits': clockExits,
+  'interrupt-median': () => interruptLatency(0.5),
+  'interrupt-p99': () => interruptLatency(0.99),
   'boot-ratio': onLinux(bootRatio),
   'ide-read': async () => {
     const times = await ideTimes();
