@@ -179,6 +179,32 @@ function parseOperand(text: string): OperandSpec & { mod?: 'reg' | 'mem' } {
   return { text, ...method, size: sizeOf(text), immediate: 0, signed: false, fixed: 0 };
 }
 
+interface OperandList {
+  readonly operands: readonly OperandSpec[];
+  /** What they demand of ModRM.mod. */
+  readonly mods: readonly ('reg' | 'mem')[];
+  readonly modrm: boolean;
+}
+
+/** Lists by their text: a thousand forms have a hundred. Every thread that decodes parses all forms before its first instruction. */
+const lists = new Map<string, OperandList>();
+
+function operandList(text: string): OperandList {
+  const known = lists.get(text);
+  if (known !== undefined) return known;
+  const parsed = text.split(',').map(parseOperand);
+  const operands = parsed.map(({ mod: _mod, ...operand }) => operand);
+  const list = {
+    operands,
+    mods: parsed.flatMap(({ mod }) => (mod === undefined ? [] : [mod])),
+    modrm: operands.some(({ source }) => source === 'rm' || source === 'reg'),
+  };
+  lists.set(text, list);
+  return list;
+}
+
+const NO_OPERANDS: OperandList = { operands: [], mods: [], modrm: false };
+
 const HEX = /^[0-9A-F]{2}$/;
 const OPCODE = /^([0-9A-F]{2})(?:\/([0-7])|\+(r|cc|i))?$/;
 
@@ -242,30 +268,30 @@ function parseOne(text: string): ParsedForm {
   const { map, opcode, suffix, modrm } = parseOpcode(tokens);
   const attributes = new Set<string>();
   let features = 0;
-  let operands: ReturnType<typeof parseOperand>[] = [];
-  for (const [i, token] of tokens.entries()) {
+  let list = NO_OPERANDS;
+  for (let i = 0; i < tokens.length; i++) {
+    const token = tokens[i] as string;
     if (token in ATTRIBUTES) attributes.add(token);
     else if (token.startsWith('feature:')) {
       const bit = (FEATURES as readonly string[]).indexOf(token.slice(8));
       if (bit < 0) throw new Error(`feature ${token} unknown`);
       features |= 1 << bit;
-    } else if (i === 0) operands = token.split(',').map(parseOperand);
+    } else if (i === 0) list = operandList(token);
     else throw new Error(`attribute ${token} unknown`);
   }
   const has = (name: keyof typeof ATTRIBUTES): boolean => attributes.has(name);
-  const mods = new Set(operands.map((o) => o.mod).filter((mod) => mod !== undefined));
+  const mods = new Set(list.mods);
   if (has('mod3')) mods.add('reg');
   if (has('modmem')) mods.add('mem');
   if (mods.size > 1) throw new Error('register and memory both required');
   const anyMod = has('anymod');
-  const bare = operands.map(({ mod: _mod, ...operand }) => operand);
   return {
     text,
     map,
     opcode,
     opcodes: modrm >= 0 ? 1 : suffix.kind === 'r' ? 8 : suffix.kind === 'cc' ? 16 : 1,
     prefix,
-    hasModrm: suffix.digit >= 0 || modrm >= 0 || mods.size > 0 || bare.some((o) => o.source === 'rm' || o.source === 'reg'),
+    hasModrm: suffix.digit >= 0 || modrm >= 0 || mods.size > 0 || list.modrm,
     digit: suffix.digit,
     modrm,
     modrms: suffix.kind === 'i' ? 8 : 1,
@@ -291,6 +317,6 @@ function parseOne(text: string): ParsedForm {
     protectedOnly: has('protected'),
     features,
     popMemory: has('popmem'),
-    operands: bare,
+    operands: list.operands,
   };
 }

@@ -56,15 +56,15 @@ function place(name: string, fields: Fields): { placed: PlacedField[]; size: num
   const ids = new Set<number>();
   let end = 0;
   let align = 8;
+  // Every thread of every machine comes here for all members before it starts: sentences are made when something is wrong.
+  const wrong = (member: string, what: string): void => assert(false, `${name}.${member} ${what}`);
   const placed = Object.entries(fields).map(([member, field]): PlacedField => {
-    assert(!RESERVED.has(member), `${name}.${member} is a free name`);
-    assert(
-      Number.isInteger(field.id) && field.id > 0 && field.id < 65536 && !ids.has(field.id),
-      `${name}.${member} has an id of its own`,
-    );
-    ids.add(field.id);
+    if (RESERVED.has(member)) wrong(member, 'is a free name');
+    const { id } = field;
+    if (!Number.isInteger(id) || id <= 0 || id >= 65536 || ids.has(id)) wrong(member, 'has an id of its own');
+    ids.add(id);
     const offset = field.at ?? Math.ceil(end / field.align) * field.align;
-    assert(offset % field.align === 0, `${name}.${member} is aligned`);
+    if (offset % field.align !== 0) wrong(member, 'is aligned');
     align = Math.max(align, field.align);
     end = Math.max(end, offset + field.size);
     return { ...field, name: member, offset };
@@ -72,7 +72,7 @@ function place(name: string, fields: Fields): { placed: PlacedField[]; size: num
   const inOrder = [...placed].sort((a, b) => a.offset - b.offset);
   inOrder.forEach((field, i) => {
     const next = inOrder[i + 1];
-    assert(next === undefined || field.offset + field.size <= next.offset, `${name}.${field.name} overlaps nothing`);
+    if (next !== undefined && field.offset + field.size > next.offset) wrong(field.name, 'overlaps nothing');
   });
   return { placed, size: Math.ceil(end / align) * align, align };
 }
@@ -104,15 +104,16 @@ function equal(a: SavedValue, b: SavedValue): boolean {
   return a.length === b.length && Array.from<number | bigint>(a as readonly number[]).every((element, i) => element === b[i]);
 }
 
+const HIGHEST = { u8: 0xff, u16: 0xffff, u32: 0xffffffff, u64: 0xffff_ffff_ffff_ffffn } as const;
+const [LOWEST_SIGNED, HIGHEST_SIGNED] = [-(1n << 63n), (1n << 63n) - 1n];
+
 function fits(field: Field, value: unknown): boolean {
   const wide = field.element === 'u64';
   if (typeof value !== (wide ? 'bigint' : 'number')) return false;
-  const limits = { u8: 0xff, u16: 0xffff, u32: 0xffffffff, u64: 0xffff_ffff_ffff_ffffn };
   const signed = field.type === 'i64';
-  const [low, high] = signed ? [-(1n << 63n), (1n << 63n) - 1n] : [0, limits[field.element]];
   const n = value as number | bigint;
   if (!wide && !Number.isInteger(n)) return false;
-  if (n < low || n > high) return false;
+  if (n < (signed ? LOWEST_SIGNED : 0) || n > (signed ? HIGHEST_SIGNED : HIGHEST[field.element])) return false;
   if (field.range !== undefined && (n < field.range[0] || n > field.range[1])) return false;
   if (field.mask === undefined) return true;
   return wide ? ((n as bigint) & ~(field.mask as bigint)) === 0n : ((n as number) & ~(field.mask as number)) >>> 0 === 0;
@@ -124,6 +125,14 @@ function acceptable(field: Field, value: unknown): value is SavedValue {
   if (field.type === 'bytes') return value instanceof Uint8Array && value.length === field.length;
   if (field.type === 'array') return Array.isArray(value) && value.length === field.length && value.every((v) => fits(field, v));
   return fits(field, value);
+}
+
+/** As `acceptable`; an array of one value is looked at once. */
+function resetsWell(field: Field): boolean {
+  const { reset, type } = field;
+  if (type !== 'array' || !Array.isArray(reset) || reset.length !== field.length) return acceptable(field, reset);
+  const [first] = reset as readonly unknown[];
+  return (reset as readonly unknown[]).every((value) => value === first) ? fits(field, first) : acceptable(field, reset);
 }
 
 function expectation(field: Field): string {
@@ -154,9 +163,11 @@ function validated(name: string, byId: ReadonlyMap<number, PlacedField>, saved: 
 export function defineState<const F extends Fields>(name: string, fields: F): Layout<F> {
   assert(!registry.has(name), `the part name ${name} is used once`);
   const { placed, size, align } = place(name, fields);
-  for (const field of placed) assert(acceptable(field, field.reset), `${name}.${field.name} resets to a value of its own range`);
-  const byId = new Map(placed.map((field) => [field.id, field]));
-  const Accessors = accessorClass(placed) as new (views: Views, base: number) => Bound<F>;
+  for (const field of placed) {
+    if (!resetsWell(field)) assert(false, `${name}.${field.name} resets to a value of its own range`);
+  }
+  let byId: ReadonlyMap<number, PlacedField> | undefined;
+  let Accessors: (new (views: Views, base: number) => Bound<F>) | undefined;
   const reset = (bound: Bound<F>) => {
     for (const field of placed) if (field.member !== 'wiring') write(bound, field, field.reset);
   };
@@ -167,6 +178,8 @@ export function defineState<const F extends Fields>(name: string, fields: F): La
     fields: Object.fromEntries(placed.map((field) => [field.name, field])) as { [K in keyof F]: PlacedField },
     bind: (memory, base) => {
       assert(base % align === 0, `the block of ${name} is aligned`);
+      // A thread writes the classes of the parts that it binds only.
+      Accessors ??= accessorClass(placed) as new (views: Views, base: number) => Bound<F>;
       return new Accessors(viewsOf(memory), base);
     },
     reset,
@@ -177,6 +190,7 @@ export function defineState<const F extends Fields>(name: string, fields: F): La
         .filter(([, value, atReset]) => !equal(value, atReset))
         .map(([id, value]) => [id, value]),
     restore: (bound, saved) => {
+      byId ??= new Map(placed.map((field) => [field.id, field]));
       const members = validated(name, byId, saved);
       reset(bound);
       for (const [field, value] of members) write(bound, field, value);
