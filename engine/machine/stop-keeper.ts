@@ -67,6 +67,7 @@ export class StopKeeper {
 
   /** Between two runs: take over a list that has changed. */
   refresh(vcpus: readonly WatchedVcpu[]): void {
+    if (this.#p.list.serial === this.#serial) return; // asked thousands of times a second
     const read = this.#p.list.read();
     if (read === undefined || read.serial === this.#serial) return;
     this.#serial = read.serial;

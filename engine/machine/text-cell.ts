@@ -35,9 +35,14 @@ export class TextCell {
     Atomics.add(this.#words, this.#at + VERSION, 1);
   }
 
+  /** Of what was put last; 0: nothing yet. */
+  get serial(): number {
+    return Atomics.load(this.#words, this.#at + SERIAL);
+  }
+
   /** There is something that nobody has taken. */
   get filled(): boolean {
-    return Atomics.load(this.#words, this.#at + SERIAL) !== Atomics.load(this.#words, this.#at + TAKEN);
+    return this.serial !== Atomics.load(this.#words, this.#at + TAKEN);
   }
 
   /** What was put since the last call, once. */
@@ -52,7 +57,7 @@ export class TextCell {
   read(): { readonly serial: number; readonly text: string } | undefined {
     const version = Atomics.load(this.#words, this.#at + VERSION);
     if ((version & 1) !== 0) return undefined;
-    const serial = Atomics.load(this.#words, this.#at + SERIAL);
+    const { serial } = this;
     const bytes = this.#bytes.slice(0, Math.min(this.#most, Atomics.load(this.#words, this.#at + LENGTH) >>> 0));
     if (Atomics.load(this.#words, this.#at + VERSION) !== version) return undefined;
     return { serial, text: new TextDecoder().decode(bytes) };

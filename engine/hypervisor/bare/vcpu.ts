@@ -11,7 +11,7 @@ export class BareVcpu extends ProcessorVcpu {
       const halted = this.core.s.activity === ACTIVITY.halted;
       const first = this.#nmiBehind();
       const { reason, retired } = this.core.run(first ? 1 : limit);
-      this.countCode();
+      this.countCode(reason === 'limit');
       if (halted && retired > 0) this.observation.counters.add(this.id, COUNTER['halt-wakeup']);
       if (reason === 'halt' && retired > 0) this.observation.counters.add(this.id, COUNTER['halt-exits']);
       if (first) this.#nmiBehind();

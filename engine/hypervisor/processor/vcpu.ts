@@ -26,6 +26,8 @@ const EVENTS = REQUEST.nmi | REQUEST.init | REQUEST.sipi;
 /** Values of `activity`. */
 export const ACTIVITY = { running: 0, halted: 1, shutdown: 2, waitForSipi: 3, mwait: 4 } as const;
 const LAPIC_PAGE = 0x400;
+/** Runs up to their limit that are counted together. */
+const COUNT_EVERY = 64;
 /** Counters of regions that the processor keeps itself. */
 const USES = [
   ...([
@@ -62,6 +64,7 @@ export abstract class ProcessorVcpu implements Vcpu {
   /** Why VM entry failed last. */
   entryFailure: readonly EntryCheck[] | undefined;
   #compiled = 0;
+  #uncounted = 0;
 
   constructor({ core, requests, irqchip, observation, memory }: ProcessorVcpuParts) {
     this.memory = memory;
@@ -139,11 +142,16 @@ export abstract class ProcessorVcpu implements Vcpu {
     if ((raised & REQUEST.sipi) !== 0) this.plain(true, () => startVcpu(this.core, lapic.state.sipiVector));
   }
 
-  /** Show what the compiler of hot code has done and how that was used; called after each run. */
-  protected countCode(): void {
+  /**
+   * Show what the compiler of hot code has done and how that was used; called after each run. Runs that end by their limit follow each other
+   * thousands of times a second: some of them do.
+   */
+  protected countCode(isLimit: boolean): void {
     const { core } = this;
     const { jit } = core;
     if (jit === undefined) return;
+    if (isLimit && ++this.#uncounted < COUNT_EVERY) return;
+    this.#uncounted = 0;
     const { counters } = this.observation;
     const set = (name: CounterName, value: number): void => counters.set(this.id, COUNTER[name], value);
     for (const [name, what] of USES) set(name, core.counted(what));

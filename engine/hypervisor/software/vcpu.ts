@@ -92,7 +92,7 @@ export class SoftwareVcpu extends ProcessorVcpu implements ExitContext {
       if (this.#completed !== 0) this.#s.retired += BigInt(this.#completed);
       counters.add(id, COUNTER['host-state-reload']);
       if (exit.reason === 'request') counters.add(id, COUNTER['signal-exits']);
-      this.countCode();
+      this.countCode(exit.reason === 'limit');
       return exit;
     } finally {
       requests.leaveRun(id);
