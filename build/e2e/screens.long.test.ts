@@ -44,11 +44,13 @@ describe('the library', () => {
   it('shows every state a machine can be in, finds, filters, sorts and chooses', async () => {
     await bench.run('create', 'alpha', '--kernel', echo, '--memory', '16');
     await bench.run('create', 'beta', '--kernel', welcome, '--memory', '64');
+    await bench.run('start', 'beta');
+    await expect.poll(() => page.locator('.machine img').count(), { timeout: 20_000 }).toBeGreaterThan(0);
+    await keep('library-live');
     await bench.run('create', 'gone', '--kernel', echo, '--memory', '16');
     await bench.run('create', 'a-name-that-goes-on-for-as-long-as-names-may-go', '--kernel', echo, '--memory', '16');
     await bench.run('create', 'damaged', '--kernel', echo);
     writeFileSync(machineFile('damaged'), '{"format":"rootmode-machine","ver');
-    await bench.run('start', 'beta');
     const killed = Number(/process (\d+)/.exec((await bench.run('start', 'gone')).out)?.[1]);
     process.kill(killed, 'SIGKILL');
     await seen('gone');

@@ -148,10 +148,44 @@ describe('the window', () => {
     await bench.run('create', 'evil', '--kernel', echo, '--memory', '16');
     const file = join(bench.data, 'rootmode/machines/evil.rmvm/machine.json');
     const content = JSON.parse(readFileSync(file, 'utf8'));
-    writeFileSync(file, JSON.stringify({ ...content, title: '<img src=x onerror="document.title=\'owned\'">' }));
+    const markup = '<img src=x onerror="document.title=\'owned\'">';
+    const logs = join(bench.data, 'rootmode/machines/evil.rmvm/logs');
+    writeFileSync(file, JSON.stringify({ ...content, title: markup, group: markup, tags: [markup], notes: markup }));
+    mkdirSync(logs, { recursive: true });
+    writeFileSync(join(logs, 'engine.log'), `rootmode: ${markup}\n`);
+    writeFileSync(join(logs, 'failure.json'), JSON.stringify({ class: 'file-missing', data: { what: markup, path: markup } }));
+    const isInert = async (): Promise<void> => {
+      expect(await page.locator('img[src="x"]').count()).toBe(0);
+      expect(await page.title()).not.toContain('owned');
+    };
     await page.reload();
     await expect.poll(() => page.getByRole('link', { name: /<img src=x/ }).isVisible()).toBe(true);
-    expect(await page.title()).toBe('Rootmode');
+    await page.getByRole('heading', { name: /^<img src=x/ }).waitFor();
+    await isInert();
+    await page.keyboard.press('Control+k');
+    await page
+      .getByRole('option', { name: /<img src=x/ })
+      .first()
+      .waitFor();
+    await isInert();
+    await page.keyboard.press('Escape');
+    await page.evaluate("location.hash = '#/machine/evil/log'");
+    await page
+      .getByRole('log')
+      .getByText(/<img src=x/)
+      .waitFor();
+    await isInert();
+    await page.getByRole('tab', { name: 'Settings' }).click();
+    await expect.poll(() => page.getByLabel('Notes').inputValue()).toBe(markup);
+    await isInert();
+    // What a guest sends, here by sending back what it is given.
+    await bench.run('start', 'evil');
+    await page.getByRole('tab', { name: 'Serial console' }).click();
+    await expect.poll(() => terminal().textContent(), { timeout: 20_000 }).toContain('sent back');
+    await page.locator('.xterm:visible').click();
+    await page.keyboard.type(markup);
+    await expect.poll(() => terminal().textContent()).toContain('<img src=x');
+    await isInert();
   });
 
   it('takes in a machine whose folder is dropped, and a boot sector that is', async () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { root } from './run.ts';
 
 /** Name in `.out/pictures` and in `assets/pictures`. */
-const PICTURES = { 'library-light': 'library', 'screen-light': 'screen', 'stopped-light': 'inspector' } as const;
+const PICTURES = { 'library-live-light': 'library', 'screen-light': 'screen', 'stopped-light': 'inspector' } as const;
 
 const to = join(root, 'assets/pictures');
 mkdirSync(to, { recursive: true });

@@ -19,9 +19,12 @@ export function saidOf({
   return error === undefined ? (problem ?? '') : said(error);
 }
 
+/** Words of the engine, in the language of the window where they are known. */
+export const saidPhrase = (text: string): string => sayPhrase(text, texts.global.locale.value);
+
 /** Words that the contract has for what is wrong with a value, as a sentence of their own. */
 export function saidProblem(text: string): string {
-  const words = sayPhrase(text, texts.global.locale.value);
+  const words = saidPhrase(text);
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 

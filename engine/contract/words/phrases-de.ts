@@ -186,6 +186,17 @@ export const germanPhrases: Readonly<Record<string, string>> = {
   'initial ramdisk': 'Initiale Ramdisk',
   'file of variables': 'Variablendatei',
 
+  // What machines run on.
+  'the machine straight on the software processor': 'die Maschine unmittelbar auf dem Prozessor aus Software',
+  'a hypervisor on the software processor, with the guest under it':
+    'ein Hypervisor auf dem Prozessor aus Software, der Gast unter ihm',
+  '/dev/kvm is there, but the back end is not part of this version':
+    '/dev/kvm ist da, aber was es nutzt, gehört nicht zu dieser Version',
+  'this host has no /dev/kvm, and the back end is not part of this version':
+    'dieser Rechner hat kein /dev/kvm, und was es nutzt, gehört nicht zu dieser Version',
+  'you may not open /dev/kvm, and the back end is not part of this version':
+    'Sie dürfen /dev/kvm nicht öffnen, und was es nutzt, gehört nicht zu dieser Version',
+
   // States.
   starting: 'startet',
   running: 'läuft',

@@ -99,6 +99,7 @@ describe('phrases', () => {
     look(sources, 'reason: ');
     look(sources, "\\b(?:refuse|fail)\\((?=['`](?:it|its|only|there) )");
     look(sources, '(?:\\.(?:min|max|regex)\\([^()\\n]*, |error: )');
+    look(readFileSync(join(engine, 'manager/capabilities.ts'), 'utf8'), '(?:text: |return )');
     look(sourcesBelow('firmware'), '\\bdefect\\(file, ');
     look(sourcesBelow('firmware'), '\\brefuse\\(');
     look(readFileSync(join(engine, 'host/files.ts'), 'utf8'), '\\n  E[A-Z]+: ');
