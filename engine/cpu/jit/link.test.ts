@@ -14,7 +14,7 @@ const BEHIND = 100;
 const CODE_BYTES = 6000;
 
 /** A stage in front of the program, and a compiler that has its orders and is asked to carry them out. */
-function start() {
+function start(program = PROGRAM) {
   const orders: RegionOrder[] = [];
   const answers: RegionAnswer[] = [];
   const stage = new Stage(
@@ -23,7 +23,7 @@ function start() {
   );
   const { machine, s } = stage.cpu;
   const compiler = new RegionCompiler({ decode, memory: machine.u8, now: () => 0 });
-  const { bytes } = assemble(PROGRAM, { code: 64 });
+  const { bytes } = assemble(program, { code: 64 });
   machine.dma.write(AT.code, Uint8Array.from(bytes));
   s.rip = BigInt(AT.code);
   s.gpr.set([0n, BigInt(LOOPS), 0n, 1n]);
@@ -136,6 +136,39 @@ describe('a region whose page is written', () => {
     expect(run.finish().sum).toBe(BigInt.asUintN(64, done - (BigInt(LOOPS) - done)));
     expect(run.orders).toHaveLength(1);
     expect(run.live()).toBe(0);
+  });
+});
+
+describe('a region that keeps being left', () => {
+  const LEFT = 't: test rbx, rdx\njnz c\nb: sub rcx, 1\njnz t\nhlt\nnop\nc: add rax, 1\njmp b';
+  const TURN = 6;
+
+  it('is made anew with what it is left for', () => {
+    const run = start(LEFT);
+    const { s, stage } = run;
+    s.gpr.set([0n, 1_000_000n, 0n, 1n]);
+    stage.cpu.run(50_000);
+    const [first, ...others] = run.orders;
+    expect([first?.entry, others]).toEqual([AT.code & 0xfff, []]);
+    const small = run.compile();
+    run.answers.push(small);
+    const turns = (n: number): number => {
+      const before = s.regionEntries;
+      stage.cpu.run(n * TURN);
+      return Number(s.regionEntries - before);
+    };
+    expect(turns(1000)).toBeLessThan(10);
+    // From now on each turn goes where none has gone.
+    s.gpr.set([0n, s.gpr[1] as bigint, 1n, 1n]);
+    expect(turns(1000)).toBeGreaterThan(900);
+    for (let i = 0; i < 30 && run.orders.length === 0; i++) turns(1000);
+    const again = run.compile();
+    const made = again.regions.find(({ instructions }) => instructions > (small.regions[0]?.instructions ?? 0));
+    expect(made?.loops).toBe(true);
+    run.answers.push(again);
+    const [rax, rcx] = [s.gpr[0] as bigint, s.gpr[1] as bigint];
+    expect(turns(1000)).toBeLessThan(20);
+    expect((s.gpr[0] as bigint) - rax).toBe(rcx - (s.gpr[1] as bigint));
   });
 });
 
