@@ -136,7 +136,8 @@ const bochs: Peer = {
         '',
       ].join('\n'),
     );
-    return ['bochs', '-q', '-f', settings, '-rc', go];
+    // It opens its standard output by name, which a socket cannot be, and Node makes those for pipes.
+    return ['sh', '-c', 'bochs -q -f "$1" -rc "$2" | cat', 'sh', settings, go];
   },
 };
 
