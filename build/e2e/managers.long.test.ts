@@ -59,12 +59,12 @@ describe('two managers on one library', () => {
     const { pid } = await a.manager.libraryStart({ name: 'one' });
     expect((await b.manager.libraryList({})).machines).toMatchObject([{ name: 'one', pid }]);
     for (const act of [
-      b.manager.libraryStart({ name: 'one' }),
-      b.manager.libraryChange({ name: 'one', title: 'no' }),
-      b.manager.libraryRemove({ name: 'one' }),
-      b.manager.libraryCopy({ name: 'one', to: 'two' }),
+      () => b.manager.libraryStart({ name: 'one' }),
+      () => b.manager.libraryChange({ name: 'one', title: 'no' }),
+      () => b.manager.libraryRemove({ name: 'one' }),
+      () => b.manager.libraryCopy({ name: 'one', to: 'two' }),
     ]) {
-      await expect(act).rejects.toMatchObject({ code: 'machine-locked', data: { pid } });
+      await expect(act()).rejects.toMatchObject({ code: 'machine-locked', data: { pid } });
     }
     expect(await b.engine('one').machineStatus({})).toMatchObject({ status: 'running', pid });
 
