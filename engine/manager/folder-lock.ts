@@ -70,6 +70,8 @@ function lockPath(path: string, { name, copies }: { readonly name: string; reado
   try {
     writeFileSync(own, JSON.stringify(mine), { mode: 0o644, flag: 'wx' });
   } catch (cause) {
+    // Somebody else moved or removed the machine since it was looked for.
+    if (codeOf(cause) === 'ENOENT') throw new EngineError('machine-unknown', { name }, { cause });
     throw new EngineError('file-unwritable', { what: 'lock file', path, reason: reasonOf(cause) }, { cause });
   }
   try {
@@ -117,6 +119,7 @@ function take(own: string, { path, name }: { path: string; name: string }): void
       linkSync(own, path);
       return;
     } catch (cause) {
+      if (codeOf(cause) === 'ENOENT') throw new EngineError('machine-unknown', { name }, { cause });
       if (codeOf(cause) !== 'EEXIST') {
         throw new EngineError('file-unwritable', { what: 'lock file', path, reason: reasonOf(cause) }, { cause });
       }
