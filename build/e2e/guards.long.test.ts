@@ -29,8 +29,6 @@ interface Guard {
   readonly guard: string;
   /** …becomes this. */
   readonly without: string;
-  /** Where it is missed, when not where guards of the file are. */
-  readonly test?: string;
 }
 
 const security = 'electron/main/security.ts';
@@ -248,13 +246,6 @@ const guards: readonly Guard[] = [
     guard: "if (entry.type !== 'File' && entry.type !== 'OldFile') throw",
     without: 'if (false) throw',
   },
-  {
-    what: 'machines name what is theirs',
-    file: 'engine/manager/library.ts',
-    guard: 'if (files.length > 0) throw',
-    without: 'if (false) throw',
-    test: 'engine/manager/jobs.test.ts',
-  },
 ];
 
 /** A tree that is the checkout, but for the folder of `file`, which is a copy. */
@@ -287,7 +278,7 @@ const TESTS: Readonly<Record<string, string>> = {
   'engine/contract/image-commands.ts': 'engine/contract/contract.test.ts',
   'engine/manager/machine-folder.ts': 'engine/manager/library.test.ts',
 };
-const testOf = ({ file, test }: Guard): string => test ?? TESTS[file] ?? file.replace(/\.ts$/, '.test.ts');
+const testOf = ({ file }: Guard): string => TESTS[file] ?? file.replace(/\.ts$/, '.test.ts');
 
 interface Report {
   readonly testResults: readonly { readonly name: string; readonly assertionResults: readonly { readonly status: string }[] }[];
