@@ -136,8 +136,8 @@ const bochs: Peer = {
         '',
       ].join('\n'),
     );
-    // It opens its standard output by name, which a socket cannot be, and Node makes those for pipes.
-    return ['sh', '-c', 'bochs -q -f "$1" -rc "$2" | cat', 'sh', settings, go];
+    // Its debugger reads standard input, and it opens standard output by name: neither may be a socket, which Node makes for pipes.
+    return ['sh', '-c', 'bochs -q -f "$1" -rc "$2" < /dev/null | cat', 'sh', settings, go];
   },
 };
 
