@@ -1,15 +1,13 @@
 /** The inspector's timeline, memory, walk and debugger in the window, on a guest whose every step is known. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Browser, Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import type { Page } from 'playwright-core';
+import { expect, it } from 'vitest';
 import { assemble } from '../../engine/isa/assemble.ts';
 import { codeAddress, multibootImage } from '../benches/loop-guest.ts';
-import { noBrowser, openBrowser } from './browser.ts';
-import { type Bench, notBuilt } from './session.ts';
-import { keepScreen, openWindow, pictures, type WindowSession } from './window-session.ts';
-
-const missing = notBuilt ?? noBrowser();
+import { windowForEach } from './each-window.ts';
+import type { Bench } from './session.ts';
+import { keepScreen } from './window-session.ts';
 
 /** Pages of 4 KiB for the first 2 MiB, the one at 0x9000 absent; then CPUID and a port write, round after round, slowly. */
 const SOURCE = `bits 32
@@ -52,20 +50,11 @@ service:
 const { bytes, labels } = assemble(SOURCE, { code: 32, origin: BigInt(codeAddress) });
 const address = (label: string, digits = 16): string => `0x${(labels.get(label) as bigint).toString(16).padStart(digits, '0')}`;
 
-let browser: Browser | undefined;
-let session: WindowSession | undefined;
 let bench: Bench;
 let page: Page;
 
-beforeAll(async () => {
-  if (missing === undefined) browser = await openBrowser();
-  mkdirSync(pictures, { recursive: true });
-}, 120_000);
-afterAll(() => browser?.close());
-beforeEach(async ({ skip }) => {
-  if (missing !== undefined || browser === undefined) return skip(missing ?? 'there is no browser');
-  session = await openWindow(browser, { viewport: { width: 1360, height: 860 } });
-  ({ bench, page } = session);
+windowForEach({ viewport: { width: 1360, height: 860 } }, async (opened) => {
+  ({ bench, page } = opened);
   const image = join(bench.runtime, 'known.bin');
   writeFileSync(image, multibootImage(bytes));
   await bench.run('create', 'known', '--kernel', image, '--memory', '16');
@@ -73,7 +62,6 @@ beforeEach(async ({ skip }) => {
   await page.evaluate("location.hash = '#/machine/known/inspector'");
   await page.getByText('guestRip', { exact: true }).waitFor({ timeout: 20_000 });
 });
-afterEach(() => session?.close());
 
 /** The machine may be slow. */
 const soon = <T>(look: () => T) => expect.poll(look, { timeout: 15_000 });

@@ -1,32 +1,20 @@
 /** What the window tells of machines over time: their log by levels, and statistics of one and of all, with their files. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Browser, Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import type { Page } from 'playwright-core';
+import { expect, it } from 'vitest';
 import { assemble } from '../../engine/isa/assemble.ts';
-import { noBrowser, openBrowser } from './browser.ts';
+import { windowForEach } from './each-window.ts';
 import { multibootImage } from './multiboot-image.ts';
-import { type Bench, notBuilt } from './session.ts';
-import { keepScreen, openWindow, pictures, type WindowSession } from './window-session.ts';
+import type { Bench } from './session.ts';
+import { keepScreen } from './window-session.ts';
 
-const missing = notBuilt ?? noBrowser();
-
-let browser: Browser | undefined;
-let session: WindowSession | undefined;
 let bench: Bench;
 let page: Page;
 
-beforeAll(async () => {
-  if (missing === undefined) browser = await openBrowser();
-  mkdirSync(pictures, { recursive: true });
-}, 120_000);
-afterAll(() => browser?.close());
-beforeEach(async ({ skip }) => {
-  if (missing !== undefined || browser === undefined) return skip(missing ?? 'there is no browser');
-  session = await openWindow(browser, { viewport: { width: 1280, height: 800 } });
-  ({ bench, page } = session);
+windowForEach({ viewport: { width: 1280, height: 800 } }, (opened) => {
+  ({ bench, page } = opened);
 });
-afterEach(() => session?.close());
 
 /** Reads the first 64 sectors over and over, as fast as the BIOS does it. INT 13h, function 02h. */
 function readingDisk(): string {

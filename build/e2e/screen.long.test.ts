@@ -1,39 +1,30 @@
 /** The guest's screen in a real browser: the Welcome machine of a first run, keys that change pixels, pause, scale, media, pictures. */
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Browser, Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Page } from 'playwright-core';
+import { describe, expect, it } from 'vitest';
 import { WELCOMED } from '../../engine/manager/welcome.ts';
 import { multibootImage } from '../benches/loop-guest.ts';
 import { root } from '../tasks/run.ts';
-import { noBrowser, openBrowser } from './browser.ts';
+import { windowForEach } from './each-window.ts';
 import { connectTo } from './engine-client.ts';
 import { frames, framesPerSecond, installProbe, keyToPixel, pixel } from './screen-probe.ts';
-import { type Bench, notBuilt } from './session.ts';
-import { openWindow, pictures, type WindowSession } from './window-session.ts';
+import type { Bench } from './session.ts';
+import { pictures } from './window-session.ts';
 
-const missing = notBuilt ?? noBrowser();
-
-let browser: Browser | undefined;
-let session: WindowSession | undefined;
 let bench: Bench;
 let page: Page;
 
-beforeAll(async () => {
-  if (missing === undefined) browser = await openBrowser();
-}, 120_000);
-afterAll(() => browser?.close());
-
-beforeEach(async ({ skip }) => {
-  if (missing !== undefined || browser === undefined) return skip(missing ?? 'there is no browser');
-  session = await openWindow(browser, {
+windowForEach(
+  {
     viewport: { width: 1100, height: 800 },
     prepare: ({ data }) => rmSync(join(data, 'rootmode/machines', WELCOMED)),
     instrument: installProbe,
-  });
-  ({ bench, page } = session);
-});
-afterEach(() => session?.close());
+  },
+  (opened) => {
+    ({ bench, page } = opened);
+  },
+);
 
 const canvas = () => page.locator('canvas');
 /** Left edge of a row of the Welcome machine's table. */

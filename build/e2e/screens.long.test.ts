@@ -6,33 +6,24 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import type { Browser, Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Page } from 'playwright-core';
+import { describe, expect, it } from 'vitest';
 import { root } from '../tasks/run.ts';
-import { noBrowser, openBrowser } from './browser.ts';
-import { type Bench, notBuilt } from './session.ts';
-import { keepScreen, openWindow, pictures, type WindowSession } from './window-session.ts';
+import { windowForEach } from './each-window.ts';
+import type { Bench } from './session.ts';
+import { keepScreen, type WindowSession } from './window-session.ts';
 
 const echo = join(root, 'assets/guests/echo.bin');
 const welcome = join(root, 'assets/guests/welcome.bin');
-const missing = notBuilt ?? noBrowser();
 
-let browser: Browser | undefined;
-let session: WindowSession | undefined;
+let session: WindowSession;
 let bench: Bench;
 let page: Page;
 
-beforeAll(async () => {
-  if (missing === undefined) browser = await openBrowser();
-  mkdirSync(pictures, { recursive: true });
-}, 120_000);
-afterAll(() => browser?.close());
-beforeEach(async ({ skip }) => {
-  if (missing !== undefined || browser === undefined) return skip(missing ?? 'there is no browser');
-  session = await openWindow(browser, { viewport: { width: 1200, height: 800 } });
-  ({ bench, page } = session);
+windowForEach({ viewport: { width: 1200, height: 800 } }, (opened) => {
+  session = opened;
+  ({ bench, page } = opened);
 });
-afterEach(() => session?.close());
 
 const open = (link: string): Promise<unknown> => page.evaluate(`location.hash = ${JSON.stringify(link)}`);
 const keep = (name: string): Promise<void> => keepScreen(page, name);
@@ -257,13 +248,13 @@ describe('a machine', () => {
 
 describe('the connection', () => {
   it('that is lost or refused is said on every screen', async () => {
-    const stranger = await (browser as Browser).newPage({ viewport: { width: 1200, height: 800 } });
-    await stranger.goto((session as WindowSession).url.replace(/#.*/, ''));
+    const stranger = await session.browser.newPage({ viewport: { width: 1200, height: 800 } });
+    await stranger.goto(session.url.replace(/#.*/, ''));
     await stranger.getByText('no valid key').waitFor();
     await keepScreen(stranger, 'refused');
     await stranger.close();
     await seen('No machines yet');
-    (session as WindowSession).server.kill('SIGKILL');
+    session.server.kill('SIGKILL');
     await seen('The connection to Rootmode is lost.');
     await keep('lost');
   });

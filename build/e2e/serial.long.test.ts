@@ -1,14 +1,12 @@
 /** Both serial ports of a machine as consoles in the window, and the files that keep what comes over them. */
-import { mkdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Browser, Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
-import { noBrowser, openBrowser } from './browser.ts';
+import type { Page } from 'playwright-core';
+import { expect, it } from 'vitest';
+import { windowForEach } from './each-window.ts';
 import { multibootImage } from './multiboot-image.ts';
-import { type Bench, notBuilt } from './session.ts';
-import { keepScreen, openWindow, pictures, type WindowSession } from './window-session.ts';
-
-const missing = notBuilt ?? noBrowser();
+import type { Bench } from './session.ts';
+import { keepScreen } from './window-session.ts';
 
 /** Waits for a byte at either port and sends it back there: at COM1 as it is, at COM2 the one after it. */
 const ECHO = `
@@ -32,22 +30,12 @@ second:
   jmp first
 `;
 
-let browser: Browser | undefined;
-let session: WindowSession | undefined;
 let bench: Bench;
 let page: Page;
 
-beforeAll(async () => {
-  if (missing === undefined) browser = await openBrowser();
-  mkdirSync(pictures, { recursive: true });
-}, 120_000);
-afterAll(() => browser?.close());
-beforeEach(async ({ skip }) => {
-  if (missing !== undefined || browser === undefined) return skip(missing ?? 'there is no browser');
-  session = await openWindow(browser, { viewport: { width: 1100, height: 720 } });
-  ({ bench, page } = session);
+windowForEach({ viewport: { width: 1100, height: 720 } }, (opened) => {
+  ({ bench, page } = opened);
 });
-afterEach(() => session?.close());
 
 const rows = () => page.locator('.xterm-rows:visible');
 

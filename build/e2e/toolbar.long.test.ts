@@ -1,14 +1,12 @@
 /** Everything in the toolbar of a machine's screen, tried on a guest that tells every scancode it gets. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Browser, Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
-import { noBrowser, openBrowser } from './browser.ts';
+import type { Page } from 'playwright-core';
+import { beforeEach, expect, it } from 'vitest';
+import { windowForEach } from './each-window.ts';
 import { multibootImage } from './multiboot-image.ts';
-import { type Bench, notBuilt } from './session.ts';
-import { keepScreen, openWindow, pictures, type WindowSession } from './window-session.ts';
-
-const missing = notBuilt ?? noBrowser();
+import type { Bench } from './session.ts';
+import { keepScreen } from './window-session.ts';
 
 /** What the keyboard sends goes to COM1; what the mouse sends does not (status bit 5). */
 const SCANCODES = `
@@ -25,21 +23,12 @@ again:
   jmp again
 `;
 
-let browser: Browser | undefined;
-let session: WindowSession | undefined;
 let bench: Bench;
 let page: Page;
 let log: string;
 
-beforeAll(async () => {
-  if (missing === undefined) browser = await openBrowser();
-  mkdirSync(pictures, { recursive: true });
-}, 120_000);
-afterAll(() => browser?.close());
-beforeEach(async ({ skip }) => {
-  if (missing !== undefined || browser === undefined) return skip(missing ?? 'there is no browser');
-  session = await openWindow(browser, { viewport: { width: 1100, height: 720 } });
-  ({ bench, page } = session);
+windowForEach({ viewport: { width: 1100, height: 720 } }, async (opened) => {
+  ({ bench, page } = opened);
   log = join(bench.runtime, 'keys.log');
   const image = multibootImage(join(bench.runtime, 'keys.bin'), SCANCODES);
   const drives = ['--cdrom', 'none', '--floppy', 'none'];
@@ -48,7 +37,6 @@ beforeEach(async ({ skip }) => {
   await page.evaluate("location.hash = '#/machine/keys/display'");
   await page.locator('canvas').waitFor();
 });
-afterEach(() => session?.close());
 
 const canvas = () => page.locator('canvas');
 /** Scancodes of set 1 since the last call, in hexadecimal, once there are as many. */

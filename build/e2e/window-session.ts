@@ -9,6 +9,8 @@ import { type Bench, createBench, type Session } from './session.ts';
 export const pictures = join(root, '.out/pictures');
 
 export interface WindowSession {
+  /** For windows of others. */
+  readonly browser: Browser;
   readonly bench: Bench;
   readonly page: Page;
   readonly server: Session;
@@ -46,7 +48,7 @@ export async function openWindow(browser: Browser, { viewport, prepare, instrume
     if (before === undefined) delete process.env['XDG_DATA_HOME'];
     else process.env['XDG_DATA_HOME'] = before;
   };
-  return { bench, page, url, server, close };
+  return { browser, bench, page, url, server, close };
 }
 
 /** Serious faults of accessibility that axe finds, a line each. The terminal's canvas is a library's. */

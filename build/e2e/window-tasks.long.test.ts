@@ -3,32 +3,21 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFile
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import type { Browser, Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Page } from 'playwright-core';
+import { describe, expect, it } from 'vitest';
 import { root } from '../tasks/run.ts';
-import { noBrowser, openBrowser } from './browser.ts';
-import { type Bench, notBuilt } from './session.ts';
-import { keepScreen, openWindow, pictures, type WindowSession } from './window-session.ts';
+import { windowForEach } from './each-window.ts';
+import type { Bench } from './session.ts';
+import { keepScreen } from './window-session.ts';
 
 const echo = join(root, 'assets/guests/echo.bin');
-const missing = notBuilt ?? noBrowser();
 
-let browser: Browser | undefined;
-let session: WindowSession | undefined;
 let bench: Bench;
 let page: Page;
 
-beforeAll(async () => {
-  if (missing === undefined) browser = await openBrowser();
-  mkdirSync(pictures, { recursive: true });
-}, 120_000);
-afterAll(() => browser?.close());
-beforeEach(async ({ skip }) => {
-  if (missing !== undefined || browser === undefined) return skip(missing ?? 'there is no browser');
-  session = await openWindow(browser, { viewport: { width: 1200, height: 800 } });
-  ({ bench, page } = session);
+windowForEach({ viewport: { width: 1200, height: 800 } }, (opened) => {
+  ({ bench, page } = opened);
 });
-afterEach(() => session?.close());
 
 const images = (): string => join(bench.data, 'rootmode/images');
 const machines = (): string => join(bench.data, 'rootmode/machines');

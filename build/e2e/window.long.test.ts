@@ -2,34 +2,23 @@
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { root } from '../tasks/run.ts';
-import { noBrowser, openBrowser } from './browser.ts';
+import { windowForEach } from './each-window.ts';
 import { fillNewMachine } from './new-machine.ts';
-import { type Bench, notBuilt } from './session.ts';
-import { accessibilityFaults, openWindow, pictures, type WindowSession } from './window-session.ts';
+import type { Bench } from './session.ts';
+import { accessibilityFaults, pictures } from './window-session.ts';
 
 const echo = join(root, 'assets/guests/echo.bin');
-const missing = notBuilt ?? noBrowser();
 
-let browser: Browser | undefined;
-let session: WindowSession | undefined;
+let browser: Browser;
 let bench: Bench;
 let page: Page;
 let url: string;
 
-beforeAll(async () => {
-  if (missing === undefined) browser = await openBrowser();
-  mkdirSync(pictures, { recursive: true });
-}, 120_000);
-afterAll(() => browser?.close());
-
-beforeEach(async ({ skip }) => {
-  if (missing !== undefined || browser === undefined) return skip(missing ?? 'there is no browser');
-  session = await openWindow(browser, { viewport: { width: 1100, height: 720 } });
-  ({ bench, page, url } = session);
+windowForEach({ viewport: { width: 1100, height: 720 } }, (opened) => {
+  ({ browser, bench, page, url } = opened);
 });
-afterEach(() => session?.close());
 
 const create = (name: string, kernel: string): Promise<void> => fillNewMachine(page, name, kernel);
 
@@ -225,7 +214,7 @@ describe('the window', () => {
   });
 
   it('tells a page without the key what to do', async () => {
-    const stranger = await (browser as Browser).newPage();
+    const stranger = await browser.newPage();
     await stranger.goto(url.replace(/#.*/, ''));
     await expect.poll(() => stranger.getByRole('alert').textContent()).toContain('no valid key');
     await stranger.close();
