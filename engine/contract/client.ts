@@ -2,7 +2,8 @@
  * The client's half: a method for each command, derived from the declarations. `client.machineStatus({})`.
  */
 import { type Command, type InputOf, type MethodName, methodName, type ResultOf } from './command.ts';
-import { EngineError, isErrorCode } from './errors.ts';
+import { EngineError } from './errors.ts';
+import { errorOf } from './failure.ts';
 import { type WireRequest, WireResponse } from './wire.ts';
 
 /** Carries one request to the engine and brings its answer. Rejects with `EngineError` when the connection fails. */
@@ -36,8 +37,8 @@ export function createClient<const Commands extends readonly Command[]>(
 
 /** The engine's error again, with its own sentence: the engine knows more about it than its code tells. */
 function fromWire(wire: { class: string; desc: string; data: Record<string, unknown> }): EngineError {
-  if (!isErrorCode(wire.class)) return new EngineError('internal', { reason: wire.desc });
-  const error = new EngineError(wire.class, wire.data as never);
+  const error = errorOf(wire);
+  if (error === undefined) return new EngineError('internal', { reason: wire.desc });
   error.message = wire.desc;
   return error;
 }

@@ -1,5 +1,6 @@
 /** An error by its parts, as messages and files carry it: whoever shows it says it in the language of its reader (`words/say.ts`). */
 import * as z from 'zod';
+import { EngineError, isErrorCode } from './errors.ts';
 
 export const Failure = z.strictObject({
   /** One of the codes of the contract. */
@@ -12,3 +13,13 @@ export const failureOf = ({ code, data }: { readonly code: string; readonly data
   class: code,
   data: { ...data },
 });
+
+/** The error again; `undefined` when this version does not know it, or it carries something else: it may come from a hostile file. */
+export function errorOf({ class: code, data }: Failure): EngineError | undefined {
+  if (!isErrorCode(code)) return undefined;
+  try {
+    return new EngineError(code, data as never);
+  } catch {
+    return undefined;
+  }
+}

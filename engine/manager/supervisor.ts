@@ -53,7 +53,10 @@ function logPath(folder: string): string {
   return join(folder, 'logs', 'engine.log');
 }
 
-/** Start the machine in `folder`; resolves with the process once its guest runs. Fails with `machine-start`, telling what the process said, and with `machine-locked` while it runs. */
+/**
+ * Start the machine in `folder`; resolves with the process once its guest runs. Fails with `machine-start`, telling what the process
+ * said, and with `machine-locked` while it runs.
+ */
 export function startEngine(program: EngineProgram, machine: { name: string; folder: string }): Promise<number> {
   const wait = (): Promise<void> => program.sleep(POLL_MILLISECONDS);
   return whileStarting(machine, wait, () => {

@@ -1,8 +1,8 @@
 /** What failed, in the language of the window. */
 import type * as z from 'zod';
-import type { Failure } from '../../engine/contract/failure.ts';
+import { errorOf, type Failure } from '../../engine/contract/failure.ts';
 import { problemText } from '../../engine/contract/problem-text.ts';
-import { errorOf, sayError, sayPhrase } from '../../engine/contract/words/say.ts';
+import { sayError, sayPhrase } from '../../engine/contract/words/say.ts';
 import { texts } from './texts.ts';
 
 export const said = (failure: unknown): string => sayError(failure, texts.global.locale.value);

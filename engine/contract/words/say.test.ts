@@ -2,10 +2,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { EngineError, errorCodes } from '../errors.ts';
-import { failureOf } from '../failure.ts';
+import { errorOf, failureOf } from '../failure.ts';
 import { MachineName } from '../settings.ts';
 import { germanPhrases } from './phrases-de.ts';
-import { errorOf, errorSentences, sayError, sayPhrase } from './say.ts';
+import { errorSentences, sayError, sayPhrase } from './say.ts';
 
 const engine = join(import.meta.dirname, '../..');
 const sourcesBelow = (...folders: string[]): string =>
@@ -112,4 +112,20 @@ describe('phrases', () => {
     const words = MachineName.safeParse('.hidden').error?.issues[0]?.message ?? '';
     expect(sayPhrase(words, 'de')).toMatch(/^muss aus 1 bis 48 Buchstaben/);
   });
+});
+
+it('says an error whose cause came from a hostile file, whatever that carries', () => {
+  const hostile = [
+    {},
+    { files: 5, machines: 7, reason: { toString: 1 } },
+    { files: [{ path: { toString: 1 } }], machines: [[]] },
+  ];
+  for (const language of ['en', 'de'] as const) {
+    for (const code of Object.keys(errorSentences.en)) {
+      for (const data of hostile) {
+        const failure = { name: 'one', reason: 'it ended', cause: { class: code, data } };
+        expect(sayError(new EngineError('machine-start', failure), language)).toContain('one');
+      }
+    }
+  }
 });

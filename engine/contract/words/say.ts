@@ -1,6 +1,6 @@
 /** An error as people read it, in their language, from its code and data. Everything that talks to people at a window says errors so. */
 import { EngineError, type ErrorCode } from '../errors.ts';
-import type { Failure } from '../failure.ts';
+import { errorOf, type Failure } from '../failure.ts';
 import { germanErrors } from './errors-de.ts';
 import { englishErrors } from './errors-en.ts';
 import { germanPhrases } from './phrases-de.ts';
@@ -41,23 +41,20 @@ function causeOf({ cause }: Readonly<Record<string, unknown>>): EngineError | un
   return cause === undefined ? undefined : errorOf(cause as Failure);
 }
 
-/** The error again; `undefined` when this version does not know it. */
-export function errorOf({ class: code, data }: Failure): EngineError | undefined {
-  if (!Object.hasOwn(englishErrors, code)) return undefined;
-  return new EngineError(code as ErrorCode, data as never);
-}
-
 function sayValue(value: unknown, { language, size }: { readonly language: ErrorLanguage; readonly size: boolean }): string {
   if (Array.isArray(value)) {
     const shown = value
       .slice(0, 5)
-      .map((one) => (typeof one === 'object' && one !== null ? `${one.path} (${one.by})` : `${one}`));
+      .map((one) => (typeof one === 'object' && one !== null ? `${plain(one.path)} (${plain(one.by)})` : plain(one)));
     if (value.length > shown.length) shown.push('…');
     return shown.length === 0 ? '–' : shown.join(', ');
   }
   if (typeof value === 'number') return size ? shownSize(value) : String(value);
-  return sayPhrase(String(value ?? ''), language);
+  return sayPhrase(plain(value ?? ''), language);
 }
+
+/** An object from a file may have anything as its `toString`. */
+const plain = (value: unknown): string => (typeof value === 'object' ? JSON.stringify(value) : String(value));
 
 interface Pattern {
   readonly matcher: RegExp;
