@@ -59,8 +59,13 @@ const MOST_ORDERS = 96;
 const LATER = 1000;
 /** Bytes of WebAssembly that regions in use may have been: V8 makes five times as many of machine code of them. */
 const CODE_BYTES = 24 * 2 ** 20;
-/** A page whose regions were found to be of other code that often is left to the interpreter. */
+/**
+ * A page whose regions were found to be of other code that often, while so many instructions were executed, is left to the interpreter until
+ * they are over: a guest that patches its code cannot spend its time on compiling, and a page that is used by one process after the other is
+ * not held to be one that is patched.
+ */
 const MOST_REWRITES = 16;
+const REWRITES_WITHIN = 4_000_000_000n;
 
 export interface JitCounters {
   regions: number;
@@ -104,8 +109,8 @@ export class Jit implements Customer {
   readonly #pages = new Map<number, Map<number, Region>>();
   /** Loops by host page and by the offset where a direct branch leaves them, or the complement of the one after a computed jump. */
   readonly #exits = new Map<number, Map<number, Region>>();
-  /** Times regions of a host page were of code that stands there no longer. */
-  readonly #rewritten = new Map<number, number>();
+  /** Times regions of a host page were of code that stands there no longer, since an instruction. */
+  readonly #rewritten = new Map<number, { times: number; readonly since: bigint }>();
   /** Host pages written since that was asked last. */
   readonly #written = new Set<number>();
   /** By ticket. */
@@ -143,7 +148,7 @@ export class Jit implements Customer {
     if (!isWaiting) {
       if (machine.u32[(block + BLOCK.crossing) >>> 2] !== 0 || machine.u32[(block + BLOCK.region) >>> 2] !== 0) return;
       const page = this.#pageOf(block);
-      if (this.#o.isCopy(page) || (this.#rewritten.get(page) ?? 0) >= MOST_REWRITES || !this.#isCurrent(block)) return;
+      if (this.#o.isCopy(page) || this.#isPatched(page) || !this.#isCurrent(block)) return;
       if (link.isElsewhere && this.#ordered.size >= MOST_ORDERS) {
         machine.u32[heat] = LATER;
         return;
@@ -283,12 +288,27 @@ export class Jit implements Customer {
     const region = present?.get(keyOf(host & (PAGE - 1), modeKey));
     if (present === undefined || region === undefined) return;
     if (this.#stands(page, region.made)) return this.#attach(region, page, block);
-    if (this.#written.delete(page)) this.#rewritten.set(page, (this.#rewritten.get(page) ?? 0) + 1);
+    if (this.#written.delete(page)) this.#noteRewrite(page);
     for (const [key, other] of present) {
       if (other !== region && this.#stands(page, other.made)) continue;
       this.#release(other);
       present.delete(key);
     }
+  }
+
+  #recentRewrites(page: number): { times: number } | undefined {
+    const noted = this.#rewritten.get(page);
+    return noted !== undefined && this.#o.s.retired - noted.since <= REWRITES_WITHIN ? noted : undefined;
+  }
+
+  #noteRewrite(page: number): void {
+    const noted = this.#recentRewrites(page);
+    if (noted === undefined) this.#rewritten.set(page, { times: 1, since: this.#o.s.retired });
+    else noted.times++;
+  }
+
+  #isPatched(page: number): boolean {
+    return (this.#recentRewrites(page)?.times ?? 0) >= MOST_REWRITES;
   }
 
   failed(ticket: number): void {

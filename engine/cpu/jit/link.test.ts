@@ -207,3 +207,48 @@ describe('code of a guest that never stops making code', () => {
     expect(most).toBeLessThan(CODE_BYTES + 4096);
   });
 });
+
+describe('code that the guest patches over and over', () => {
+  const [ROUNDS, TURNS] = [60, 12_000];
+  /** Times its page is compiled. */
+  const MOST = 16;
+  const [LOOP, CALM] = [0x1000, 0x2000];
+  const text = `mov ecx, ${TURNS}\nt: xor eax, 0x11111111\nadd rbx, rax\ndec ecx\njnz t\nhlt`;
+  /** Offset of the constant of the loop's XOR. */
+  const CONSTANT = 6;
+
+  it('is left to the interpreter for a while, other pages are not', () => {
+    const { stage, s, compile, orders, answers } = start(`mov dword [rsi], edx\njmp rdi`);
+    const { bytes } = assemble(text, { code: 64 });
+    for (const page of [LOOP, CALM]) stage.cpu.machine.dma.write(AT.code + page, Uint8Array.from(bytes));
+    let [rax, rbx] = [0n, 0n];
+    let ordered = 0;
+    s.gpr.set([0n, 0n, 0n, 0n]);
+    const go = (page: number, constant: number): void => {
+      s.gpr.set([BigInt(constant)], 2);
+      s.gpr.set([BigInt(AT.code + LOOP + CONSTANT), BigInt(AT.code + page)], 6);
+      s.rip = BigInt(AT.code);
+      s.activity = 0;
+      for (let i = 0; i < 100 && s.activity === 0; i++) {
+        stage.cpu.run(1000);
+        ordered += orders.length;
+        if (orders.length > 0) answers.push(compile());
+      }
+      for (let turn = 0; turn < TURNS; turn++) {
+        rax ^= BigInt(page === LOOP ? constant : 0x11111111);
+        rbx = BigInt.asUintN(64, rbx + rax);
+      }
+      expect([s.gpr[0], s.gpr[3]]).toEqual([rax, rbx]);
+    };
+    for (let n = 1; n <= ROUNDS; n++) go(LOOP, n);
+    expect(ordered).toBe(MOST);
+    const before = s.regionRetired;
+    go(CALM, ROUNDS);
+    go(CALM, ROUNDS);
+    expect([ordered, s.regionRetired - before > BigInt(TURNS)]).toEqual([MOST + 1, true]);
+    // Long after it may be other code that comes to stand there.
+    s.retired += 5_000_000_000n;
+    go(LOOP, ROUNDS + 1);
+    expect(ordered).toBe(MOST + 2);
+  });
+});
