@@ -2,6 +2,7 @@
 import type { RegionAnswer, RegionOrder } from './cpu/index.ts';
 import { calendarOf, monotonicSince } from './host/clock.ts';
 import { type PortEnd, pollingEnd } from './host/compiler-port.ts';
+import { directFiles } from './host/image-file.ts';
 import { parent, threadData } from './host/threads.ts';
 import { readInterpreter } from './interpreter-image.ts';
 import { buildVcpuThread } from './machine/build.ts';
@@ -24,6 +25,7 @@ void threadData().then((data) => {
       hostNow: monotonicSince(plan.clockOrigin),
       calendar: calendarOf(plan.settings.rtc),
       interpreter,
+      directFiles,
       ...(plan.compilerEnd && { compiler: pollingEnd<RegionOrder, RegionAnswer>(plan.compilerEnd) }),
       onEvent: (event) => channel.post({ kind: 'event', event }),
       onTone: (hertz) => channel.post({ kind: 'tone', hertz }),

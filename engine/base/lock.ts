@@ -10,6 +10,8 @@ export class Lock {
   #held = false;
   /** Called by the thread that has just taken the lock, which it holds. */
   acquired: () => void = () => undefined;
+  /** Called by the thread that has just released the lock; it may take it again. */
+  released: () => void = () => undefined;
 
   constructor(words: Int32Array, index: number) {
     this.#words = words;
@@ -40,6 +42,7 @@ export class Lock {
     assert(this.#held, 'only the holder releases a lock');
     this.#held = false;
     if (Atomics.exchange(this.#words, this.#index, 0) === 2) Atomics.notify(this.#words, this.#index, 1);
+    this.released();
   }
 
   /** Runs `body` with the lock held. */

@@ -27,6 +27,7 @@ export function openRaw(storage: Storage, options: RawOptions = {}): DiskImage {
     format: 'raw',
     bytes,
     readonly: storage.readonly || options.readonly === true,
+    direct: storage.handle === undefined ? undefined : { handle: storage.handle, writeFrom: options.guessed ? SECTOR : 0 },
     read: (at, into) => storage.read(at, into),
     write: (at, from) => {
       guard(at, from);

@@ -6,6 +6,8 @@ export interface Storage {
   /** As a person would name it. */
   readonly path: string;
   readonly readonly: boolean;
+  /** By which other threads of this process know the file until it is closed; absent: they do not. */
+  readonly handle?: number;
   size(): number;
   /** Fills every buffer, in order, from `at` on. What lies beyond the end reads as zeros. Fails with `image-io`. */
   read(at: number, into: readonly Uint8Array[]): void;

@@ -41,6 +41,7 @@ import type { MachineMemory } from '../memory/index.ts';
 import type { InspectedMember, SavedState } from '../state/index.ts';
 import { attachDisplay, type Display } from './display.ts';
 import { attachBiosDrives } from './drives/bios.ts';
+import { DirectDrives, type DirectParts } from './drives/direct.ts';
 import { createDriveBay, type DriveBay, type DriveSpec, VARIABLES_DRIVE } from './drives/queue.ts';
 import { attachEventTimers, HPET, sharedClockLine } from './event-timers.ts';
 import { attachFirmware } from './firmware.ts';
@@ -106,6 +107,8 @@ export interface BoardPorts {
   readonly speaker?: (hertz: number) => void;
   /** Drives as the BIOS sees them, those of a kind in the order of their numbers; absent: the bay's. */
   readonly drives?: readonly BiosDrive[];
+  /** For a thread that may carry out requests of drives itself; absent: the I/O thread does. */
+  readonly directDrives?: DirectParts;
   /** For calls that are port accesses with arguments in registers; absent: nobody calls. */
   readonly callerRegisters?: CallerRegisters;
   /** Told when the guest has read the keys it was sent; absent: nobody. */
@@ -201,7 +204,9 @@ function attachDevices({ memory, irqchip, config, ports }: BoardParts, platform:
   bus.plug(0, 0, hostBridge.api.config);
   bus.plug(1, 0, isaBridge.api.config);
   bus.plug(1, 3, power.api.config);
-  const bay = createDriveBay(memory, config.drives ?? []);
+  const direct = ports.directDrives && new DirectDrives(memory, ports.directDrives);
+  if (direct) memory.lock.released = () => direct.serve();
+  const bay = createDriveBay(memory, config.drives ?? [], direct);
   const dma = i8237.attach(memory, { name: 'i8237', at: { low: 0x00, high: 0xc0, pages: 0x80 }, irqs: {} });
   const storage = attachStorage({ memory, irqchip, bus, bay, isaDma: dma.api.channel });
 

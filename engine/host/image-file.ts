@@ -19,6 +19,7 @@ import { lockImage } from './image-lock.ts';
 export interface ImageFile {
   readonly path: string;
   readonly readonly: boolean;
+  readonly handle: number;
   size(): number;
   read(at: number, into: readonly Uint8Array[]): void;
   write(at: number, from: readonly Uint8Array[]): void;
@@ -103,6 +104,7 @@ function imageFile(fd: number, { path, readonly, unlock }: OpenFile): ImageFile 
   return {
     path,
     readonly,
+    handle: fd,
     size: () => fstatSync(fd).size,
     read: (at, into) => {
       for (const beyond of move(at, into, (parts, position) => readvSync(fd, parts, position))) beyond.fill(0);
@@ -133,6 +135,25 @@ function imageFile(fd: number, { path, readonly, unlock }: OpenFile): ImageFile 
       unlock();
     },
   };
+}
+
+/**
+ * Files that another thread has open, by their descriptors: `board`'s DirectFiles. One system call each, for what the host has in memory;
+ * false when that did not move everything.
+ */
+export const directFiles = {
+  read: (handle: number, at: number, into: readonly Uint8Array[]): boolean => movesAll(into, () => readvSync(handle, into, at)),
+  write: (handle: number, at: number, from: readonly Uint8Array[]): boolean => movesAll(from, () => writevSync(handle, from, at)),
+};
+
+function movesAll(parts: readonly Uint8Array[], call: () => number): boolean {
+  let bytes = 0;
+  for (const part of parts) bytes += part.length;
+  try {
+    return parts.length <= VECTOR && call() === bytes;
+  } catch {
+    return false; // the thread that opened the file finds out why
+  }
 }
 
 /** What a file system without block counts (Windows) sets aside is the file's size. */

@@ -5,6 +5,7 @@
 import { type HostNow, REQUEST } from '../base/index.ts';
 import { type Board, createBoard } from '../board/board.ts';
 import { callerRegistersOf } from '../board/caller-registers.ts';
+import type { DirectFiles } from '../board/drives/direct.ts';
 import { createDriveServer, type DriveServerParts } from '../board/drives/server.ts';
 import { drivePlan } from '../contract/drive-plan.ts';
 import type { MachineSettings } from '../contract/settings.ts';
@@ -48,6 +49,8 @@ export interface ThreadPorts {
 /** What a thread that runs vCPUs has besides. */
 export interface VcpuThreadPorts extends ThreadPorts {
   readonly interpreter: NonNullable<ProcessorMachineOptions['interpreter']>;
+  /** Files that drives' requests may be carried out on at once. */
+  readonly directFiles?: DirectFiles;
   /** Compiles hot code beside this thread's vCPUs. */
   readonly compiler?: NonNullable<ProcessorMachineOptions['compiler']>;
 }
@@ -79,7 +82,7 @@ function build({ settings, memory: shared, role, displayRom }: ThreadPlan, ports
   const keyReader = takeKeyReader(memory);
   const keeperPlace = memory.arena.take('deadline-keeper', 8, 64);
   const create = accel === 'software' ? createSoftwareMachine : createBareMachine;
-  const { calendar, compiler, interpreter } = ports;
+  const { calendar, compiler, directFiles, interpreter, hostNow } = ports;
   const machine = create({ memory, model: cpu, interpreter, observation, jit, calendar, ...(compiler && { compiler }) });
   const { requests } = machine;
   const { vmcsFields } = capabilitiesOf(settings);
@@ -113,6 +116,7 @@ function build({ settings, memory: shared, role, displayRom }: ThreadPlan, ports
     ports: {
       serial: lines,
       parallel: createOutputLine(printer),
+      ...(directFiles && { directDrives: { files: directFiles, now: hostNow, onDone: countDone(observation) } }),
       calendar: ports.calendar,
       speaker: ports.onTone,
       keyReader,
@@ -151,7 +155,14 @@ export function buildIoMachine(plan: ThreadPlan, ports: ThreadPorts): IoMachine 
     printer,
     requestWords: machine.requests.requestWords(),
     serveDrives: (events) =>
-      createDriveServer({ memory, bay: board.bay, work: deviceWork, onDone: countDone(observation), ...events }),
+      createDriveServer({
+        memory,
+        bay: board.bay,
+        now: ports.hostNow,
+        work: deviceWork,
+        onDone: countDone(observation),
+        ...events,
+      }),
     askForTray: (drive) => memory.lock.run(() => board.askForTray(drive)),
     boot: (readFile) => {
       const start = readStartFiles(plan.settings, plan.builtInFirmware, readFile);

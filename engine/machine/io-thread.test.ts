@@ -56,7 +56,7 @@ function start({ serial = 'stdio', room = 16, sink, boot }: Given = {}) {
       },
       pci: () => [],
       pressPowerButton: () => received.push(-1),
-      serveDrives: (events) => createDriveServer({ memory, bay, work: (body) => body(), ...events }),
+      serveDrives: (events) => createDriveServer({ memory, bay, now: () => 0, work: (body) => body(), ...events }),
       askForTray: () => 'free',
       pressSleepButton: () => received.push(-2),
       keyboard: { key: () => true, keysRead: () => true, move: () => true },

@@ -3,15 +3,11 @@
  * They meet in one block of shared memory for each drive, written under the machine lock; a doorbell word wakes the I/O thread. Nothing
  * in it is saved: the controller that waits submits again after a restore.
  */
-import {
-  type DriveLine,
-  type DriveMedium,
-  type DriveRequest,
-  type DriveResult,
-  type GuestRange,
-  MAXIMUM_RANGES,
-} from '../../devices/drive.ts';
+import { Lock } from '../../base/index.ts';
+import type { DirectPlace } from '../../block/image.ts';
+import { type DriveLine, type DriveMedium, type DriveRequest, MAXIMUM_RANGES } from '../../devices/drive.ts';
 import type { MachineMemory } from '../../memory/index.ts';
+import { DriveLane, laneBytes } from './lane.ts';
 
 /** One drive of a machine as it was built. */
 export interface DriveSpec {
@@ -21,108 +17,37 @@ export interface DriveSpec {
   readonly title?: string;
 }
 
-const OPS = ['read', 'write', 'flush', 'discard', 'verify'] as const;
+/** i32 words of the medium; its size as f64 lies between. */
+const Medium = { Present: 0, Readonly: 1, Changes: 2, Eject: 3, InUse: 6, Handle: 7, WriteFrom: 8, Trust: 9 } as const;
+const MEDIUM_SIZE_AT = 16;
+const MEDIUM_BYTES = 64;
 
-/** i32 words of a lane. */
-const Lane = { Waiting: 0, Ticket: 1, Op: 2, Ranges: 3, Durable: 4, Direct: 5 } as const;
-/** f64 words of a lane, behind 32 bytes of the above: offset, bytes, then ranges. */
-const [OFFSET, BYTES, FIRST] = [0, 1, 2];
-const LANE_HEAD = 32;
-/** i32 words of the medium, before its size as f64. */
-const Medium = { Present: 0, Readonly: 1, Changes: 2, Eject: 3 } as const;
-const MEDIUM_BYTES = 32;
+/**
+ * Longest that a request may take to be a quick one: a transfer between guest memory and the host's, in ns and ns a byte, and some. What
+ * has to wait for a disk takes longer, and then it is no matter what a thread's wake-up costs.
+ */
+const QUICK = { ns: 250_000, perByte: 1 } as const;
+/**
+ * Whether threads carry out their own requests: while this is above 0. Each quick request adds 1, each slow one takes away more; a single
+ * one says nothing, for a busy host takes a thread its processor away now and then.
+ */
+const TRUST = { first: -3, most: 16, least: -64, slow: 8 } as const;
 
-const laneBytes = (ranges: number) => LANE_HEAD + 8 * (FIRST + 2 * ranges);
-
-/** A request that the I/O thread has taken. */
-export interface TakenRequest extends Omit<DriveRequest, 'buffers'> {
-  readonly ticket: number;
-  readonly ranges: readonly GuestRange[];
-  /** The controller's own buffer, in place of ranges. */
-  readonly direct?: Uint8Array;
+/** A thread's way to carry out its own requests. */
+export interface Claims {
+  /** Whether this thread takes what it has just submitted. Under the machine lock. */
+  claim(drive: Drive, lane: DriveLane, what: { readonly ticket: number; readonly request: DriveRequest }): boolean;
 }
 
-/** One submitter's place at a drive. Everything here is called under the machine lock. */
-export class DriveLane {
-  readonly #memory: MachineMemory;
-  readonly #words: Int32Array;
-  readonly #numbers: Float64Array;
-  readonly #doorbell: () => void;
-  #listener: (result: DriveResult) => void = () => undefined;
+interface DriveParts {
+  readonly name: string;
+  doorbell(): void;
+  readonly claims: Claims | undefined;
+}
 
-  constructor(memory: MachineMemory, at: number, { ranges, doorbell }: { readonly ranges: number; doorbell(): void }) {
-    this.#memory = memory;
-    this.#words = new Int32Array(memory.views.buffer as ArrayBuffer, at, LANE_HEAD / 4);
-    this.#numbers = new Float64Array(memory.views.buffer as ArrayBuffer, at + LANE_HEAD, FIRST + 2 * ranges);
-    this.#doorbell = doorbell;
-  }
-
-  submit({ op, offset, bytes, buffers = [], durable = false }: DriveRequest): void {
-    const [words, numbers] = [this.#words, this.#numbers];
-    words[Lane.Ticket] = (words[Lane.Ticket] as number) + 1;
-    words[Lane.Op] = OPS.indexOf(op);
-    words[Lane.Durable] = durable ? 1 : 0;
-    numbers[OFFSET] = offset;
-    numbers[BYTES] = bytes;
-    if (buffers instanceof Uint8Array) {
-      words[Lane.Direct] = 1;
-      words[Lane.Ranges] = 1;
-      numbers[FIRST] = buffers.byteOffset;
-      numbers[FIRST + 1] = buffers.length;
-    } else {
-      words[Lane.Direct] = 0;
-      words[Lane.Ranges] = buffers.length;
-      let at = FIRST;
-      for (const range of buffers) {
-        numbers[at++] = range.gpa;
-        numbers[at++] = range.bytes;
-      }
-    }
-    Atomics.store(words, Lane.Waiting, 1);
-    this.#doorbell();
-  }
-
-  cancel(): void {
-    Atomics.store(this.#words, Lane.Waiting, 0);
-    this.#words[Lane.Ticket] = (this.#words[Lane.Ticket] as number) + 1;
-  }
-
-  onDone(listener: (result: DriveResult) => void): void {
-    this.#listener = listener;
-  }
-
-  /** Whether a request waits; true until it is done or cancelled. Needs no lock. */
-  get waiting(): boolean {
-    return Atomics.load(this.#words, Lane.Waiting) === 1;
-  }
-
-  /** A copy of the request that waits. */
-  take(): TakenRequest | undefined {
-    const [words, numbers] = [this.#words, this.#numbers];
-    if (!this.waiting) return undefined;
-    const ranges: GuestRange[] = [];
-    for (let i = 0; i < (words[Lane.Ranges] as number); i++) {
-      ranges.push({ gpa: numbers[FIRST + 2 * i] as number, bytes: numbers[FIRST + 2 * i + 1] as number });
-    }
-    const [first] = ranges;
-    const direct = words[Lane.Direct] === 1 && first ? this.#memory.u8.subarray(first.gpa, first.gpa + first.bytes) : undefined;
-    return {
-      ticket: words[Lane.Ticket] as number,
-      op: OPS[words[Lane.Op] as number] ?? 'flush',
-      offset: numbers[OFFSET] as number,
-      bytes: numbers[BYTES] as number,
-      durable: words[Lane.Durable] === 1,
-      ranges: direct ? [] : ranges,
-      ...(direct && { direct }),
-    };
-  }
-
-  /** The controller hears of the end, unless it has given the request up meanwhile. */
-  complete(ticket: number, result: DriveResult): void {
-    if (!this.waiting || this.#words[Lane.Ticket] !== ticket) return;
-    Atomics.store(this.#words, Lane.Waiting, 0);
-    this.#listener(result);
-  }
+/** What a drive holds, as the I/O thread has opened it. */
+export interface InsertedMedium extends Omit<DriveMedium, 'present'> {
+  readonly direct?: DirectPlace | undefined;
 }
 
 /** One drive, as one thread sees it. */
@@ -134,19 +59,25 @@ export class Drive {
   readonly lanes: readonly [DriveLane, DriveLane];
   readonly #words: Int32Array;
   readonly #bytes: Float64Array;
+  /** Held by whoever carries out a request, so that one follows the other. Taken before the machine lock; under that, only tried. */
+  readonly inUse: Lock;
   readonly #doorbell: () => void;
 
-  constructor(memory: MachineMemory, spec: DriveSpec, { name, doorbell }: { readonly name: string; doorbell(): void }) {
+  constructor(memory: MachineMemory, spec: DriveSpec, { name, doorbell, claims }: DriveParts) {
     this.kind = spec.kind;
     this.serial = spec.serial;
     this.title = spec.title ?? spec.serial;
     this.#doorbell = doorbell;
     const { arena, views } = memory;
     const at = arena.take(`${name}.medium`, MEDIUM_BYTES, 64);
-    this.#words = new Int32Array(views.buffer as ArrayBuffer, at, 4);
-    this.#bytes = new Float64Array(views.buffer as ArrayBuffer, at + 16, 1);
-    const lane = (which: string, ranges: number) =>
-      new DriveLane(memory, arena.take(`${name}.${which}`, laneBytes(ranges), 64), { ranges, doorbell });
+    this.#words = new Int32Array(views.buffer as ArrayBuffer, at, MEDIUM_BYTES / 4);
+    this.#bytes = new Float64Array(views.buffer as ArrayBuffer, at + MEDIUM_SIZE_AT, 1);
+    this.inUse = new Lock(this.#words, Medium.InUse);
+    const lane = (which: string, ranges: number): DriveLane => {
+      const claim = (ticket: number, request: DriveRequest): boolean => claims?.claim(this, made, { ticket, request }) === true;
+      const made = new DriveLane(memory, arena.take(`${name}.${which}`, laneBytes(ranges), 64), { ranges, doorbell, claim });
+      return made;
+    };
     this.lanes = [lane('controller', spec.kind === 'floppy' ? 2 : MAXIMUM_RANGES), lane('bios', 1)];
   }
 
@@ -163,12 +94,20 @@ export class Drive {
   }
 
   /** I/O thread, under the lock: what the drive holds from now on; undefined empties it. */
-  insert(medium: Omit<DriveMedium, 'present'> | undefined): void {
+  insert(medium: InsertedMedium | undefined): void {
+    this.#words[Medium.Handle] = medium?.direct ? medium.direct.handle + 1 : 0;
+    this.#words[Medium.WriteFrom] = medium?.direct?.writeFrom ?? 0;
+    this.#words[Medium.Trust] = TRUST.first;
     this.#words[Medium.Present] = medium ? 1 : 0;
     this.#words[Medium.Readonly] = medium?.readonly ? 1 : 0;
     this.#words[Medium.Changes] = (this.#words[Medium.Changes] as number) + 1;
     this.#words[Medium.Eject] = 0;
     this.#bytes[0] = medium?.bytes ?? 0;
+  }
+
+  /** No thread uses the medium's file but the I/O thread, from now on. */
+  keepOut(): void {
+    this.#words[Medium.Handle] = 0;
   }
 
   /** The guest opens the tray: the medium is out at once, the I/O thread closes the file. */
@@ -182,6 +121,23 @@ export class Drive {
   /** Whether the guest has ejected since the last `insert`. */
   get ejected(): boolean {
     return this.#words[Medium.Eject] === 1;
+  }
+
+  /** The file that bytes of the medium are in, at their own place, if whoever asks may expect a quick end there. */
+  directHandle(op: 'read' | 'write', offset: number, bytes: number): number | undefined {
+    const words = this.#words;
+    const handle = (words[Medium.Handle] as number) - 1;
+    if (handle < 0 || offset < 0 || offset + bytes > (this.#bytes[0] as number)) return undefined;
+    if (op === 'write' && (words[Medium.Readonly] === 1 || offset < (words[Medium.WriteFrom] as number))) return undefined;
+    return (words[Medium.Trust] as number) > 0 ? handle : undefined;
+  }
+
+  /** How long a request took, in ns. By whoever has the drive in use. */
+  took(bytes: number, ns: number): void {
+    const words = this.#words;
+    const slow = ns > QUICK.ns + bytes * QUICK.perByte;
+    const trust = (words[Medium.Trust] as number) + (slow ? -TRUST.slow : 1);
+    words[Medium.Trust] = Math.max(TRUST.least, Math.min(TRUST.most, trust));
   }
 
   /** As the controller sees it. */
@@ -212,7 +168,7 @@ export interface DriveBay {
 }
 
 /** Every thread makes the bay at the same point, with the same drives. */
-export function createDriveBay(memory: MachineMemory, specs: readonly (DriveSpec | undefined)[]): DriveBay {
+export function createDriveBay(memory: MachineMemory, specs: readonly (DriveSpec | undefined)[], claims?: Claims): DriveBay {
   const index = memory.arena.take('drives.doorbell', 4, 64) >>> 2;
   const words = memory.i32;
   const doorbell = () => {
@@ -221,7 +177,7 @@ export function createDriveBay(memory: MachineMemory, specs: readonly (DriveSpec
   };
   const drives = Array.from({ length: DRIVES }, (_, d) => {
     const spec = specs[d];
-    return spec && new Drive(memory, spec, { name: `drive${d}`, doorbell });
+    return spec && new Drive(memory, spec, { name: `drive${d}`, doorbell, claims });
   });
   return { drives, doorbell: { words, index } };
 }

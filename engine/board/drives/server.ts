@@ -1,17 +1,20 @@
 /** The I/O thread's side of the drives: requests carried out on images, straight into guest memory and out of it. */
 
-import { EngineError } from '../../base/index.ts';
+import { EngineError, type HostNow } from '../../base/index.ts';
 import type { DiskImage } from '../../block/image.ts';
 import { zeroes } from '../../block/storage.ts';
 import type { DriveResult } from '../../devices/drive.ts';
 import type { MachineMemory } from '../../memory/index.ts';
-import type { Drive, DriveBay, DriveLane, TakenRequest } from './queue.ts';
+import { type DriveLane, partsOf, type TakenRequest } from './lane.ts';
+import type { Drive, DriveBay } from './queue.ts';
 
 export type { DiskImage };
 
 export interface DriveServerParts {
   readonly memory: MachineMemory;
   readonly bay: DriveBay;
+  /** The host's monotonic clock in ns. */
+  readonly now: HostNow;
   /** Device work: runs it under the machine lock, and lets deadlines be looked at again. */
   work(body: () => void): void;
   /** The host has no room: nothing is lost, the request waits for `serve` to be called again after `retry`. */
@@ -35,7 +38,7 @@ export interface DriveServer {
   readonly doorbell: DriveBay['doorbell'];
 }
 
-export function createDriveServer({ memory, bay, work, onFull, onFailure, onDone }: DriveServerParts): DriveServer {
+export function createDriveServer({ memory, bay, now, work, onFull, onFailure, onDone }: DriveServerParts): DriveServer {
   const images: (DiskImage | undefined)[] = bay.drives.map(() => undefined);
   /** Lanes whose request waits for room on the host. */
   const held = new Set<DriveLane>();
@@ -48,43 +51,55 @@ export function createDriveServer({ memory, bay, work, onFull, onFailure, onDone
     onFailure(d, asEngineError(failure));
   };
 
+  /** Once no thread has its file in use; the drive has another medium, or none, already. */
   const closeImage = (d: number) => {
     const image = images[d];
     images[d] = undefined;
     try {
-      image?.close();
+      bay.drives[d]?.inUse.run(() => image?.close());
     } catch (failure) {
       onFailure(d, asEngineError(failure));
     }
   };
 
-  const serveLane = (d: number, drive: Drive, lane: DriveLane) => {
+  /** With the drive in use from before the request is taken: none is carried out after one that was submitted later. */
+  const carryOutNext = (d: number, drive: Drive, lane: DriveLane) => {
     let request: TakenRequest | undefined;
     let parts: Uint8Array[] = [];
     work(() => {
       request = lane.take();
       if (request) parts = partsOf(memory, request);
     });
-    if (request === undefined) return;
-    const { ticket } = request;
-    let result: DriveResult;
+    if (request === undefined) return undefined;
+    const { op, bytes } = request;
+    const begun = now();
     try {
-      result = carryOut(images[d], request, parts);
+      const result = carryOut(images[d], request, parts);
+      if (op === 'read' || op === 'write') drive.took(bytes, now() - begun);
+      return { request, result };
     } catch (failure) {
       if (failure instanceof EngineError && failure.code === 'disk-full') {
         held.add(lane);
         onFull(d, failure);
-        return;
+        return undefined;
       }
       complain(d, failure);
-      result = 'failed';
+      return { request, result: 'failed' as DriveResult };
     }
-    const done = request;
-    work(() => {
-      if (done.op === 'read') for (const { gpa, bytes } of done.ranges) memory.dma.touched(gpa, bytes);
-      onDone?.(done.op, done.bytes, result);
-      lane.complete(ticket, result);
-    });
+  };
+
+  const serveLane = (d: number, drive: Drive, lane: DriveLane) => {
+    const done = drive.inUse.run(() => carryOutNext(d, drive, lane));
+    if (done) {
+      const { request, result } = done;
+      const { op, bytes, buffers, ticket } = request;
+      work(() => {
+        if (op === 'read' && !(buffers instanceof Uint8Array))
+          for (const range of buffers) memory.dma.touched(range.gpa, range.bytes);
+        onDone?.(op, bytes, result);
+        lane.complete(ticket, result);
+      });
+    }
     if (drive.ejected && images[d] !== undefined) closeImage(d);
   };
 
@@ -94,7 +109,7 @@ export function createDriveServer({ memory, bay, work, onFull, onFailure, onDone
     insert: (d, image) => {
       const drive = bay.drives[d];
       if (drive === undefined) return;
-      work(() => drive.insert(image && { bytes: image.bytes, readonly: image.readonly }));
+      work(() => drive.insert(image));
       closeImage(d);
       images[d] = image;
     },
@@ -115,9 +130,11 @@ export function createDriveServer({ memory, bay, work, onFull, onFailure, onDone
     close: () => {
       let first: unknown;
       images.forEach((image, d) => {
+        const drive = bay.drives[d];
         images[d] = undefined;
         try {
-          image?.close();
+          work(() => drive?.keepOut());
+          drive?.inUse.run(() => image?.close());
         } catch (failure) {
           first ??= failure;
         }
@@ -125,15 +142,6 @@ export function createDriveServer({ memory, bay, work, onFull, onFailure, onDone
       if (first !== undefined) throw asEngineError(first);
     },
   };
-}
-
-/** Where the bytes are in this thread's view of the machine's memory; what is no memory goes to scratch. */
-function partsOf(memory: MachineMemory, { op, ranges, direct }: TakenRequest): Uint8Array[] {
-  if (direct) return [direct];
-  if (op !== 'read' && op !== 'write') return [];
-  const parts: Uint8Array[] = [];
-  for (const { gpa, bytes } of ranges) memory.dma.inPlace(gpa, bytes, { write: op === 'read', parts });
-  return parts;
 }
 
 /** Largest piece that VERIFY reads at once. */

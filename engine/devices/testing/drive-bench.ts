@@ -50,6 +50,7 @@ export function driveBench(given: readonly (BenchDrive | undefined)[], of?: Mach
   const server = createDriveServer({
     memory,
     bay,
+    now: () => 0,
     work: (body) => body(),
     onFull: (d) => told.push(`full ${d}`),
     onFailure: (d) => told.push(`failed ${d}`),
