@@ -131,9 +131,11 @@ function shift(operation: Shift): Definition[] {
         const carry = carryOf(e);
         const count = effectiveCount(e, f, operation);
         const zero = e.eq(count, e.const(0));
-        const [a, result] = e.update(f.dst, (old) =>
-          e.select(zero, old, operation.run(e, f.width, { a: old, count, carry }).value()),
-        );
+        const [a, result] = e.update(f.dst, (old) => {
+          const value = operation.run(e, f.width, { a: old, count, carry }).value();
+          // By 0 only rotations through carry, whose bits come from both sides, give something else.
+          return operation.usesCarry ? e.select(zero, old, value) : value;
+        });
         const change = { width: f.width, result, arithmetic: operation.arithmetic };
         e.if(e.notB(zero), () => setFlags(e, change, operation.run(e, f.width, { a, count, carry })));
       },
