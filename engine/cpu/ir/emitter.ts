@@ -471,15 +471,15 @@ export class IrEmitter extends IrFlags implements Emitter {
   }
 
   float(op: FloatBinary, bits: 32 | 64, a: Int, b: Int): Int {
-    return int(this.#checked(this.ir.call(`float.${op}${bits}`, 'i64', [this.cpu, node(a), node(b)], true)));
+    return int(this.checked(this.ir.call(`float.${op}${bits}`, 'i64', [this.cpu, node(a), node(b)], true)));
   }
 
   float1(op: FloatUnary, bits: 32 | 64, a: Int): Int {
-    return int(this.#checked(this.ir.call(`float.${op}${bits}`, 'i64', [this.cpu, node(a)], true)));
+    return int(this.checked(this.ir.call(`float.${op}${bits}`, 'i64', [this.cpu, node(a)], true)));
   }
 
   floatConvert(kind: FloatConvert, a: Int): Int {
-    return int(this.#checked(this.ir.call(`convert.${kind}`, 'i64', [this.cpu, node(a)], true)));
+    return int(this.checked(this.ir.call(`convert.${kind}`, 'i64', [this.cpu, node(a)], true)));
   }
 
   floatCompare(bits: 32 | 64, a: Int, b: Int, quiet: boolean): { less: Bool; equal: Bool; unordered: Bool } {
@@ -489,21 +489,21 @@ export class IrEmitter extends IrFlags implements Emitter {
 
   /** Bit 0 less, bit 1 equal, bit 2 unordered. */
   protected floatOrder(bits: 32 | 64, [a, b]: readonly [Int, Int], quiet: boolean): Int {
-    return int(this.#checked(this.ir.call(`compare${quiet ? '.quiet' : ''}${bits}`, 'i64', [this.cpu, node(a), node(b)], true)));
+    return int(this.checked(this.ir.call(`compare${quiet ? '.quiet' : ''}${bits}`, 'i64', [this.cpu, node(a), node(b)], true)));
   }
 
   vecFloat(op: FloatBinary, bits: 32 | 64, a: Vec, b: Vec): Vec {
-    return vec(this.#checked(this.ir.call(`vecFloat.${op}${bits}`, 'v128', [this.cpu, node(a), node(b)], true)));
+    return vec(this.checked(this.ir.call(`vecFloat.${op}${bits}`, 'v128', [this.cpu, node(a), node(b)], true)));
   }
 
   vecFloat1(op: FloatUnary, bits: 32 | 64, a: Vec): Vec {
-    return vec(this.#checked(this.ir.call(`vecFloat.${op}${bits}`, 'v128', [this.cpu, node(a)], true)));
+    return vec(this.checked(this.ir.call(`vecFloat.${op}${bits}`, 'v128', [this.cpu, node(a)], true)));
   }
 
   // ---- parts ----
 
   /** Leave when the call just made queued an exception. */
-  #checked(result: Node): Node {
+  protected checked(result: Node): Node {
     this.#leaveIfFault(this.ir.load('i32.load', this.cpu, offsetOf('excPending')));
     return result;
   }
@@ -543,7 +543,7 @@ export class IrEmitter extends IrFlags implements Emitter {
 
   #checkedSegment(number: Node, offset: Int, bytes: number, write: boolean): Node {
     const index = write ? this.ir.numeric('i32.add', number, this.ir.const32(6)) : number;
-    return this.#checked(this.ir.call('segmentLinear', 'i64', [this.cpu, index, node(offset), this.ir.const32(bytes)], false));
+    return this.checked(this.ir.call('segmentLinear', 'i64', [this.cpu, index, node(offset), this.ir.const32(bytes)], false));
   }
 
   #segmented(segment: Segment | 'source', offset: Int, bytes: number, write: boolean): Node {

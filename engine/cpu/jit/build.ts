@@ -48,7 +48,8 @@ class TreeBuilder {
   readonly #ir: RegionBuilder;
   readonly #structure: Structure;
   readonly #labels = new Map<number, { label: LabelCell; dirty: Dirty }>();
-  readonly #loops = new Map<number, { label: LabelCell; dirty: Dirty }>();
+  /** By the head: labels of the loops that begin there, innermost first. */
+  readonly #loops = new Map<number, { labels: readonly LabelCell[]; dirty: Dirty }>();
   readonly #ripBase: Node;
   /** The instruction being built and its block. */
   #block!: RegionBlock;
@@ -76,9 +77,10 @@ class TreeBuilder {
   build(): BuiltRegion {
     const { entry, instructions } = this.#plan;
     this.#tree(entry);
-    const body = [...this.#ir.prologue({ entry, instructions }), ...this.#ir.root];
+    const loops = this.#structure.heads.size > 0;
+    const body = [...this.#ir.prologue({ entry, instructions, loops }), ...this.#ir.root];
     const { budget, context, page } = this.#ir;
-    return { body, budget, context, page, loops: this.#structure.heads.size > 0 };
+    return { body, budget, context, page, loops };
   }
 
   #successors(at: number): readonly number[] {
@@ -97,16 +99,25 @@ class TreeBuilder {
       this.#within(at, within);
       return;
     }
-    const loop = { label: { name: `loop ${at}` }, dirty: new Dirty() };
+    const labels = Array.from({ length: this.#levels(at) }, (_, depth): LabelCell => ({ name: `loop ${at} ${depth}` }));
+    const loop = { labels, dirty: new Dirty() };
     this.#ir.settle(loop.dirty);
-    this.#ir.construct('loop', loop.label, () => {
+    const body = (): void => {
       this.#loops.set(at, loop);
       this.#ir.join(loop.dirty);
       this.#ir.begin(at);
       this.#ir.poll(this.#plan.instructions);
       this.#within(at, within);
       this.#loops.delete(at);
-    });
+    };
+    labels.reduce<() => void>((inside, label) => () => this.#ir.construct('loop', label, inside), body)();
+  }
+
+  /** Loops that begin at a block. */
+  #levels(head: number): number {
+    const { level } = this.#structure;
+    const levels = [...this.#plan.blocks.keys()].map((from) => level.get(edgeKey(from, head)) ?? 0);
+    return Math.max(...levels) + 1;
   }
 
   #within(at: number, joins: readonly number[]): void {
@@ -132,7 +143,8 @@ class TreeBuilder {
     const target = isBack ? loop : this.#labels.get(to);
     if (target !== undefined) {
       this.#ir.settle(target.dirty);
-      this.#ir.branchTo(target.label);
+      const level = this.#structure.level.get(edgeKey(from, to)) ?? 0;
+      this.#ir.branchTo('labels' in target ? (target.labels[level] as LabelCell) : target.label);
       return;
     }
     const [block, instruction, emitter] = [this.#block, this.#instruction, this.#emitter];

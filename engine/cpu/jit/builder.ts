@@ -26,8 +26,9 @@ const REGISTERS: Readonly<Record<string, { readonly reads: readonly number[]; re
 };
 const CONTEXT = offsetOf('context');
 const MXCSR = offsetOf('mxcsr');
+/** Instructions of loops between two looks at what others ask for. The rest of the budget is in memory meanwhile. */
+export const POLL_INSTRUCTIONS = 1024;
 const NOT_NOW = -1n;
-const SPOILT = -2n;
 const STABLE = new Set((['cr0', 'cr4', 'shared', 'fsBase', 'gsBase', 'cpl'] as const).map(offsetOf));
 
 /** An instruction that a region cannot hold: it ends before it. */
@@ -104,7 +105,7 @@ export class RegionBuilder extends ValueBuilder {
   }
 
   /** What the region's function does first: refuse where the budget may not last, load what is kept in locals. */
-  prologue(region: { readonly entry: number; readonly instructions: number }): readonly Statement[] {
+  prologue(region: { readonly entry: number; readonly instructions: number; readonly loops: boolean }): readonly Statement[] {
     Dirty.completeAll(this.#joins);
     for (const point of this.#points) point.spills();
     const ir = new IrBuilder();
@@ -128,6 +129,12 @@ export class RegionBuilder extends ValueBuilder {
       if (cell === undefined) continue;
       const { offset, type } = SLOTS[slot] as (typeof SLOTS)[number];
       ir.assign(cell, type === 'v128' ? ir.loadV(this.cpu, offset) : ir.load('i64.load', this.cpu, offset));
+    }
+    if (region.loops) {
+      const least = ir.const32(POLL_INSTRUCTIONS);
+      const short = ir.numeric('i32.lt_u', budget, least);
+      ir.assign(this.budget, ir.select(short, budget, least));
+      ir.store('i32.store', this.cpu, ir.numeric('i32.sub', budget, ir.valueOf(this.budget)), offsetOf('budget'));
     }
     return ir.root;
   }
@@ -233,8 +240,8 @@ export class RegionBuilder extends ValueBuilder {
   }
 
   /**
-   * i64: 0 where SSE arithmetic may use the host's (engine/cpu/routines/mxcsr.ts), otherwise with most bits set. Looked at when the region
-   * is entered, and again after exact routines.
+   * i64: 0 where SSE arithmetic may use the host's (engine/cpu/routines/mxcsr.ts), otherwise -1. Looked at when the region is entered: nothing
+   * in it changes that.
    */
   notFast(): Node {
     this.#usesFast = true;
@@ -246,17 +253,18 @@ export class RegionBuilder extends ValueBuilder {
   }
 
   /**
-   * The exact routine has run: it may have set the sticky flag that lets the next operation be fast. A denormal result ends that until the
-   * region is entered again, because results are not looked at when they become operands.
+   * The exact routine has run. Where it queued an exception, made a denormal (`plain` is 0: results are not looked at when they become operands)
+   * or set the sticky flag that lets the next operations be fast, the interpreter does the instruction once more: it sets the same flags.
    */
-  lookAgain(plain: Node): void {
-    const now = fastOrNot(this, super.load('i32.load', this.cpu, MXCSR));
-    const spoilt = this.numeric(
-      'i32.or',
-      this.numeric('i32.eqz', plain),
-      this.numeric('i64.eq', this.valueOf(this.#fast), this.const64(SPOILT)),
+  lookAgain(plain: Node = this.const32(1)): void {
+    const isFast = this.numeric(
+      'i32.eqz',
+      this.numeric('i32.wrap_i64', fastOrNot(this, super.load('i32.load', this.cpu, MXCSR))),
     );
-    this.assign(this.#fast, this.select(spoilt, this.const64(SPOILT), now));
+    const became = this.numeric('i32.and', isFast, this.numeric('i32.wrap_i64', this.notFast()));
+    const pending = super.load('i32.load', this.cpu, offsetOf('excPending'));
+    const leaves = this.numeric('i32.or', this.numeric('i32.or', pending, became), this.numeric('i32.eqz', plain));
+    this.if(leaves, () => this.#leaveAt({ ...this.interpret(), faulted: true }));
   }
 
   // ---- paths ----

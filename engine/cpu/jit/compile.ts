@@ -43,6 +43,7 @@ export function encodeRegions(regions: readonly BuiltRegion[], lengths: number[]
       budget: region.budget,
       context: region.context,
       page: region.page,
+      loops: region.loops,
     });
     lengths.push(code.size);
     return code;

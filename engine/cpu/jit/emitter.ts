@@ -46,6 +46,8 @@ export class RegionEmitter extends IrEmitter {
   readonly #lanes: FastLanes;
   readonly #place: Place;
   readonly #relative = new Set<Int>();
+  /** An exact routine is called on a path that looks for exceptions itself. */
+  #isExact = false;
 
   constructor(builder: RegionBuilder, decoded: Decoded, place: Place) {
     super(decoded.facts, earlyBinding(decoded, place), builder);
@@ -172,15 +174,21 @@ export class RegionEmitter extends IrEmitter {
 
   override float(op: FloatBinary, bits: 32 | 64, a: Int, b: Int): Int {
     if (op === 'min' || op === 'max') return super.float(op, bits, a, b);
-    return int(this.#floats[bits].binary(op, [node(a), node(b)], () => node(super.float(op, bits, a, b))));
+    const exact = this.#exactly((x, y) => super.float(op, bits, x as Int, y as Int));
+    return int(this.#floats[bits].binary(op, [node(a), node(b)], exact));
   }
 
   override float1(op: FloatUnary, bits: 32 | 64, a: Int): Int {
-    return int(this.#floats[bits].squareRoot(node(a), () => node(super.float1(op, bits, a))));
+    return int(
+      this.#floats[bits].squareRoot(
+        node(a),
+        this.#exactly((x) => super.float1(op, bits, x as Int)),
+      ),
+    );
   }
 
   override floatConvert(kind: FloatConvert, a: Int): Int {
-    const exact = (): Node => node(super.floatConvert(kind, a));
+    const exact = this.#exactly((x) => super.floatConvert(kind, x as Int));
     if (kind === 'f64.i32') return int(this.#floats[64].fromInt32(node(a)));
     if (kind === 'f64.f32') return int(this.#floats[64].convert(node(a), this.#floats[32], exact));
     if (kind === 'f32.f64') return int(this.#floats[32].convert(node(a), this.#floats[64], exact));
@@ -194,16 +202,43 @@ export class RegionEmitter extends IrEmitter {
   }
 
   override floatOrder(bits: 32 | 64, operands: readonly [Int, Int], quiet: boolean): Int {
-    const exact = (): Node => node(super.floatOrder(bits, operands, quiet));
+    const exact = this.#exactly((x, y) => super.floatOrder(bits, [x as Int, y as Int], quiet));
     return int(this.#floats[bits].compare([node(operands[0]), node(operands[1])], exact));
   }
 
   override vecFloat(op: FloatBinary, bits: 32 | 64, a: Vec, b: Vec): Vec {
-    return vec(this.#lanes.binary(op, bits, [node(a), node(b)], () => node(super.vecFloat(op, bits, a, b))));
+    return vec(
+      this.#lanes.binary(
+        op,
+        bits,
+        [node(a), node(b)],
+        this.#exactly(() => super.vecFloat(op, bits, a, b)),
+      ),
+    );
   }
 
   override vecFloat1(op: FloatUnary, bits: 32 | 64, a: Vec): Vec {
-    return vec(this.#lanes.squareRoot(bits, node(a), () => node(super.vecFloat1(op, bits, a))));
+    return vec(
+      this.#lanes.squareRoot(
+        bits,
+        node(a),
+        this.#exactly(() => super.vecFloat1(op, bits, a)),
+      ),
+    );
+  }
+
+  /** Whoever calls what this returns lets the builder look again (`lookAgain`). */
+  #exactly(call: (...operands: Int[]) => Int | Vec): (...operands: Node[]) => Node {
+    return (...operands) => {
+      this.#isExact = true;
+      const result = node(call(...operands.map(int)));
+      this.#isExact = false;
+      return result;
+    };
+  }
+
+  protected override checked(result: Node): Node {
+    return this.#isExact ? result : super.checked(result);
   }
 
   override push(width: Width, value: Int): void {

@@ -15,7 +15,8 @@ const FORMAT = {
   32: { least: 1n << 23n, infinity: 0x7f800000n, ordinary: 0x40n << 23n },
   64: { least: 1n << 52n, infinity: 0x7ff0000000000000n, ordinary: 0x200n << 52n },
 } as const;
-type Exact = () => Node;
+/** The routine, of the bits of the operands. */
+type Exact = (...operands: Node[]) => Node;
 
 export class FastFloats {
   readonly #ir: RegionBuilder;
@@ -78,7 +79,7 @@ export class FastFloats {
   }
 
   /** `fast` where nothing is odd, else what the routine returns; both as bits. */
-  #either(odd: readonly (Node | undefined)[], fast: Node, exact: Exact): Node {
+  #either(odd: readonly (Node | undefined)[], fast: Node, exact: () => Node): Node {
     const ir = this.#ir;
     const result = ir.fresh(fast.type);
     ir.expect(
@@ -103,13 +104,16 @@ export class FastFloats {
   binary(op: Exclude<FloatBinary, 'min' | 'max'>, operands: readonly [Node, Node], exact: Exact): Node {
     const [a, b] = operands.map((bits) => this.#float(bits)) as [Node, Node];
     const result = this.#ir.numeric(this.#name(op), a, b);
-    return this.#either([this.#odd([...this.#unknown([a, b]), this.#bitsOf(result)])], result, exact);
+    const odd = this.#odd([...this.#unknown([a, b]), this.#bitsOf(result)]);
+    return this.#either([odd], result, () => exact(this.#bitsOf(a), this.#bitsOf(b)));
   }
 
   squareRoot(bits: Node, exact: Exact): Node {
     const ir = this.#ir;
-    const negative = ir.numeric('i64.shr_u', bits, ir.const64(1n));
-    return this.#either([this.#odd([bits]), negative], ir.numeric(this.#name('sqrt'), this.#float(bits)), exact);
+    const value = this.#float(bits);
+    const same = this.#bitsOf(value);
+    const negative = ir.numeric('i64.shr_u', same, ir.const64(1n));
+    return this.#either([this.#odd([same]), negative], ir.numeric(this.#name('sqrt'), value), () => exact(same));
   }
 
   /** Bit 0 less, bit 1 equal, bit 2 unordered. */
@@ -125,7 +129,11 @@ export class FastFloats {
         const equal = ir.numeric('i64.shl', extend(ir.numeric(this.#name('eq'), a, b)), ir.const64(1n));
         ir.assign(order, ir.numeric('i64.or', extend(ir.numeric(this.#name('lt'), a, b)), equal));
       },
-      () => ir.assign(order, exact()),
+      () => {
+        const found = exact(...operands);
+        ir.lookAgain();
+        ir.assign(order, found);
+      },
     );
     return ir.valueOf(order);
   }
@@ -142,14 +150,15 @@ export class FastFloats {
   convert(bits: Node, from: FastFloats, exact: Exact): Node {
     const ir = this.#ir;
     const value = from.#float(bits);
-    if (this.#bits === 64) return this.#either([widened(ir, from.#odd([bits]))], ir.numeric('f64.promote_f32', value), exact);
+    const again = (): Node => exact(bits);
+    if (this.#bits === 64) return this.#either([widened(ir, from.#odd([bits]))], ir.numeric('f64.promote_f32', value), again);
     const result = ir.numeric('f32.demote_f64', value);
-    return this.#either([this.#odd([this.#bitsOf(result)])], result, exact);
+    return this.#either([this.#odd([this.#bitsOf(result)])], result, again);
   }
 
   /** From a signed integer of 64 bits. */
   fromInteger(value: Node, exact: Exact): Node {
-    return this.#either([], this.#ir.numeric(this.#name('convert_i64_s'), value), exact);
+    return this.#either([], this.#ir.numeric(this.#name('convert_i64_s'), value), () => exact(value));
   }
 
   /** Exact: no double is lost on a 32-bit integer. */
@@ -174,7 +183,11 @@ export class FastFloats {
     ir.expect(
       this.#and(ir.mayBeFast(), ir.numeric(this.#name('eq'), value, value), inside),
       () => ir.assign(integer, narrow ? ir.numeric('i64.and', found, ir.const64(0xffffffffn)) : found),
-      () => ir.assign(integer, exact()),
+      () => {
+        const found = exact(bits);
+        ir.lookAgain();
+        ir.assign(integer, found);
+      },
     );
     return ir.valueOf(integer);
   }

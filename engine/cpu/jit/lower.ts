@@ -4,6 +4,7 @@ import { type Frame, Lowering } from '../ir/lower.ts';
 import type { Exit, FlagJoin, FlagPath, FlagWord, GuestPlace, LeavePoint, Node, Spill, Statement, VarCell } from '../ir/node.ts';
 import { CPU_SITES, CPU_TLB, LEFT, SITES, TLB_ENTRIES, TLB_ENTRY, TLB_ENTRY_BYTES } from '../regions.ts';
 import { offsetOf } from '../state.ts';
+import { POLL_INSTRUCTIONS } from './builder.ts';
 
 const CPU = 0;
 const LOAD = { 8: 'i64.load8_u', 16: 'i64.load16_u', 32: 'i64.load32_u', 64: 'i64.load' } as const;
@@ -18,6 +19,8 @@ export interface RegionFunction {
   readonly budget: VarCell;
   readonly context: VarCell;
   readonly page: VarCell;
+  /** Part of the budget stays in memory (`POLL_INSTRUCTIONS`). */
+  readonly loops: boolean;
 }
 
 export function lowerRegion(body: readonly Statement[], into: RegionFunction): void {
@@ -271,21 +274,42 @@ class RegionLowering extends Lowering {
     this.#memo = outer;
   }
 
+  /** Goes on while the budget in the local lasts; then it is filled up again, or the region left. */
   protected override poll(least: number, point: LeavePoint): void {
     const { code } = this.#into;
+    const budget = this.permanent(this.#into.budget);
     const on = code.block();
-    const off = code.block();
-    code.get(this.permanent(this.#into.budget));
+    code.get(budget);
     code.i32(least);
-    code.op('i32.lt_u');
-    code.brIf(off, false);
+    code.op('i32.ge_u');
+    code.brIf(on, true);
+    const off = code.block();
     code.get(CPU);
     code.memory('i32.load', offsetOf('request'));
     code.get(CPU);
     code.memory('i32.load', offsetOf('pollMask'));
     code.op('i32.and');
-    code.op('i32.eqz');
-    code.brIf(on, true);
+    code.brIf(off, false);
+    this.#region.scope(() => {
+      const all = this.#region.local('i32');
+      this.#budgetAfter(0);
+      code.tee(all);
+      code.i32(least);
+      code.op('i32.lt_u');
+      code.brIf(off, false);
+      code.get(CPU);
+      code.get(all);
+      code.get(all);
+      code.i32(POLL_INSTRUCTIONS);
+      code.get(all);
+      code.i32(POLL_INSTRUCTIONS);
+      code.op('i32.lt_u');
+      code.select();
+      code.tee(budget);
+      code.op('i32.sub');
+      code.memory('i32.store', offsetOf('budget'));
+    });
+    code.br(on);
     code.end();
     this.leave(point);
     code.end();
@@ -294,9 +318,14 @@ class RegionLowering extends Lowering {
   #budgetAfter(retired: number): void {
     const { code } = this.#into;
     code.get(this.permanent(this.#into.budget));
-    if (retired === 0) return;
-    code.i32(retired);
-    code.op('i32.sub');
+    if (retired !== 0) {
+      code.i32(retired);
+      code.op('i32.sub');
+    }
+    if (!this.#into.loops) return;
+    code.get(CPU);
+    code.memory('i32.load', offsetOf('budget'));
+    code.op('i32.add');
   }
 
   /** The budget at which interrupts are still held back. */

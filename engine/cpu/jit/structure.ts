@@ -8,6 +8,8 @@ export interface Structure {
   readonly joins: ReadonlySet<number>;
   /** Heads of loops. */
   readonly heads: ReadonlySet<number>;
+  /** Edges back to a head, by `edgeKey`: how many loops with the same head lie within the one they close. */
+  readonly level: ReadonlyMap<string, number>;
   /** Blocks that a block dominates directly, last in order first. */
   readonly children: ReadonlyMap<number, readonly number[]>;
   /** Edges, by `edgeKey`, that a structured program cannot have: they leave the region. */
@@ -18,6 +20,8 @@ export interface Structure {
 
 /** Instructions of a loop that is not long. */
 const LONG = 100;
+/** Loops with the same head that are told apart. */
+const MOST_NESTED = 3;
 
 export const edgeKey = (from: number, to: number): string => `${from}>${to}`;
 
@@ -52,12 +56,12 @@ export function analyse(plan: RegionPlan, successorsOf: (at: number) => readonly
     } else refused.add(edgeKey(from, to));
   }
   const inner = new Set<number>();
+  const level = new Map<string, number>();
   for (const head of heads) {
-    const body = bodyOf(
-      head,
-      back.filter(({ to }) => to === head).map(({ from }) => from),
-      edges,
-    );
+    const sources = back.filter(({ to }) => to === head).map(({ from }) => from);
+    const nested = nest(sources.map((from) => ({ from, body: bodyOf(head, [from], edges) })));
+    for (const [depth, loop] of nested.entries()) for (const from of loop.sources) level.set(edgeKey(from, head), depth);
+    const { body } = nested[0] as Loop;
     const length = [...body].reduce((sum, at) => sum + (plan.blocks.get(at)?.instructions.length ?? 0), 0);
     const isInnermost = [...body].every((at) => at === head || !heads.has(at));
     if (isInnermost && length < LONG) for (const at of body) inner.add(at);
@@ -68,7 +72,31 @@ export function analyse(plan: RegionPlan, successorsOf: (at: number) => readonly
     if (parent !== undefined) children.get(parent)?.push(at);
   }
   for (const list of children.values()) list.sort((a, b) => (order.get(b) as number) - (order.get(a) as number));
-  return { order, joins: new Set([...forward].filter(([, n]) => n > 1).map(([at]) => at)), heads, children, refused, inner };
+  const joins = new Set([...forward].filter(([, n]) => n > 1).map(([at]) => at));
+  return { order, joins, heads, level, children, refused, inner };
+}
+
+interface Loop {
+  readonly sources: number[];
+  readonly body: Set<number>;
+}
+
+/**
+ * Loops with one head, innermost first. Regions begin where code is hot, in the innermost loop: its head is the head of all loops around it
+ * as well, and as one loop their registers would be kept as if all of them changed in every pass.
+ */
+function nest(edges: readonly { readonly from: number; readonly body: Set<number> }[]): Loop[] {
+  const loops: Loop[] = [];
+  for (const { from, body } of [...edges].sort((a, b) => a.body.size - b.body.size)) {
+    const last = loops.at(-1);
+    const isAround = last === undefined || (body.size > last.body.size && [...last.body].every((at) => body.has(at)));
+    if (isAround && loops.length < MOST_NESTED) loops.push({ sources: [from], body });
+    else {
+      last?.sources.push(from);
+      for (const at of body) last?.body.add(at);
+    }
+  }
+  return loops;
 }
 
 /** Blocks from which the head of a loop is reached again without passing it. */

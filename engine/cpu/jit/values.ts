@@ -157,9 +157,10 @@ export class ValueBuilder extends IrBuilder {
     const { what } = vector;
     const isPut = what.op === 'lane' && (what.name === 'i64x2.replace_lane' || what.name === 'f64x2.replace_lane');
     if (name === 'i64x2.extract_lane' || name === 'f64x2.extract_lane') {
-      if (!isPut) return super.lane(name, lane, type, ...args);
-      if (what.lane !== lane) return this.lane(name, lane, type, vector.args[0] as Node);
-      const put = vector.args[1] as Node;
+      const isSplat = what.op === 'simd' && what.name === 'i64x2.splat';
+      if (!isPut && !isSplat) return super.lane(name, lane, type, ...args);
+      if (isPut && what.lane !== lane) return this.lane(name, lane, type, vector.args[0] as Node);
+      const put = vector.args[isSplat ? 0 : 1] as Node;
       if (put.type === type) return put;
       return this.numeric(type === 'f64' ? 'f64.reinterpret_i64' : 'i64.reinterpret_f64', put);
     }
