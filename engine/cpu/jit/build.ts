@@ -19,9 +19,12 @@ export interface RegionMode {
   readonly hostPage: number;
   readonly long: boolean;
   readonly flat: number;
+  /** Address of the vCPU that runs it: a constant needs no register, and V8 knows that what lies there is in memory. */
+  readonly cpu: number;
 }
 
 export interface BuiltRegion {
+  readonly cpu: number;
   readonly body: readonly Statement[];
   readonly budget: VarCell;
   readonly context: VarCell;
@@ -80,7 +83,7 @@ class TreeBuilder {
     const loops = this.#structure.heads.size > 0;
     const body = [...this.#ir.prologue({ entry, instructions, loops }), ...this.#ir.root];
     const { budget, context, page } = this.#ir;
-    return { body, budget, context, page, loops };
+    return { cpu: this.#mode.cpu, body, budget, context, page, loops };
   }
 
   #successors(at: number): readonly number[] {

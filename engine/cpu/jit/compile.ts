@@ -2,12 +2,14 @@
 import type { MachineMemory } from '../../memory/index.ts';
 import { Code } from '../../wasm/code.ts';
 import { ModuleBuilder, type Signature } from '../../wasm/module.ts';
+import { CPU_REGION_BYTES } from '../regions.ts';
 import { ROUTINES } from '../routines/all.ts';
 import { type BuiltRegion, buildRegion, type RegionMode } from './build.ts';
 import type { RegionPlan } from './form.ts';
 import { lowerRegion } from './lower.ts';
 import { place } from './placement.ts';
 
+const WASM_PAGE = 65536;
 const REGION: Signature = { parameters: ['i32'], results: ['i32'] };
 const SIGNATURES = new Map<string, Signature>(ROUTINES.map((r) => [r.name, { parameters: r.parameters, results: [r.result] }]));
 
@@ -21,7 +23,8 @@ export function makeRegion(plan: RegionPlan, mode: RegionMode): BuiltRegion {
 /** The module of some regions; function i of it is exported as `ri`. Adds the length of each to `lengths`. */
 export function encodeRegions(regions: readonly BuiltRegion[], lengths: number[] = []): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder();
-  module.importSharedMemory(1);
+  const end = Math.max(...regions.map(({ cpu }) => cpu + CPU_REGION_BYTES));
+  module.importSharedMemory(Math.ceil(end / WASM_PAGE));
   module.importTable('env', 'regions', 1);
   const imports = new Map<string, number>();
   const functionIndex = (name: string): number => {
@@ -44,6 +47,7 @@ export function encodeRegions(regions: readonly BuiltRegion[], lengths: number[]
       context: region.context,
       page: region.page,
       loops: region.loops,
+      cpu: region.cpu,
     });
     lengths.push(code.size);
     return code;

@@ -14,6 +14,9 @@ import { encodeRegions, makeRegion } from './compile.ts';
 import { planRegion } from './form.ts';
 import { SLOTS } from './slots.ts';
 
+/** Address of the vCPU, which the text names. */
+const VCPU = 0x100000;
+
 const MODES: Record<'long' | 'code32', DecodeMode> = {
   long: { code: 64, stack: 64, kind: 'long', features: -1 },
   code32: { code: 32, stack: 32, kind: 'protected', features: -1 },
@@ -73,7 +76,7 @@ function textOf(mode: keyof typeof MODES, text: string): string {
     most: { instructions: 100, blocks: 20 },
   });
   if (plan === undefined) return 'nothing\n';
-  return printModule(encodeRegions([makeRegion(plan, { hostPage: 1, long: mode === 'long', flat: 0x3d })]));
+  return printModule(encodeRegions([makeRegion(plan, { hostPage: 1, long: mode === 'long', flat: 0x3d, cpu: VCPU })]));
 }
 
 /** Offsets by what stands there, so that a change of layout changes no text. */
@@ -85,7 +88,7 @@ const places = new Map<number, string>([
     [CPU_SITES + SITES.addend + 4 * i, `addend of site ${i}`],
   ]).flat(),
   [CPU_SITES + SITES.known, 'any site known'],
-  ...Object.entries(TLB_ENTRY).map(([name, offset]): [number, string] => [CPU_TLB + offset, `tlb ${name}`]),
+  ...Object.entries(TLB_ENTRY).map(([name, offset]): [number, string] => [VCPU + CPU_TLB + offset, `tlb ${name}`]),
 ]);
 const named = (text: string): string =>
   text.replaceAll(/ \+(\d+)$/gm, (all, offset) => (offset === '0' ? all : ` +${places.get(Number(offset)) ?? offset}`));

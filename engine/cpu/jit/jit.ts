@@ -200,6 +200,7 @@ export class Jit implements Customer {
     const entry = again?.entry ?? first;
     return {
       vcpu: index,
+      cpu: s.base,
       ticket: this.#ticket++,
       page,
       entry,

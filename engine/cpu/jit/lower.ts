@@ -6,7 +6,6 @@ import { CPU_SITES, CPU_TLB, LEFT, SITES, TLB_ENTRIES, TLB_ENTRY, TLB_ENTRY_BYTE
 import { offsetOf } from '../state.ts';
 import { POLL_INSTRUCTIONS } from './builder.ts';
 
-const CPU = 0;
 const LOAD = { 8: 'i64.load8_u', 16: 'i64.load16_u', 32: 'i64.load32_u', 64: 'i64.load' } as const;
 const STORE = { 8: 'i64.store8', 16: 'i64.store16', 32: 'i64.store32', 64: 'i64.store' } as const;
 type Bits = 8 | 16 | 32 | 64 | 128;
@@ -21,6 +20,8 @@ export interface RegionFunction {
   readonly page: VarCell;
   /** Part of the budget stays in memory (`POLL_INSTRUCTIONS`). */
   readonly loops: boolean;
+  /** As `RegionMode.cpu`. */
+  readonly cpu: number;
 }
 
 export function lowerRegion(body: readonly Statement[], into: RegionFunction): void {
@@ -36,6 +37,7 @@ class RegionFrame implements Frame {
   readonly code: Code;
   readonly functionIndex: (name: string) => number;
   readonly #context: VarCell;
+  readonly #cpu: number;
   /** Loops of the region around what is being lowered. */
   loopDepth = 0;
   leave: (point: LeavePoint) => void = () => undefined;
@@ -47,6 +49,7 @@ class RegionFrame implements Frame {
     this.code = into.code;
     this.functionIndex = into.functionIndex;
     this.#context = into.context;
+    this.#cpu = into.cpu;
   }
 
   local(type: ValueType): number {
@@ -96,13 +99,13 @@ class RegionFrame implements Frame {
     code.op('i64.and');
     code.get(this.cellOf(this.#context));
     code.op('i64.xor');
-    code.get(CPU);
+    code.i32(this.#cpu);
     code.memory('i64.load', CPU_SITES + SITES.tag + 8 * place);
     code.op('i64.eq');
     code.if('i32', true);
     code.get(linear);
     code.op('i32.wrap_i64');
-    code.get(CPU);
+    code.i32(this.#cpu);
     code.memory('i32.load', CPU_SITES + SITES.addend + 4 * place);
     code.op('i32.add');
     code.else();
@@ -123,7 +126,7 @@ class RegionFrame implements Frame {
     this.leave(point);
     code.end();
     code.get(host);
-    code.get(CPU);
+    code.i32(this.#cpu);
     code.memory('i32.load', offsetOf('exclusive'));
     code.op('i32.or');
   }
@@ -144,16 +147,15 @@ class RegionFrame implements Frame {
     const { code } = this;
     const { linear, write, bits } = access;
     const slot = this.local('i32');
-    code.get(CPU);
+    const tlb = this.#cpu + CPU_TLB;
     code.get(linear);
     code.op('i32.wrap_i64');
     code.i32(7);
     code.op('i32.shr_u');
     code.i32((TLB_ENTRIES - 1) * TLB_ENTRY_BYTES);
     code.op('i32.and');
-    code.op('i32.add');
     code.tee(slot);
-    code.memory('i64.load', CPU_TLB + (write ? TLB_ENTRY.writeTag : TLB_ENTRY.readTag));
+    code.memory('i64.load', tlb + (write ? TLB_ENTRY.writeTag : TLB_ENTRY.readTag));
     this.#pageOf(access);
     code.get(this.cellOf(this.#context));
     code.op('i64.or');
@@ -165,10 +167,10 @@ class RegionFrame implements Frame {
     code.get(linear);
     code.op('i32.wrap_i64');
     code.get(slot);
-    code.memory('i32.load', CPU_TLB + TLB_ENTRY.addend);
+    code.memory('i32.load', tlb + TLB_ENTRY.addend);
     code.op('i32.add');
     code.else();
-    code.get(CPU);
+    code.i32(this.#cpu);
     code.get(linear);
     code.i64(BigInt(bits / 8));
     code.call(this.functionIndex(write ? 'touchWrite' : 'touchRead'));
@@ -179,14 +181,14 @@ class RegionFrame implements Frame {
   /** The place has met the page of this TLB entry. */
   #note(place: number, { slot, tag }: { slot: number; tag: number }): void {
     const { code } = this;
-    code.get(CPU);
+    code.i32(this.#cpu);
     code.get(tag);
     code.memory('i64.store', CPU_SITES + SITES.tag + 8 * place);
-    code.get(CPU);
+    code.i32(this.#cpu);
     code.get(slot);
-    code.memory('i32.load', CPU_TLB + TLB_ENTRY.addend);
+    code.memory('i32.load', this.#cpu + CPU_TLB + TLB_ENTRY.addend);
     code.memory('i32.store', CPU_SITES + SITES.addend + 4 * place);
-    code.get(CPU);
+    code.i32(this.#cpu);
     code.i32(1);
     code.memory('i32.store', CPU_SITES + SITES.known);
   }
@@ -224,6 +226,12 @@ class RegionLowering extends Lowering {
     if (isLoop) this.#region.loopDepth--;
   }
 
+  /** The only parameter is known. */
+  protected override value(node: Node): void {
+    if (node.what.op === 'param') this.#into.code.i32(this.#into.cpu);
+    else super.value(node);
+  }
+
   protected override cell(variable: VarCell): number {
     return this.permanent(variable);
   }
@@ -244,7 +252,7 @@ class RegionLowering extends Lowering {
         else this.#spill(spill);
       }
       this.#spillJoined(lazy);
-      code.get(CPU);
+      code.i32(this.#into.cpu);
       if (typeof point.rip === 'number') {
         code.get(this.permanent(this.#into.page));
         code.i64(BigInt(point.rip));
@@ -257,12 +265,12 @@ class RegionLowering extends Lowering {
         return;
       }
       code.memory('i64.store', offsetOf('rip'));
-      code.get(CPU);
+      code.i32(this.#into.cpu);
       this.#budgetAfter(point.retired);
       code.memory('i32.store', offsetOf('budget'));
       if (point.how === 'chain') {
-        code.get(CPU);
-        code.get(CPU);
+        code.i32(this.#into.cpu);
+        code.i32(this.#into.cpu);
         code.call(this.#into.functionIndex('findRegion'));
         code.returnCallIndirect(this.#into.regionType, 0);
       } else {
@@ -284,9 +292,9 @@ class RegionLowering extends Lowering {
     code.op('i32.ge_u');
     code.brIf(on, true);
     const off = code.block();
-    code.get(CPU);
+    code.i32(this.#into.cpu);
     code.memory('i32.load', offsetOf('request'));
-    code.get(CPU);
+    code.i32(this.#into.cpu);
     code.memory('i32.load', offsetOf('pollMask'));
     code.op('i32.and');
     code.brIf(off, false);
@@ -297,7 +305,7 @@ class RegionLowering extends Lowering {
       code.i32(least);
       code.op('i32.lt_u');
       code.brIf(off, false);
-      code.get(CPU);
+      code.i32(this.#into.cpu);
       code.get(all);
       code.get(all);
       code.i32(POLL_INSTRUCTIONS);
@@ -323,7 +331,7 @@ class RegionLowering extends Lowering {
       code.op('i32.sub');
     }
     if (!this.#into.loops) return;
-    code.get(CPU);
+    code.i32(this.#into.cpu);
     code.memory('i32.load', offsetOf('budget'));
     code.op('i32.add');
   }
@@ -331,7 +339,7 @@ class RegionLowering extends Lowering {
   /** The budget at which interrupts are still held back. */
   #noteShadow(retired: number): void {
     const { code } = this.#into;
-    code.get(CPU);
+    code.i32(this.#into.cpu);
     this.#budgetAfter(retired);
     code.memory('i32.store', offsetOf('shadowBudget'));
   }
@@ -353,7 +361,7 @@ class RegionLowering extends Lowering {
 
   #spill({ offset, type, value }: Spill): void {
     const { code } = this.#into;
-    code.get(CPU);
+    code.i32(this.#into.cpu);
     if ('what' in value) this.#again(value);
     else code.get(this.permanent('paths' in value ? value.cell : value));
     if (type === 'v128') code.v128Store(offset);
@@ -383,7 +391,7 @@ class RegionLowering extends Lowering {
       for (const { offset, word } of lazy) {
         const { value, isStored } = word.paths[i] as FlagPath;
         if (isStored) continue;
-        code.get(CPU);
+        code.i32(this.#into.cpu);
         this.#again(value);
         code.memory('i64.store', offset);
       }

@@ -6,6 +6,8 @@ export interface RegionOrder {
   /** Number of the vCPU; with `ticket` it finds its answer. */
   readonly vcpu: number;
   readonly ticket: number;
+  /** Address of its region of memory. */
+  readonly cpu: number;
   /** Host page and offset of the first instruction in it. */
   readonly page: number;
   readonly entry: number;

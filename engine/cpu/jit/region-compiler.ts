@@ -75,7 +75,8 @@ export class RegionCompiler {
       const plan = this.#plan(order, copy);
       if (plan === undefined) return undefined;
       try {
-        return { plan, region: makeRegion(plan, { hostPage: order.page, long: order.mode.code === 64, flat: order.flat }) };
+        const { page: hostPage, flat, cpu } = order;
+        return { plan, region: makeRegion(plan, { hostPage, long: order.mode.code === 64, flat, cpu }) };
       } catch (thrown) {
         if (!(thrown instanceof Unbuildable)) throw thrown;
         this.#refuse(plan, thrown.at);
