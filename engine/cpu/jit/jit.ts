@@ -43,10 +43,10 @@ const MOST_INSTRUCTIONS = 250;
 const MOST_ROUNDS = 4;
 const ROOM = 20;
 /**
- * Entries after which a block is hot. What is gained by a region over the interpreter is 2 ns for each instruction, what it costs is 40 us: below
- * this many, boots of Linux take longer with regions than without.
+ * Entries after which a block is hot. What is gained by a region over the interpreter is 2 ns for each instruction, what it costs all threads
+ * together is 4 ms: about what the interpreter has spent by then (decision 0104).
  */
-export const HEAT = { on: 10_000, force: 1 } as const;
+export const HEAT = { on: 100_000, force: 1 } as const;
 /**
  * On this thread: regions of one module, more would make the guest wait longer than its own timers allow. Entries after which a block no
  * longer waits for others.

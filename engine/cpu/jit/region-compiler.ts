@@ -12,8 +12,8 @@ const PAGE = 4096;
 const BLOCKS = 48;
 /** Instructions found out to be unfit in one go. */
 const ATTEMPTS = 16;
-/** Entries from which on a block is taken into the regions of others. */
-const WARM = 100;
+/** Entries from which on a block is taken into the regions of others: a fiftieth of what makes one hot. */
+const WARM = 2000;
 
 export interface RegionCompilerOptions {
   readonly decode: Decode;
