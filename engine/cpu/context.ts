@@ -17,6 +17,11 @@ export interface CpuHost {
   mmioWrite(vcpu: number, pa: number, size: 1 | 2 | 4, value: number): void;
   portRead(vcpu: number, port: number, size: 1 | 2 | 4): number;
   portWrite(vcpu: number, port: number, size: 1 | 2 | 4, value: number): void;
+  /**
+   * A monitored guest's IN or OUT is to exit, and nobody needs to see it leave: the exit is recorded and counted, and `portRead` or
+   * `portWrite` serves it while the instruction is under way. Absent or false: it exits.
+   */
+  servesPort?(vcpu: number): boolean;
   /** Vector 0 to 255, or -1 when nothing is deliverable any more. */
   acknowledgeInterrupt(vcpu: number): number;
   /** Would `acknowledgeInterrupt` return a vector (task and processor priority honoured)? */

@@ -36,6 +36,19 @@ export class DirtyLog {
     Atomics.or(this.#views.i32, this.#words + (page >>> 5), 1 << (page & 31));
   }
 
+  /** As `mark`, for `count` pages from that at `hva` on. */
+  markPages(hva: number, count: number): void {
+    const { i32 } = this.#views;
+    const first = hva >>> 12;
+    for (let page = first; page < first + count; ) {
+      const inWord = Math.min(32 - (page & 31), first + count - page);
+      const bits = (inWord === 32 ? -1 : (1 << inWord) - 1) << (page & 31);
+      const word = this.#words + (page >>> 5);
+      if ((Atomics.load(i32, word) & bits) !== bits) Atomics.or(i32, word, bits);
+      page += inWord;
+    }
+  }
+
   /** The log so far, which goes on. Empty when the slot does not exist. */
   get(slot: number): Uint8Array {
     return this.#gather(slot, (page) => (this.#views.u32[this.#words + (page >>> 5)] as number) & (1 << (page & 31)));

@@ -53,6 +53,11 @@ export class Dma {
 
   /** The 32-bit little-endian word at `gpa`. */
   read32(gpa: number): number {
+    if (gpa % 4 === 0 && gpa >= 0 && gpa < PHYSICAL_END) {
+      const { u32 } = this.#views;
+      const entry = u32[(FIXED.physTable >>> 2) + Math.floor(gpa / PAGE)] as number;
+      return (entry & (PHYS.RAM | PHYS.ROM)) === 0 ? 0xffff_ffff : (u32[(hostPage(entry) + (gpa % PAGE)) >>> 2] as number);
+    }
     const bytes = this.read(gpa, 4);
     return new DataView(bytes.buffer).getUint32(0, true);
   }
@@ -78,34 +83,21 @@ export class Dma {
    */
   inPlace(gpa: number, length: number, to: { readonly write: boolean; readonly parts: Uint8Array[] }): void {
     const kinds = to.write ? PHYS.RAM : PHYS.RAM | PHYS.ROM;
-    let [start, end] = [0, 0];
-    const close = () => {
-      if (end > start) to.parts.push(this.#views.u8.subarray(start, end));
-      start = end;
-    };
-    this.#pieces(gpa, length, (entry, offset, _at, count) => {
-      if ((entry & kinds) === 0) {
-        close();
-        to.parts.push(to.write ? new Uint8Array(count) : new Uint8Array(count).fill(0xff));
-        return;
-      }
-      const hva = hostPage(entry) + offset;
-      if (hva !== end) {
-        close();
-        start = hva;
-      }
-      end = hva + count;
+    this.#runs(gpa, length, kinds, (hva, count) => {
+      if (hva >= 0) to.parts.push(this.#views.u8.subarray(hva, hva + count));
+      else to.parts.push(to.write ? new Uint8Array(count) : new Uint8Array(count).fill(0xff));
     });
-    close();
   }
 
   /** A back end has written into a range in place: the dirty log has it, and code decoded from it is dropped. */
   touched(gpa: number, length: number): void {
-    this.#pieces(gpa, length, (entry, offset) => {
-      if ((entry & PHYS.RAM) === 0) return;
-      const hva = hostPage(entry) + offset;
-      this.#dirty.mark(hva);
-      this.#forgetCode(hva);
+    this.#runs(gpa, length, PHYS.RAM, (hva, count) => {
+      const first = hva >>> 12;
+      const pages = ((hva + count - 1) >>> 12) - first + 1;
+      this.#dirty.markPages(hva, pages);
+      // The bytes are in place before the masks are looked at: one fence for all of them.
+      Atomics.or(this.#views.i32, this.#map.pageInfo >>> 2, 0);
+      for (let page = first; page < first + pages; page++) this.#forgetPage(page);
     });
   }
 
@@ -121,12 +113,38 @@ export class Dma {
 
   /** Decoded code of a page written behind the processor's back is stale. The bytes are in place before the mask is looked at. */
   #forgetCode(hva: number): void {
+    Atomics.or(this.#views.i32, (this.#map.pageInfo >>> 2) + (hva >>> 12) * 4, 0);
+    this.#forgetPage(hva >>> 12);
+  }
+
+  #forgetPage(page: number): void {
     const { i32 } = this.#views;
-    const info = (this.#map.pageInfo >>> 2) + (hva >>> 12) * 4;
-    if ((Atomics.or(i32, info, 0) | Atomics.or(i32, info + 1, 0)) === 0) return;
+    const info = (this.#map.pageInfo >>> 2) + page * 4;
+    if ((Atomics.load(i32, info) | Atomics.load(i32, info + 1)) === 0) return;
     Atomics.add(i32, info + 2, 1);
     Atomics.store(i32, info, 0);
     Atomics.store(i32, info + 1, 0);
+  }
+
+  /** Runs of bytes that lie in a row in the machine's memory and are of one of `kinds`; -1 for what is not. */
+  #runs(gpa: number, length: number, kinds: number, visit: (hva: number, count: number) => void): void {
+    const { u32 } = this.#views;
+    const table = FIXED.physTable >>> 2;
+    let [start, run] = [-1, 0];
+    for (let at = 0; at < length; ) {
+      const address = gpa + at;
+      const offset = address % PAGE;
+      const count = Math.min(PAGE - offset, length - at);
+      const entry = address >= 0 && address < PHYSICAL_END ? (u32[table + Math.floor(address / PAGE)] as number) : 0;
+      const hva = (entry & kinds) === 0 ? -1 : hostPage(entry) + offset;
+      if (run > 0 && hva === (start < 0 ? -1 : start + run)) run += count;
+      else {
+        if (run > 0) visit(start, run);
+        [start, run] = [hva, count];
+      }
+      at += count;
+    }
+    if (run > 0) visit(start, run);
   }
 
   #pieces(gpa: number, length: number, visit: (entry: number, offset: number, at: number, count: number) => void): void {

@@ -169,6 +169,17 @@ export function failedEntry(c: SlowContext, reason: number, qualification: bigin
   c.leave('entry');
 }
 
+/** What a monitored guest's exit for an instruction leaves in the VMCS, where the monitor has served it without leaving the guest. */
+export function recordExit(c: SlowContext, { reason, qualification }: VmExit, length: number): void {
+  const at = c.vmcs.locateToWrite();
+  const { words } = c.vmcs;
+  words[at + WORD.reason] = reason;
+  put(c, at + WORD.qualification, qualification);
+  words[at + WORD.interruption] = 0;
+  words[at + WORD.vectoring] = 0;
+  words[at + WORD.length] = length;
+}
+
 /** Leave non-root operation. `vectoring`: the event during whose delivery the exit happens. */
 export function exitGuest(c: SlowContext, exit: VmExit, vectoring?: CpuEvent): void {
   const { s } = c;

@@ -10,7 +10,7 @@ import { checkPort } from '../system/ports.ts';
 import { CR0, cr0, cr4, gpr, gpr32, is64, isProtected, RCX } from '../system/registers.ts';
 import { exitsByTime } from './between.ts';
 import { isTrapped } from './event-exits.ts';
-import { preemptionLeft } from './exit.ts';
+import { preemptionLeft, recordExit } from './exit.ts';
 import { PROC, PROC2 } from './fields.ts';
 import { instructionInformation, stringInformation, type TakenApart, takeApart } from './information.ts';
 import { vmxInstructionExit } from './instructions.ts';
@@ -211,7 +211,10 @@ const port =
     checkPort(c, at, size);
     if (!portTrapped(c, at, size)) return undefined;
     const immediate = (Number(shape) & 0x100) !== 0;
-    return exit(REASON.io, BigInt(((size - 1) | (input ? 8 : 0) | (immediate ? 0x40 : 0) | (at << 16)) >>> 0));
+    const exits = exit(REASON.io, BigInt(((size - 1) | (input ? 8 : 0) | (immediate ? 0x40 : 0) | (at << 16)) >>> 0));
+    if (c.s.monitored === 0 || c.host.servesPort?.(c.index) !== true) return exits;
+    recordExit(c, exits, c.instructionLength());
+    return undefined;
   };
 
 /** INS and OUTS, before memory is touched. */

@@ -11,28 +11,27 @@ export interface Regions {
 }
 
 const ENTRY = 8;
-const AHEAD = 64 * ENTRY;
-const LAST = 0x8000;
+const LAST = 0x8000_0000;
 
 /** The first `wanted` bytes that a table describes. Ranges that follow each other are one. */
 export function readRegions(dma: Dma, table: number, wanted: number): Regions {
   const ranges: { gpa: number; bytes: number }[] = [];
   let bytes = 0;
+  let before: { gpa: number; bytes: number } | undefined;
   // A table does not cross 64 KiB.
-  for (let index = 0; index < MAXIMUM_RANGES; ) {
-    const view = new DataView(dma.read(table + index * ENTRY, AHEAD).buffer);
-    for (let at = 0; at < AHEAD; at += ENTRY, index++) {
-      if (bytes === wanted) return { ranges, bytes, more: true };
-      const gpa = (view.getUint32(at, true) & ~1) >>> 0;
-      const size = (view.getUint16(at + 4, true) & ~1 || 0x1_0000) >>> 0;
-      const last = (view.getUint16(at + 6, true) & LAST) !== 0;
-      const taken = Math.min(size, wanted - bytes);
-      const before = ranges.at(-1);
-      if (before && before.gpa + before.bytes === gpa) before.bytes += taken;
-      else ranges.push({ gpa, bytes: taken });
-      bytes += taken;
-      if (last) return { ranges, bytes, more: taken < size };
+  for (let index = 0; index < MAXIMUM_RANGES; index++) {
+    if (bytes === wanted) return { ranges, bytes, more: true };
+    const gpa = (dma.read32(table + index * ENTRY) & ~1) >>> 0;
+    const second = dma.read32(table + index * ENTRY + 4);
+    const size = second & 0xfffe || 0x1_0000;
+    const taken = Math.min(size, wanted - bytes);
+    if (before && before.gpa + before.bytes === gpa) before.bytes += taken;
+    else {
+      before = { gpa, bytes: taken };
+      ranges.push(before);
     }
+    bytes += taken;
+    if ((second & LAST) !== 0) return { ranges, bytes, more: taken < size };
   }
   return { ranges, bytes, more: false };
 }

@@ -79,8 +79,8 @@ export class Probes {
     this.#listeners.readField = read;
   }
 
-  /** Does somebody listen? Ask before arguments are put together. */
-  on(vcpu: number, probe: Probe): boolean {
+  /** Does somebody listen (to one of them)? Ask before arguments are put together. */
+  on(vcpu: number, probe: Pick<Probe, 'bit'>): boolean {
     return ((this.#words[this.#masks + (vcpu < 0 ? this.#vcpus : vcpu)] as number) & probe.bit) !== 0;
   }
 

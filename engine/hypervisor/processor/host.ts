@@ -15,6 +15,8 @@ export interface ProcessorHostOptions {
   readonly countAccesses: boolean;
 }
 
+/** Probes that tell of leaving the guest. */
+const LEAVING = { bit: PROBE.exit.bit | PROBE.entry.bit | PROBE.vmread.bit | PROBE.vmwrite.bit };
 /** How the processor signals a failed VM entry; the name of the rule follows. */
 const ENTRY_FAILED = 'VM entry: ';
 
@@ -153,6 +155,12 @@ export class ProcessorHost {
         const before = bus.counters.unclaimedWrites;
         this.call(vcpu, () => bus.portWrite(vcpu, port, size, value));
         if (bus.counters.unclaimedWrites !== before) counters.add(vcpu, COUNTER['unknown-ports']);
+      },
+      servesPort: (vcpu) => {
+        if (probes.on(vcpu, LEAVING)) return false;
+        counters.add(vcpu, COUNTER.exits);
+        counters.add(vcpu, COUNTER['io-exits']);
+        return true;
       },
       acknowledgeInterrupt: (vcpu) => {
         const { irqchip } = this;

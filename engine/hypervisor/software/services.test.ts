@@ -259,8 +259,49 @@ test('VMREAD and VMWRITE are probes that carry the field’s encoding, and cost 
   expect(events.every(({ probe }) => probe.name === 'vmread' || probe.name === 'vmwrite')).toBe(true);
 });
 
+test('a port is served without leaving the guest while nobody looks on, and its exit is recorded and counted all the same', () => {
+  const { flat, vcpu, regs, machine, count, observation } = stage();
+  const { monitor } = vcpu as SoftwareVcpu;
+  const seen: number[] = [];
+  const info = () =>
+    [FIELD.exitReason, FIELD.exitQualification, FIELD.exitInstructionLength].map((field) => monitor.get32(field));
+  let during: number[] = [];
+  machine.memory.bus.addPorts({
+    port: 0x300,
+    count: 4,
+    read: () => 0x1234,
+    write: (_at, _size, value) => {
+      during = info();
+      seen.push(value);
+    },
+  });
+  const program = 'mov dx, 0x300\n mov al, 7\n out dx, al\n in ax, dx\n mov dx, 0x302\n out dx, ax\n hlt';
+  const { core } = vcpu as SoftwareVcpu;
+  let runs = 0;
+  const run = core.run.bind(core);
+  core.run = (limit) => {
+    runs++;
+    return run(limit);
+  };
+  const round = () => {
+    seen.length = 0;
+    const before = [count('io-exits'), count('exits'), runs];
+    vcpu.set('mp_state', { mp_state: 0 });
+    flat(program);
+    finish(vcpu);
+    expect([seen, regs().rax & 0xffffn]).toEqual([[7, 0x1234], 0x1234n]);
+    const [ports = 0, exits = 0, ran = 0] = before;
+    return [count('io-exits') - ports, count('exits') - exits, runs - ran];
+  };
+  round();
+  const [ports, exits, quick] = round();
+  expect([ports, exits, during]).toEqual([3, 4, [30, 0x302_0001, 2]]);
+  observation.probes.enable(0, PROBE.exit.bit);
+  expect(round()).toEqual([3, 4, (quick as number) + 3]);
+});
+
 test('a rate of the counter and a page-modification log written at an exit act from the next entry on', () => {
-  const { flat, vcpu, regs, machine, dma, time } = stage();
+  const { flat, vcpu, regs, machine, dma, time, observation } = stage();
   const { memory } = machine;
   const { monitor, core } = vcpu as SoftwareVcpu;
   const first = memory.arena.take('logs', 8192, 4096);
@@ -279,6 +320,8 @@ test('a rate of the counter and a page-modification log written at an exit act f
     },
   ];
   memory.bus.addPorts({ port: 0x300, count: 1, read: () => 0, write: () => steps.shift()?.() });
+  // Unless somebody looks on, the guest is not left for a port.
+  observation.probes.enable(0, PROBE.exit.bit);
   const step = 'mov dx, 0x300\n out dx, al\n rdtsc\n';
   flat(`rdtsc\n mov ebx, eax\n ${step} mov esi, eax\n inc byte [0x100000]\n ${step} mov edi, eax\n inc byte [0x200000]\n hlt`);
   time.ns = 10_000_000;
