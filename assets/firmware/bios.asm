@@ -289,10 +289,50 @@ bios32: cmp bl, 0
         mov al, 0x80
         retf
 
-; PCI BIOS (2.1): registers go through the port, so that it does not matter where segments and pages lie.
+; PCI BIOS (2.1).
 pci32:  pushf
         cli
-        push ebp
+        push eax
+        and al, 0x7f
+        cmp al, 0x0e
+        pop eax
+        je .options
+        call ask32
+.code:  popf
+        clc
+        test ah, ah
+        jz .well
+        stc
+.well:  retf
+; The service says where in this segment the routing options are (ESI, ECX); the caller's buffer is in its own segments and pages.
+.options:
+        push es
+        push ecx
+        push edx
+        push esi
+        push edi
+        call ask32
+        movzx edx, word [es:edi]        ; size of the buffer; behind it, its far pointer
+        mov [es:edi], cx
+        cmp edx, ecx
+        jb .small
+        les edi, [es:edi + 2]
+        call .here
+.here:  pop edx                         ; whatever base the caller gave this code
+        lea esi, [esi + edx - .here]
+        cld
+        cs rep movsb
+        jmp .out
+.small: mov ah, 0x89
+.out:   pop edi
+        pop esi
+        pop edx
+        pop ecx
+        pop es
+        jmp .code
+
+; Registers go through the port, so that it does not matter where segments and pages lie.
+ask32:  push ebp
         push edx
         mov ebp, edx
         mov edx, PORT32
@@ -327,12 +367,7 @@ pci32:  pushf
         pop edx
         mov edx, ebp
         pop ebp
-        popf
-        clc
-        test ah, ah
-        jz .well
-        stc
-.well:  retf
+        ret
 
         align 16
 directory:

@@ -3,8 +3,10 @@
         bits 16
         org 0x7c00
 BUFFER  equ 0x3000
+BUFFER_BYTES equ 0x400
+BUFFER32 equ BUFFER + BUFFER_BYTES
 PACKET  equ 0x2f00
-SECTORS equ 9
+SECTORS equ 10
 
         xor ax, ax
         mov ds, ax
@@ -303,6 +305,8 @@ t_pci:  mov ax, 0xb101
         int 0x1a
         cmp ah, 0x87
         fail_unless e
+        call t_routes
+        fail_unless nc
         mov ax, 0xf000                  ; the 32-bit directory and its sum
         mov ds, ax
         xor si, si
@@ -321,6 +325,101 @@ t_pci:  mov ax, 0xb101
         fail_unless z
         clc
         ret
+
+; Interrupt routing (PCI BIOS 2.1, 4.8 and 4.9): the options are those of $PIR; a route that is set is in force, others are refused.
+t_routes:
+        mov word [.size], 0             ; how much room is needed
+        call .ask
+        fail_unless c
+        cmp ah, 0x89
+        fail_unless e
+        mov cx, [.size]
+        mov [.bytes], cx
+        cmp cx, BUFFER_BYTES
+        fail_unless be
+        call .ask
+        fail_unless nc
+        cmp bx, 0x0c20                  ; 5, 10 and 11
+        fail_unless e
+        mov di, BUFFER
+        call .same
+        fail_unless nc
+        mov ax, 0xb10f                  ; INTD of slot 1 to 5: PIRQD of the ISA bridge
+        mov bx, 0x0b
+        mov cx, 0x050d
+        int 0x1a
+        fail_unless nc
+        mov ax, 0xb108
+        mov bx, 0x08
+        mov di, 0x63
+        int 0x1a
+        cmp cl, 5
+        fail_unless e
+        mov dx, 0x4d0                   ; level-triggered from now on
+        in al, dx
+        test al, 0x20
+        fail_unless nz
+        mov cx, 0x0b0d                  ; back
+        mov bx, 0x0b
+        mov ax, 0xb10f
+        int 0x1a
+        fail_unless nc
+        mov cx, 0x060d                  ; an interrupt that is somebody else's
+        call .refused
+        mov cx, 0x050a                  ; a pin that is wired to the SCI
+        call .refused
+        mov cx, 0x050e                  ; no pin
+        call .refused
+        mov bx, 0xf8                    ; no function
+        mov cx, 0x050b
+        call .refused
+        clc
+        ret
+.refused:
+        mov ax, 0xb10f
+        int 0x1a
+        jnc .wrong
+        cmp ah, 0x88
+        jne .wrong
+        ret
+.wrong: pop ax                          ; of the call
+        stc
+        ret
+; Carry unless the options at DI are those of a $PIR table with the right sum.
+.same:  mov ax, 0xf000
+        mov ds, ax
+        xor si, si
+.look:  cmp dword [si], '$PIR'
+        je .found
+        add si, 16
+        jnz .look
+        jmp .differ
+.found: mov cx, [si + 6]
+        push si
+        mov ah, 0
+.sum:   lodsb
+        add ah, al
+        loop .sum
+        pop si
+        test ah, ah
+        jnz .differ
+        add si, 32
+        mov cx, [cs:.bytes]
+        repe cmpsb
+        je .equal
+.differ:
+        stc
+.equal: mov ax, 0                       ; carry stays; it is clear where all is equal
+        mov ds, ax
+        ret
+.ask:   mov ax, 0xb10e
+        xor bx, bx
+        mov di, .size
+        int 0x1a
+        ret
+.size:  dw 0
+        dw BUFFER, 0
+.bytes: dw 0
 
 t_keys: mov ah, 5
         mov cx, 0x1e61
@@ -626,6 +725,21 @@ t_bios32:
         call 8:0
 .patch2 equ $ - 6
         mov [.pci], edx
+        mov eax, [.patch2]
+        mov [.patch4], eax
+        mov [.patch5], eax
+        mov ax, 0xb10e                  ; into a buffer of this segment
+        xor ebx, ebx
+        mov edi, .size
+        call 8:0
+.patch4 equ $ - 6
+        mov [.options], ah
+        mov ax, 0xb10f
+        mov bx, 0x0b
+        mov cx, 0x060d                  ; not one of them
+        call 8:0
+.patch5 equ $ - 6
+        mov [.route], ah
         mov ax, 0x4f07                  ; display start: 800 bytes on, a line
         xor ebx, ebx
         mov ecx, 800 / 4
@@ -661,8 +775,20 @@ t_bios32:
         fail_unless e
         cmp dword [.pci], 'PCI '
         fail_unless e
+        cmp byte [.options], 0
+        fail_unless e
+        cmp byte [.route], 0x88
+        fail_unless e
+        mov di, BUFFER32
+        call t_routes.same
+        fail_unless nc
         clc
         ret
+.size:  dw BUFFER_BYTES
+        dd BUFFER32
+        dw 16
+.options: db 0xff
+.route: db 0xff
 .entry: dd 0
 .start: dd 0
 .service: dd 0

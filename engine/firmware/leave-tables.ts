@@ -6,6 +6,7 @@ import { FIRMWARE_END, FIRMWARE_START } from './e820.ts';
 import { mpTable } from './mptable.ts';
 import type { Platform } from './platform.ts';
 import { leaveRealMode } from './real-mode.ts';
+import { routingTable } from './routing.ts';
 import { smbiosTables } from './smbios.ts';
 
 /** Guest-physical addresses of what was left. */
@@ -14,6 +15,8 @@ export interface FirmwareTables {
   readonly facs: number;
   readonly smbios: number;
   readonly mpTable: number;
+  /** $PIR, of the PCI interrupts. */
+  readonly routing: number;
   /** First byte of the segment that no table uses, a multiple of 16; boot code places its descriptors there. */
   readonly free: number;
 }
@@ -31,7 +34,11 @@ export function placeTables(platform: Platform, memory: GuestWriter): FirmwareTa
   const mp = alignUp(smbios + smbiosBytes.length, 16);
   const mpBytes = mpTable(platform, mp);
   memory.write(mp, mpBytes);
-  return { rsdp: acpi.rsdp, facs: acpi.facs, smbios, mpTable: mp, free: alignUp(mp + mpBytes.length, 16) };
+  const routing = alignUp(mp + mpBytes.length, 16);
+  const routingBytes = routingTable();
+  memory.write(routing, routingBytes);
+  const free = alignUp(routing + routingBytes.length, 16);
+  return { rsdp: acpi.rsdp, facs: acpi.facs, smbios, mpTable: mp, routing, free };
 }
 
 /** Tables and real-mode areas of a machine without a BIOS; 64 KiB hold them for every number of processors allowed. */

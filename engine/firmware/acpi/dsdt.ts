@@ -5,6 +5,7 @@
 
 import { join } from '../bytes.ts';
 import type { Platform } from '../platform.ts';
+import { linkOf, PIRQ_CHOICES, ROUTER } from '../routing.ts';
 import {
   type Aml,
   and,
@@ -44,13 +45,14 @@ const SCI_GSI = 9;
 
 const word = (slot: number) => integer(BigInt(slot) * 0x10000n + 0xffffn);
 
-/** Pin p of slot s comes out on PIRQ (s - 1 + p) mod 4; slot 1 is the ISA bridge with the PM function. */
+/** As `linkOf` says, for every slot; the PM function is no link's. */
 function routingTable(): Aml {
   const entries: Aml[] = [];
   for (let slot = 1; slot < 32; slot++) {
     for (let pin = 0; pin < 4; pin++) {
-      if (slot === 1 && pin === 0) entries.push(list(word(slot), integer(pin), integer(0), integer(SCI_GSI)));
-      else entries.push(list(word(slot), integer(pin), call(`\\_SB.${LINKS[(slot - 1 + pin) % 4]}`), integer(0)));
+      const wired = linkOf(slot, pin);
+      if (wired === 0) entries.push(list(word(slot), integer(pin), integer(0), integer(SCI_GSI)));
+      else entries.push(list(word(slot), integer(pin), call(`\\_SB.${LINKS[wired - ROUTER.pirqA]}`), integer(0)));
     }
   }
   return list(...entries);
@@ -154,7 +156,7 @@ const processor = (index: number): Aml =>
 export function dsdtBody(platform: Platform): Uint8Array {
   const cpus = Array.from({ length: platform.cpus }, (_, index) => processor(index));
   return join(
-    scope('\\_SB', pciRoot(platform), ...LINKS.map((_, index) => link(index, [5, 10, 11])), ...cpus),
+    scope('\\_SB', pciRoot(platform), ...LINKS.map((_, index) => link(index, PIRQ_CHOICES)), ...cpus),
     name('\\_S5', list(integer(0), integer(0), integer(0), integer(0))),
   );
 }

@@ -11,6 +11,7 @@ import type { BiosHost } from './host.ts';
 import { keyboardInterrupt, keyboardService } from './input/keyboard.ts';
 import { mouseInterrupt } from './input/mouse.ts';
 import { type PciRegisters, pciBios } from './pci.ts';
+import { optionsInRom } from './pci-options.ts';
 import { printerService, serialService } from './ports.ts';
 import { powerOnSelfTest } from './post.ts';
 import { romTable } from './rom.ts';
@@ -38,7 +39,7 @@ export function createBios(host: BiosHost): Bios {
       made(f);
       f.store();
     },
-    call32: (registers) => pciBios(host.io, registers),
+    call32: (registers) => pciBios(host.io, registers, { giveOptions: (r) => optionsInRom(host.platform, r) }),
   };
 }
 

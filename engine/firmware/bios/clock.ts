@@ -3,6 +3,7 @@ import { Bda } from './areas.ts';
 import { Action, type Frame } from './frame.ts';
 import type { BiosHost, BiosIo } from './host.ts';
 import { type PciRegisters, pciBios } from './pci.ts';
+import { optionsInRealMode } from './pci-options.ts';
 import { linear, read8, read16, read32, write8, write32 } from './words.ts';
 
 const Rtc = {
@@ -128,7 +129,7 @@ export function timeService(host: BiosHost, f: Frame): void {
       return;
     case 0xb1: {
       const registers: PciRegisters = { eax: f.eax, ebx: f.ebx, ecx: f.ecx, edx: f.edx, esi: f.esi, edi: f.edi };
-      pciBios(io, registers);
+      pciBios(io, registers, { giveOptions: () => optionsInRealMode(memory, f.es * 16 + f.di) });
       f.eax = registers.eax;
       f.ebx = registers.ebx;
       f.ecx = registers.ecx;

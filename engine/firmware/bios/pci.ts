@@ -1,4 +1,5 @@
 /** PCI configuration by mechanism 1 on bus 0, and the PCI BIOS (PCI BIOS Specification 2.1): INT 1Ah B1h and its 32-bit entry. */
+import { linkOf, PIRQ_MASK, ROUTER } from '../routing.ts';
 import type { BiosIo } from './host.ts';
 
 const ADDRESS = 0xcf8;
@@ -31,7 +32,15 @@ export function* functions(io: BiosIo): Generator<number> {
   }
 }
 
-const Code = { Done: 0x00, Unsupported: 0x81, BadVendor: 0x83, NotFound: 0x86, BadRegister: 0x87 } as const;
+export const Code = {
+  Done: 0x00,
+  Unsupported: 0x81,
+  BadVendor: 0x83,
+  NotFound: 0x86,
+  BadRegister: 0x87,
+  SetFailed: 0x88,
+  BufferTooSmall: 0x89,
+} as const;
 
 /** Registers of one call, as both entries give them. */
 export interface PciRegisters {
@@ -45,13 +54,19 @@ export interface PciRegisters {
 
 const word = (register: number, value: number): number => ((register & 0xffff_0000) | (value & 0xffff)) >>> 0;
 
+/** What differs between the entries. */
+export interface PciCaller {
+  /** Function 0Eh: the routing options go to the caller's buffer. Returns the code. */
+  giveOptions(r: PciRegisters): number;
+}
+
 /** Function AL with AH = B1h. AH of the result is a code; carry follows from it being other than 0. */
-export function pciBios(io: BiosIo, r: PciRegisters): void {
-  const code = perform(io, r);
+export function pciBios(io: BiosIo, r: PciRegisters, caller: PciCaller): void {
+  const code = perform(io, r, caller);
   r.eax = ((r.eax & 0xffff_00ff) | (code << 8)) >>> 0;
 }
 
-function perform(io: BiosIo, r: PciRegisters): number {
+function perform(io: BiosIo, r: PciRegisters, caller: PciCaller): number {
   const al = r.eax & 0xff;
   switch (al & 0x7f) {
     case 0x01: // installation check
@@ -78,12 +93,31 @@ function perform(io: BiosIo, r: PciRegisters): number {
     case 0x0c:
     case 0x0d:
       return access(io, r, al & 0x7f);
-    case 0x0e: // interrupt routing options: the tables of ACPI and MP describe them
+    case 0x0e:
+      r.ebx = word(r.ebx, PIRQ_MASK);
+      return caller.giveOptions(r);
     case 0x0f:
-      return Code.Unsupported;
+      return route(io, r);
     default:
       return Code.Unsupported;
   }
+}
+
+const ELCR = 0x4d0;
+/** INTA in CL. */
+const PIN_A = 0x0a;
+
+/** The caller answers for everything else that is on the same line. */
+function route(io: BiosIo, r: PciRegisters): number {
+  const [bus, devfn, pin, irq] = [(r.ebx >>> 8) & 0xff, r.ebx & 0xff, (r.ecx & 0xff) - PIN_A, (r.ecx >>> 8) & 0xff];
+  const isChoice = irq < 16 && (PIRQ_MASK & (1 << irq)) !== 0;
+  if (bus !== 0 || pin < 0 || pin > 3 || !isChoice || readConfig(io, devfn, 0) === NOBODY) return Code.SetFailed;
+  const link = linkOf(devfn >>> 3, pin);
+  if (link === 0) return Code.SetFailed;
+  writeConfig(io, ROUTER.devfn, { at: link, size: 1, value: irq });
+  const port = ELCR + (irq >>> 3);
+  io.out(port, io.in(port) | (1 << (irq & 7)));
+  return Code.Done;
 }
 
 function find(io: BiosIo, r: PciRegisters, index: number, matches: (devfn: number) => boolean): number {
