@@ -15,6 +15,8 @@ export class MachineClock {
   readonly #words: Int32Array;
   readonly #values: Float64Array;
   readonly #hostNow: HostNow;
+  /** What the block said at this sequence; -1: nothing yet. */
+  #known = { sequence: -1, running: false, offset: 0, origin: 0, scale: 1 };
 
   constructor(buffer: ArrayBuffer | SharedArrayBuffer, at: number, hostNow: HostNow) {
     this.#words = new Int32Array(buffer, at, 2);
@@ -24,15 +26,19 @@ export class MachineClock {
 
   /** Machine time in ns, not negative, not an integer in general. */
   now(): number {
+    if (Atomics.load(this.#words, 0) !== this.#known.sequence) this.#read();
+    const { running, offset, origin, scale } = this.#known;
+    return running ? Math.max(0, offset + (this.#hostNow() - origin) * scale) : offset;
+  }
+
+  #read(): void {
     for (;;) {
-      const before = Atomics.load(this.#words, 0);
-      const running = Atomics.load(this.#words, 1);
-      const offset = this.#values[0] as number;
-      const origin = this.#values[1] as number;
-      const scale = this.#values[2] as number;
-      if ((before & 1) === 0 && Atomics.load(this.#words, 0) === before) {
-        return running === 0 ? offset : Math.max(0, offset + (this.#hostNow() - origin) * scale);
-      }
+      const sequence = Atomics.load(this.#words, 0);
+      const running = Atomics.load(this.#words, 1) !== 0;
+      const [offset, origin, scale] = [this.#values[0] as number, this.#values[1] as number, this.#values[2] as number];
+      if ((sequence & 1) !== 0 || Atomics.load(this.#words, 0) !== sequence) continue;
+      this.#known = { sequence, running, offset, origin, scale };
+      return;
     }
   }
 

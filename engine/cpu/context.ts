@@ -33,8 +33,8 @@ export interface CpuHost {
   /** CR8, 0 to 15: bits 7:4 of the local APIC's task priority. */
   getTpr(vcpu: number): number;
   setTpr(vcpu: number, cr8: number): void;
-  /** Host side of the time-stamp counter, before the vCPU's own offset. */
-  tsc(vcpu: number): bigint;
+  /** Host side of the time-stamp counter, before the vCPU's own offset: a whole number, for it is asked often. */
+  ticks(vcpu: number): number;
   /** The vCPU's own offset changed: IA32_TSC_DEADLINE is reached at another time now. */
   tscMoved?(vcpu: number): void;
   /** Something worth counting or showing happened. */

@@ -33,6 +33,8 @@ import { RULE_INDEX } from './vmx/rule-index.ts';
 
 /** Fraction bits of the TSC multiplier. */
 const TSC_FRACTION = 48n;
+/** Of a slow routine, in the state block. */
+const FIRST_RESULT = offsetOf('scratch') + 8 * 4;
 const requestOffset = offsetOf('request');
 /** PAUSE instructions in a row after which a vCPU gives its thread away. */
 const PAUSES = 256;
@@ -302,15 +304,19 @@ export abstract class InstructionContext implements SlowContext {
     this.debugRequested = true;
   }
 
-  /** The host side of the time-stamp counter, as the first result of a routine. */
+  /** The host side of the time-stamp counter, as the first result of a routine. By words: kernels read it at every system call. */
   hostTsc(): number {
-    this.s.scratch[4] = BigInt.asUintN(64, this.host.tsc(this.index));
+    const { u32 } = this.machine;
+    const ticks = this.host.ticks(this.index);
+    const at = (this.s.base + FIRST_RESULT) >>> 2;
+    u32[at] = ticks;
+    u32[at + 1] = ticks / 2 ** 32;
     return 0;
   }
 
   tsc(): bigint {
     const { tscMultiplier, tscOffset, guestTscOffset } = this.s;
-    const own = this.host.tsc(this.index) + tscOffset;
+    const own = BigInt(this.host.ticks(this.index)) + tscOffset;
     if (tscMultiplier === 0n) return BigInt.asUintN(64, own + guestTscOffset);
     return BigInt.asUintN(64, ((BigInt.asUintN(64, own) * tscMultiplier) >> TSC_FRACTION) + guestTscOffset);
   }

@@ -111,7 +111,7 @@ export class Frame implements SlowContext {
     this.#steps = false;
   }
   tsc(): bigint {
-    return BigInt.asUintN(64, this.host.tsc(this.index) + this.s.tscOffset);
+    return BigInt.asUintN(64, BigInt(this.host.ticks(this.index)) + this.s.tscOffset);
   }
 
   // ---- for the emitter ----

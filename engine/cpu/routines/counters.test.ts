@@ -11,11 +11,11 @@ const FRACTION = 48n;
 function guestCount(fields: Parameters<VmxStage['guest']>[1]): { count: bigint; least: bigint; most: bigint } {
   const stage = new VmxStage();
   const host = stage.context.host as TestHost;
-  host.ticks = 1_000_000n;
-  const least = host.tsc();
+  host.count = 1_000_000;
+  const least = BigInt(host.ticks());
   expect(stage.guest('rdtsc\ncpuid', { tscOffset: OFFSET, ...fields }).exit().reason).toBe(10);
   const [low, high] = [stage.s.gpr[0] ?? 0n, stage.s.gpr[2] ?? 0n];
-  return { count: low | (high << 32n), least, most: host.tsc() };
+  return { count: low | (high << 32n), least, most: BigInt(host.ticks()) };
 }
 
 describe('RDTSC in a guest', () => {

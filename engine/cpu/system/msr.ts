@@ -136,7 +136,7 @@ function write(c: SlowContext, index: number, value: bigint): void {
       return;
     case 0x10:
       // From non-root operation too it is the counter itself that is written (SDM vol. 3, 25.3).
-      moveTsc(c, value - c.host.tsc(c.index) - s.tscOffset);
+      moveTsc(c, value - BigInt(c.host.ticks(c.index)) - s.tscOffset);
       return;
     case 0x3b:
       if (!claims.tscAdjust(features)) raiseGp();

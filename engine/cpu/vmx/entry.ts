@@ -186,7 +186,7 @@ export function enter(c: SlowContext, resume: boolean): void {
   if (s.vpid === 0) c.flushTlb('all');
   s.monitorAddress = NO_REGION;
   if ((s.pinControls & PIN.preemptionTimer) !== 0) {
-    s.preemptionEnd = (c.host.tsc(c.index) >> PREEMPTION_SHIFT) + BigInt(get32(c, 'preemptionTimer'));
+    s.preemptionEnd = (BigInt(c.host.ticks(c.index)) >> PREEMPTION_SHIFT) + BigInt(get32(c, 'preemptionTimer'));
   }
   s.injecting = get32(c, 'entryInterruptionInfo');
   c.jumpTo(get(c, 'guestRip'));

@@ -108,7 +108,7 @@ export function saveGuest(c: SlowContext, exit: Pick<VmExit, 'rip' | 'resume'>):
 
 /** What is left of the preemption timer, 0 when it has run out. */
 export function preemptionLeft(c: SlowContext): bigint {
-  const left = c.s.preemptionEnd - (c.host.tsc(c.index) >> PREEMPTION_SHIFT);
+  const left = c.s.preemptionEnd - (BigInt(c.host.ticks(c.index)) >> PREEMPTION_SHIFT);
   return left > 0n ? left : 0n;
 }
 

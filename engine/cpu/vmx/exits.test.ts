@@ -268,7 +268,7 @@ describe('time-stamp counter', () => {
       tscMultiplier: 3n << 48n,
       tscOffset: 1n << 40n,
     };
-    stage.stage.cpu.host.ticks = 1000n;
+    stage.stage.cpu.host.count = 1000;
     stage.guest('rdtsc\ncpuid', fields);
     const seen = ((stage.s.gpr[2] ?? 0n) << 32n) | (stage.s.gpr[0] ?? 0n);
     const own = (seen - (1n << 40n)) / 3n;

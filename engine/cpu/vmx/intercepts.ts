@@ -253,7 +253,7 @@ const pause: Intercept = (c) => {
   const { s } = c;
   if (proc(c, PROC.pause)) return exit(REASON.pause);
   if (!proc2(c, PROC2.pauseLoop) || s.cpl !== 0) return undefined;
-  const now = c.host.tsc(c.index);
+  const now = BigInt(c.host.ticks(c.index));
   if (now - s.pauseLast > BigInt(get32(c, 'pleGap'))) s.pauseFirst = now;
   s.pauseLast = now;
   return now - s.pauseFirst > BigInt(get32(c, 'pleWindow')) ? exit(REASON.pause) : undefined;

@@ -255,7 +255,7 @@ export function readMsrs(c: SlowContext): KvmMsrs {
 export function writeMsrs(c: SlowContext, msrs: KvmMsrs): void {
   for (const [index, value] of msrs) {
     // Seen from inside, each of these two changes the other.
-    if (index === TSC) c.s.tscOffset = BigInt.asUintN(64, value - c.host.tsc(c.index));
+    if (index === TSC) c.s.tscOffset = BigInt.asUintN(64, value - BigInt(c.host.ticks(c.index)));
     else if (index === TSC_ADJUST) c.s.tscAdjust = value;
     else {
       try {

@@ -49,7 +49,7 @@ export class ProcessorHost {
     });
     this.irqchip = new Irqchip(memory, {
       signal: (vcpu, bits) => this.#signal(vcpu, bits),
-      guestTsc: (vcpu) => BigInt.asUintN(64, this.#tsc() + processor.state(vcpu).tscOffset + this.#o.tscOffset(vcpu)),
+      guestTsc: (vcpu) => BigInt.asUintN(64, BigInt(this.#ticks()) + processor.state(vcpu).tscOffset + this.#o.tscOffset(vcpu)),
       tscHz: this.#o.tscHz,
       physicalBits,
       probes: this.#observation.probes,
@@ -68,8 +68,8 @@ export class ProcessorHost {
     requests.raiseOne(vcpu, REQUEST.sync);
   }
 
-  #tsc(): bigint {
-    return BigInt(Math.floor((this.#memory.clock.now() * this.#o.tscHz) / 1e9));
+  #ticks(): number {
+    return Math.floor((this.#memory.clock.now() * this.#o.tscHz) / 1e9);
   }
 
   /**
@@ -189,7 +189,7 @@ export class ProcessorHost {
       },
       getTpr: (vcpu) => this.irqchip.getTpr(vcpu),
       setTpr: (vcpu, cr8) => this.irqchip.setTpr(vcpu, cr8),
-      tsc: () => this.#tsc(),
+      ticks: () => this.#ticks(),
       signal: (vcpu, event) => {
         // A PC connects FERR# of its first processor alone.
         if (event === 'ferr' && vcpu === 0) this.call(vcpu, () => this.irqchip.ferr());

@@ -159,7 +159,7 @@ export class Bench implements SlowContext {
       setTpr: (_vcpu, value) => {
         this.tpr = value;
       },
-      tsc: () => this.time,
+      ticks: () => Number(this.time),
     };
   }
 
@@ -191,7 +191,7 @@ export class Bench implements SlowContext {
     this.left.push(reason);
   }
   tsc(): bigint {
-    return BigInt.asUintN(64, this.host.tsc(0) + this.s.tscOffset);
+    return BigInt.asUintN(64, BigInt(this.host.ticks(0)) + this.s.tscOffset);
   }
 
   /** Run one routine as one instruction of `length` bytes. Returns the fault it raised (delivered already when `deliver`). */
