@@ -150,7 +150,10 @@ export class CodeLookup {
     u32[at + (JUMP_ENTRY.key >>> 2)] = key;
     u32[at + (JUMP_ENTRY.block >>> 2)] = block;
     if (cached === 'jump' || this.#isBusCopy(host)) return block;
-    const entry = (s.base + CPU_BLOCKS + blockIndex(host) * 16) >>> 2;
+    const index = blockIndex(host);
+    const entry = (s.base + CPU_BLOCKS + index * 16) >>> 2;
+    // The one that was here goes beside it.
+    if (u32[entry] !== host) u32.copyWithin((s.base + CPU_BLOCKS + (index ^ 1) * 16) >>> 2, entry, entry + 4);
     u32[entry + (BLOCK_ENTRY.host >>> 2)] = host;
     u32[entry + (BLOCK_ENTRY.mode >>> 2)] = modeKey;
     u32[entry + (BLOCK_ENTRY.block >>> 2)] = block;

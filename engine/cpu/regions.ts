@@ -8,6 +8,9 @@ export const JUMP_ENTRIES = 16384;
 export const JUMP_ENTRY_BYTES = 16;
 /** Entries of the cache of code pages and of the one of blocks by host address, 16 bytes each. */
 export const CODE_PAGES = 2048;
+/** Bits that say of which pages there is code in the jump cache, by the number of the page folded at `CODE_SEEN_FOLD`. */
+export const CODE_SEEN_BITS = 16384;
+export const CODE_SEEN_FOLD = 14;
 export const BLOCK_ENTRIES = 16384;
 const CODE_ENTRY_BYTES = 16;
 
@@ -48,7 +51,8 @@ export const CPU_TLB = align(CPU_SITES + SITE_BYTES, 64);
 export const CPU_TLB2 = CPU_TLB + TLB_ENTRIES * TLB_ENTRY_BYTES;
 export const CPU_JUMPS = CPU_TLB2 + TLB2_ENTRIES * TLB_ENTRY_BYTES;
 export const CPU_CODE_PAGES = CPU_JUMPS + JUMP_ENTRIES * JUMP_ENTRY_BYTES;
-export const CPU_BLOCKS = CPU_CODE_PAGES + CODE_PAGES * CODE_ENTRY_BYTES;
+export const CPU_CODE_SEEN = CPU_CODE_PAGES + CODE_PAGES * CODE_ENTRY_BYTES;
+export const CPU_BLOCKS = CPU_CODE_SEEN + CODE_SEEN_BITS / 8;
 /** Bytes of one vCPU region. */
 export const CPU_REGION_BYTES = align(CPU_BLOCKS + BLOCK_ENTRIES * CODE_ENTRY_BYTES, 4096);
 

@@ -5,8 +5,11 @@ import { FLAG } from './flags.ts';
 import {
   CODE_PAGE,
   CODE_PAGES,
+  CODE_SEEN_BITS,
+  CODE_SEEN_FOLD,
   CPU_BLOCKS,
   CPU_CODE_PAGES,
+  CPU_CODE_SEEN,
   CPU_JUMPS,
   CPU_REGION_BYTES,
   CPU_SITES,
@@ -30,6 +33,8 @@ const PCIDS = 4096;
 const VPIDS = 65536;
 /** EPT pointers told apart at a time; one more forgets them all. */
 const MOST_EPT_POINTERS = 512;
+/** In a linear address: what is different in that of a page whose entry in the table of code pages is the second place for this one's. */
+const OTHER_PLACE = (CODE_PAGES / 2) << 12;
 const ENTRY_WORDS = TLB_ENTRY_BYTES / 4;
 
 /** Contexts of one address space: a PCID under one VPID and EPT pointer. `rights` are the controls its entries were made under. */
@@ -46,8 +51,6 @@ export class Tlb {
   readonly #eptNumbers = new Map<bigint, number>([[0n, 0]]);
   /** Contexts of global pages, by `#world`: MOV to CR3 leaves them alone. */
   readonly #globals = new Map<number, Space>();
-  /** Low halves of the numbers of all pages whose code is in the jump cache: what INVLPG asks. */
-  readonly #jumpPages = new Set<number>();
   #rights = 0;
   /** Whose address spaces `recentSpaces` has. */
   #recent = { world: 0, rights: 0 };
@@ -186,7 +189,6 @@ export class Tlb {
   forgetCode(): void {
     const { base } = this.#s;
     this.#machine.u32.fill(0, (base + CPU_JUMPS) >>> 2, (base + CPU_BLOCKS) >>> 2);
-    this.#jumpPages.clear();
   }
 
   /** Decoded blocks lie elsewhere now. */
@@ -198,6 +200,12 @@ export class Tlb {
 
   #codeEntry(low: number): number {
     return (this.#s.base + CPU_CODE_PAGES + ((low >>> 12) & (CODE_PAGES - 1)) * 16) >>> 2;
+  }
+
+  /** The bit that is set where code of the page with this number (its low half) may be in the jump cache: what INVLPG asks. */
+  #seenBit(page: number): { word: number; bit: number } {
+    const hash = (page ^ (page >>> CODE_SEEN_FOLD)) & (CODE_SEEN_BITS - 1);
+    return { word: ((this.#s.base + CPU_CODE_SEEN) >>> 2) + (hash >>> 5), bit: 1 << (hash & 31) };
   }
 
   /** Key of the cached page of code at a linear address, in force now; 0 when it is not known. `codeHost` is where it lies then. */
@@ -220,7 +228,10 @@ export class Tlb {
     const { u32 } = this.#machine;
     const at = this.#codeEntry(low);
     const key = s.walkGlobal === 0 ? s.jumpKey : s.globalJumpKey;
-    this.#jumpPages.add(((low >>> 12) | (high << 20)) >>> 0);
+    const seen = this.#seenBit(((low >>> 12) | (high << 20)) >>> 0);
+    u32[seen.word] = (u32[seen.word] as number) | seen.bit;
+    // The page that was here stands at its other place.
+    if (u32[at] !== (low & ~0xfff) >>> 0 || u32[at + 1] !== high) u32.copyWithin(this.#codeEntry(low ^ OTHER_PLACE), at, at + 4);
     u32[at] = (low & ~0xfff) >>> 0;
     u32[at + 1] = high;
     u32[at + (CODE_PAGE.key >>> 2)] = key;
@@ -293,6 +304,7 @@ export class Tlb {
       const word = (s.base + start + (page & (entries - 1)) * TLB_ENTRY_BYTES) >>> 2;
       u32.fill(0, word, word + 4);
     }
-    if (this.#jumpPages.has(page)) this.forgetCode();
+    const seen = this.#seenBit(page);
+    if (((u32[seen.word] as number) & seen.bit) !== 0) this.forgetCode();
   }
 }

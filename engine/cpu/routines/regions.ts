@@ -111,6 +111,17 @@ const findRegion: RoutineDefinition = {
         count(r, 'regionChains');
         r.returns(r.wrap(region));
       });
+      count(r, 'regionMissing');
+      r.returns(r.i32(0));
+    });
+    // Another jump has the same place in the cache, or it is the one of another address space.
+    const found = r.var(r.unsigned(r.call('knownBlock', 'i32', r.cpu, r.i32(0))));
+    r.if(r.ne(r.get(found), r.const(0)), () => {
+      const region = r.hostLoad(32, r.wrap(r.get(found)), BLOCK.region);
+      r.if(r.ne(region, r.const(0)), () => {
+        count(r, 'regionChains');
+        r.returns(r.wrap(region));
+      });
     });
     count(r, 'regionMissing');
     r.returns(r.i32(0));
