@@ -151,6 +151,21 @@ describe.each(everyTier)('decoded code on the %s', (_name, tier) => {
     expect(stage.run(text, { rbx: LINEAR }, { steps: 5 }).rax & 0xffn).toBe(0x44n);
   });
 
+  it.each([1, 2, 3, 4])('stores through %i linear addresses that had been written before are seen', (windows) => {
+    const stage = staged(tier);
+    // The last one has all bits set that its entry's place depends on.
+    const offsets = [0x1000, 0x2000, 0x5000, 0x1ff000].slice(-windows);
+    for (const offset of [0, ...offsets]) stage.write(TABLE + offset / 512, BigInt(PAGE_A) | PRESENT_WRITE);
+    stage.cpu.machine.dma.write(PAGE_A + 0x800, Uint8Array.of(0xb8, 1, 0, 0, 0, 0xf4));
+    for (const offset of offsets) stage.run('mov byte [rbx], 1', { rbx: LINEAR + offset + 0xf00 });
+    const jump = (): bigint => stage.run('jmp rbx', { rbx: LINEAR + 0x800 }, { steps: 2 }).rax;
+    expect(jump()).toBe(1n);
+    for (const [i, offset] of offsets.entries()) {
+      stage.run(`mov byte [rbx], ${i + 2}`, { rbx: LINEAR + offset + 0x801 });
+      expect(jump()).toBe(BigInt(i + 2));
+    }
+  });
+
   it('code that crosses into a rewritten page is decoded again', () => {
     const stage = staged(tier);
     stage.write(TABLE, BigInt(PAGE_A) | PRESENT_WRITE);

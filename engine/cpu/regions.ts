@@ -33,8 +33,8 @@ export const TLB_ENTRY = { readTag: 0, writeTag: 8, addend: 16, pa: 24 } as cons
 const SITE_COUNT = 22;
 export const SITES = { count: SITE_COUNT, writes: SITE_COUNT, tag: 0, addend: 16 * SITE_COUNT, known: 24 * SITE_COUNT } as const;
 const SITE_BYTES = 24 * SITE_COUNT + 8;
-/** Of a host page's information: what its write entries are, as far as one word says it (engine/memory/map.ts). */
-export const WRITER = { at: 12, known: 0x80000000, several: 0xffffffff } as const;
+/** Of a host page's information: what its write entries are, as far as one word with two halves says it (engine/memory/map.ts). */
+export const WRITER = { at: 12, page: TLB2_ENTRIES - 1, known: TLB2_ENTRIES, half: 16, several: 0xffffffff } as const;
 /** One jump-cache entry: linear address, key, block. */
 export const JUMP_ENTRY = { linear: 0, key: 8, block: 12 } as const;
 

@@ -239,19 +239,20 @@ export class Tlb {
     return key;
   }
 
-  /** No write entry leads to this host page any more. Mostly one linear page did, and its entries have their places. */
+  /** No write entry leads to this host page any more. Mostly one or two linear pages did, and their entries have their places. */
   dropWrites(hostPage: number): void {
     const { u32 } = this.#machine;
     const note = (FIXED.pageInfo + hostPage * 16 + WRITER.at) >>> 2;
-    const writer = u32[note] as number;
+    const writers = u32[note] as number;
     u32[note] = 0;
     const drop = (word: number, page: number): void => {
       if (page !== hostPage) return;
       u32[word + 2] = 0;
       u32[word + 3] = 0;
     };
-    if (writer === WRITER.several) this.#eachWriteEntry(drop);
-    else if (writer !== 0) this.#eachWriteEntry(drop, writer);
+    if (writers === WRITER.several) return this.#eachWriteEntry(drop);
+    for (const writer of [writers & 0xffff, writers >>> WRITER.half])
+      if (writer !== 0) this.#eachWriteEntry(drop, writer & WRITER.page);
   }
 
   /** No write entry is left (dirty log, code pages found by another vCPU). */

@@ -50,8 +50,9 @@ export const FIXED = {
   /** u32 per guest-physical page below `PHYSICAL_END`. */
   physTable: 0x10000,
   /**
-   * 16 bytes per host page: u32 code mask low, high (bit i: 64-byte granule i holds decoded code), u32 generation, u32 writer: the linear page whose write entry leads here, with bit 31
-   * set; 0 none, all ones several. */
+   * 16 bytes per host page: u32 code mask low, high (bit i: 64-byte granule i holds decoded code), u32 generation, u32 writers: of up to two
+   * linear pages whose write entries lead here bits 0 to 13, with bit 14 set, in a half each; 0 none, all ones more.
+   */
   pageInfo: 0x10000 + 0x100_0000,
   /** One bit per host page, as 32-bit words: written since its slot's dirty log was collected. */
   dirtyBits: 0x10000 + 0x200_0000,

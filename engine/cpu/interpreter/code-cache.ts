@@ -13,6 +13,8 @@ import { packRecord } from './records.ts';
 const PAGE = 4096;
 const LONGEST = 15;
 const MAX_RECORDS = 64;
+/** Bytes of a page that are copied at a time to be decoded. */
+const CHUNK = 64;
 const UD = 6;
 const GP = 13;
 
@@ -54,6 +56,9 @@ interface Block {
 export class CodeCache {
   readonly #o: CodeCacheOptions;
   readonly #pages = new Map<number, Map<number, Block>>();
+  /** What is being decoded: the first bytes of a block, as they were when they were copied, and how many. */
+  readonly #copy = new Uint8Array(MAX_RECORDS * LONGEST);
+  #copied = 0;
   #next: number;
   /** Times the arena was full and began anew. */
   resets = 0;
@@ -151,16 +156,13 @@ export class CodeCache {
   #decode(address: CodeAddress, page: number, key: number): number {
     const { u8 } = this.#o.machine;
     const { host } = address;
-    const start = host & 0xfff;
-    const inPage = PAGE - start;
     this.#beginProtection(host);
     for (;;) {
       // The copy is what is decoded; it counts only if memory still says the same once its granules are marked.
-      const copy = u8.slice(host, host + Math.min(inPage, MAX_RECORDS * LONGEST));
-      const block = this.#decodeCopy(address, copy);
+      const block = this.#decodeCopy(address);
       if (block === undefined) return this.#crossing(address, page, key);
       this.mark(host, block.bytes);
-      if (!sameBytes(copy, u8, host, block.bytes)) continue;
+      if (!sameBytes(this.#copy, u8, host, block.bytes)) continue;
       this.#header(host, host);
       const at = this.#remember({ page, key, records: block.records });
       this.#o.began(at, host, address.modeKey);
@@ -169,15 +171,18 @@ export class CodeCache {
   }
 
   /** Decode into the arena what lies in this page; undefined when not even the first instruction does. */
-  #decodeCopy(address: CodeAddress, copy: Uint8Array): { records: number; bytes: number } | undefined {
-    const start = address.host & 0xfff;
-    const { withinLimit, mode } = address;
+  #decodeCopy(address: CodeAddress): { records: number; bytes: number } | undefined {
+    const { host, withinLimit, mode } = address;
+    const start = host & 0xfff;
+    const most = Math.min(PAGE - start, MAX_RECORDS * LONGEST);
     let record = this.#next + BLOCK_BYTES;
     let at = 0;
+    this.#copied = 0;
     for (let count = 0; count < MAX_RECORDS; count++) {
-      const available = Math.min(copy.length - at, withinLimit - at);
+      const available = Math.min(most - at, withinLimit - at);
       if (available <= 0 && count > 0) break;
-      const step = this.#o.decode(copy, at, available, mode);
+      this.#copyTo(host, Math.min(most, at + LONGEST));
+      const step = this.#o.decode(this.#copy, at, available, mode);
       if (step === 'need-more') {
         if (count > 0) break;
         if (available === withinLimit) {
@@ -193,6 +198,15 @@ export class CodeCache {
     }
     this.#fall(record, start + at);
     return { records: (record - this.#next - BLOCK_BYTES) / RECORD_BYTES + 1, bytes: at };
+  }
+
+  /** So many bytes, or more of the same page, stand in the copy. */
+  #copyTo(host: number, end: number): void {
+    if (end <= this.#copied) return;
+    const { u8 } = this.#o.machine;
+    const to = Math.min(this.#copied + CHUNK, PAGE - (host & 0xfff), MAX_RECORDS * LONGEST);
+    for (let i = this.#copied; i < to; i++) this.#copy[i] = u8[host + i] as number;
+    this.#copied = to;
   }
 
   /** One instruction that lies on two pages. */

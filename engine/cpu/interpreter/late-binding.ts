@@ -15,11 +15,13 @@ const REGISTER_KINDS: readonly Operand['kind'][] = ['reg', 'xmm', 'mmx', 'st', '
 const isFixed = (operand: Operand): boolean => (operand as VariantOperand).spec?.source === 'fixed';
 const fixedNumber = (operand: Operand): number => (operand as VariantOperand).spec.fixed;
 
+const [GPR, FPR, XMM] = [offsetOf('gpr'), offsetOf('fpr'), offsetOf('xmm')];
+
 /** Offset of a register operand's bytes in the state block. */
 export function registerOffset(kind: Operand['kind'], number: number): number {
-  if (kind === 'xmm') return offsetOf('xmm') + 16 * number;
-  if (kind === 'mmx') return offsetOf('fpr') + 16 * number;
-  return number >= HIGH_BYTE ? offsetOf('gpr') + 8 * (number - HIGH_BYTE) + 1 : offsetOf('gpr') + 8 * number;
+  if (kind === 'xmm') return XMM + 16 * number;
+  if (kind === 'mmx') return FPR + 16 * number;
+  return number >= HIGH_BYTE ? GPR + 8 * (number - HIGH_BYTE) + 1 : GPR + 8 * number;
 }
 
 /** Where the record holds an operand: register field `a` or `b`, first or second immediate, displacement target, or the memory operand. */

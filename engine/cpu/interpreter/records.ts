@@ -20,9 +20,17 @@ const SEGMENT_BASES = [
 ];
 const NUMBERED: readonly VariantOperand['kind'][] = ['st', 'seg', 'cr', 'dr'];
 
+/** A register operand: its position, its field of the record; there stands its number, or the place of it in the state block. */
+interface RegisterField {
+  readonly position: number;
+  readonly field: number;
+  readonly kind: VariantOperand['kind'];
+  readonly isNumber: boolean;
+}
+
 /** What the packer must know of a variant, worked out once. */
 interface Plan {
-  readonly places: ReturnType<typeof placesOf>;
+  readonly registers: readonly RegisterField[];
   readonly immediateWidth: number;
   readonly relative: boolean;
   readonly moffs: boolean;
@@ -37,8 +45,12 @@ function planOf(variant: Variant): Plan {
   if (known) return known;
   const { operands, facts } = variant;
   const immediate = operands.find((o) => o.kind === 'imm' && o.spec.source !== 'fixed');
+  const registers = placesOf(operands).flatMap((where, position): RegisterField[] => {
+    const { kind } = operands[position] as VariantOperand;
+    return where === 'a' || where === 'b' ? [{ position, field: REC[where], kind, isNumber: NUMBERED.includes(kind) }] : [];
+  });
   const plan: Plan = {
-    places: placesOf(operands),
+    registers,
     immediateWidth: immediate?.width ?? 64,
     relative: operands.some((o) => o.kind === 'rel'),
     moffs: operands.some((o) => o.spec.source === 'moffs'),
@@ -70,12 +82,9 @@ export function packRecord(dv: DataView, decoded: Decoded, place: RecordPlace): 
   dv.setUint8(at + REC.length, decoded.length);
   dv.setUint16(at + REC.nextIp, next, true);
   dv.setInt32(at + REC.link, 0, true);
-  for (let i = 0; i < plan.places.length; i++) {
-    const where = plan.places[i];
-    if (where !== 'a' && where !== 'b') continue;
-    const operand = variant.operands[i] as VariantOperand;
-    const number = decoded.register(i);
-    dv.setUint16(at + REC[where], NUMBERED.includes(operand.kind) ? number : registerOffset(operand.kind, number), true);
+  for (const { position, field, kind, isNumber } of plan.registers) {
+    const number = decoded.register(position);
+    dv.setUint16(at + field, isNumber ? number : registerOffset(kind, number), true);
   }
   const { segment } = decoded;
   const based = place.long ? segment >= 4 : (place.flat & (1 << segment)) === 0;

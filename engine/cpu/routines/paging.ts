@@ -352,10 +352,17 @@ const fillEntry: RoutineDefinition = {
     const direct = r.andB(r.any(page, PHYS.RAM), r.none(page, PHYS.LOG));
     const writeTag = r.select(r.andB(r.ne(mayWrite, r.const(0)), r.andB(direct, r.notB(isCode))), tag, r.const(0));
     r.if(r.ne(writeTag, r.const(0)), () => {
-      const mine = r.or(r.trunc(32, r.shr(64, linear, r.const(12))), r.const(WRITER.known));
+      const mine = r.or(r.and(r.trunc(32, r.shr(64, linear, r.const(12))), r.const(WRITER.page)), r.const(WRITER.known));
       const before = r.hostLoad(32, info, FIXED.pageInfo + WRITER.at);
-      const both = r.select(r.eq(before, r.const(0)), mine, r.const(WRITER.several));
-      r.if(r.ne(before, mine), () => r.hostStore(32, info, both, FIXED.pageInfo + WRITER.at));
+      const [first, second] = [r.and(before, r.const(0xffff)), r.shr(32, before, r.const(WRITER.half))];
+      r.if(r.andB(r.ne(first, mine), r.ne(second, mine)), () => {
+        const both = r.select(
+          r.eq(second, r.const(0)),
+          r.or(before, r.shl(32, mine, r.const(WRITER.half))),
+          r.const(WRITER.several),
+        );
+        r.hostStore(32, info, r.select(r.eq(before, r.const(0)), mine, both), FIXED.pageInfo + WRITER.at);
+      });
     });
     const addend = r.trunc(32, r.sub(64, hostPage, r.and(linear, r.const(~0xfffn))));
     const fill = (start: number, entries: number, tags: { read: Int; write: Int }): void => {
