@@ -1,29 +1,33 @@
 /**
- * Lets the bundled programs run once, so that they keep what V8 made of them (engine/host/kept-code.ts). The guest is a boot sector that says
- * a character over COM1 and then computes, so that all threads of a machine have done what a start asks of them.
+ * Lets the bundled programs run once, so that they keep what V8 made of them (engine/host/kept-code.ts). The guest is a boot sector that reads
+ * and writes its disk and then computes, so that all threads of a machine have done what a start and a system ask of them.
  */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { cpSync, existsSync, globSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  globSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { root } from './run.ts';
 
-/** Not in anything the BIOS prints. */
-const MARK = '@';
+/** What the guest (assets/guests/ide-stream.asm) says when it has read and written. */
+const MARK = '>';
+/** Commands of each kind: the first go by the I/O thread. */
+const COMMANDS = 16;
+const DISK_BYTES = 66 * 2 ** 20;
 /** Seconds until a machine that has not booted is given up. */
 const PATIENCE = 120;
 const POLL = 20;
-
-const guest = [
-  ...[0xba, 0xf8, 0x03], // mov dx, 3F8h
-  ...[0xb0, MARK.charCodeAt(0), 0xee], // mov al, mark; out dx, al
-  ...[0x31, 0xc0, 0x8e, 0xd8], // xor ax, ax; mov ds, ax
-  ...[0x40, 0xa3, 0x00, 0x80], // again: inc ax; mov [8000h], ax
-  ...[0x75, 0xfa], // jnz again
-  ...[0xeb, 0xf8], // jmp again
-];
 
 const early = ['run-command.cjs', 'io-thread.program.cjs', 'compiler.program.cjs'];
 const programs = [...early, 'vcpu-thread.program.cjs'];
@@ -58,10 +62,11 @@ async function runOnce(out: string): Promise<void> {
   symlinkSync(join(root, 'assets'), join(folder, 'assets'));
   const disk = join(folder, 'disk.img');
   const now = join(folder, 'now');
-  const sector = new Uint8Array(64 * 512);
-  sector.set(guest);
-  sector.set([0x55, 0xaa], 510);
+  const sector = readFileSync(join(root, 'assets/guests/ide-stream.bin'));
+  sector.writeUInt16LE(1, 506);
+  sector.writeUInt16LE(COMMANDS, 508);
   writeFileSync(disk, sector);
+  truncateSync(disk, DISK_BYTES);
   const words = ['run', '--disk', `${disk},format=raw`, '--memory', '64', '--name', `build-${process.pid}`];
   const { NODE_OPTIONS: _, ...environment } = process.env;
   const child = spawn(process.execPath, [join(copy, 'run.cjs'), ...words], {

@@ -120,7 +120,7 @@ export class Dma {
   #forgetPage(page: number): void {
     const { i32 } = this.#views;
     const info = (this.#map.pageInfo >>> 2) + page * 4;
-    if ((Atomics.load(i32, info) | Atomics.load(i32, info + 1)) === 0) return;
+    if (((i32[info] as number) | (i32[info + 1] as number)) === 0) return;
     Atomics.add(i32, info + 2, 1);
     Atomics.store(i32, info, 0);
     Atomics.store(i32, info + 1, 0);

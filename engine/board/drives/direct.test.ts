@@ -12,7 +12,7 @@ const RAM = 2 ** 20;
 const DISK = 4 * 2 ** 20;
 const HANDLE = 3;
 /** Quick requests in a row after which a thread carries out its own. */
-const BEFORE = 4;
+const BEFORE = 1;
 
 /** A vCPU thread's view and the I/O thread's of one machine with one disk, on one file in memory. */
 function bench({ guessed = false, readonly = false } = {}) {

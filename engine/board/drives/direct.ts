@@ -42,6 +42,8 @@ export class DirectDrives implements Claims {
   readonly #o: DirectParts;
   #claimed: Claimed | undefined;
   #serving = false;
+  /** The first request takes as long as this thread takes to learn how: it says nothing of the drive. */
+  #learned = false;
 
   constructor(memory: MachineMemory, parts: DirectParts) {
     this.#memory = memory;
@@ -76,7 +78,8 @@ export class DirectDrives implements Claims {
     const { op, offset, bytes, buffers } = request;
     const begun = now();
     const moved = op === 'read' ? files.read(handle, offset, parts) : files.write(handle, offset, parts);
-    drive.took(bytes, now() - begun);
+    if (this.#learned) drive.took(bytes, now() - begun);
+    this.#learned = true;
     drive.inUse.release();
     const { lock, dma } = this.#memory;
     lock.run(() => {

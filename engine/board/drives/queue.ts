@@ -31,7 +31,7 @@ const QUICK = { ns: 250_000, perByte: 1 } as const;
  * Whether threads carry out their own requests: while this is above 0. Each quick request adds 1, each slow one takes away more; a single
  * one says nothing, for a busy host takes a thread its processor away now and then.
  */
-const TRUST = { first: -3, most: 16, least: -64, slow: 8 } as const;
+const TRUST = { first: 0, most: 16, least: -64, slow: 8 } as const;
 
 /** A thread's way to carry out its own requests. */
 export interface Claims {
