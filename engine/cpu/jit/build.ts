@@ -1,5 +1,5 @@
 /** Turns a plan into the structured IR of one function: loops, blocks and branches around the instructions of its blocks. */
-import { node } from '../ir/arithmetic.ts';
+import { int, node } from '../ir/arithmetic.ts';
 import type { LabelCell, Node, Statement, VarCell } from '../ir/node.ts';
 import { offsetOf } from '../state.ts';
 import { Refused, RegionBuilder } from './builder.ts';
@@ -234,12 +234,15 @@ class TreeBuilder {
   #branch(target: Node): void {
     this.#ir.slots.retired++;
     const ir = this.#ir;
+    const emitter = this.#emitter;
     const { at, targets } = this.#block;
     const known = this.#instruction.decoded.definition.name === 'ret' ? this.#plan.returns : targets;
     const inside = known.filter((offset) => !this.#structure.refused.has(edgeKey(at, offset)));
     if (inside.length <= MOST_COMPARED) {
       for (const offset of inside) ir.if(ir.numeric('i64.eq', target, this.#rip(offset)), () => this.#edge(offset));
     } else this.#dispatch(target, inside);
+    emitter.leavesTo(int(target));
+    if (ir.dead) return;
     if (known === targets) this.#noteJump();
     ir.leave('chain', target);
   }

@@ -33,6 +33,8 @@ const FIXED_PAGES = 4;
 const TABLE_SCALE = 2;
 
 const RECORD = offsetOf('regionRecord');
+/** Instructions that jump as soon as they have asked whether they may. */
+const JUMPS_AT_ONCE = new Set(['ret', 'jmp']);
 const CHANGE_CONTEXT = new Set(['stac', 'clac']);
 /** Slow routines whose quick forms neither end a block nor use what regions keep in locals. */
 const CALLED = new Set<SlowName>(['x87', 'rdtsc', 'rdtscp', 'readControl']);
@@ -101,15 +103,17 @@ export class RegionEmitter extends IrEmitter {
   }
 
   /**
-   * Large tables looked up by an index are met in no order: to guess their page costs more than it saves. Small ones are one page, and the
-   * guess takes the TLB out of the chain from index to value.
+   * Tables looked up by an index are met in no order: to guess their page costs more than it saves where they lie in several. Without a base
+   * register they are taken to be small, without a scale the index to be an offset in a structure: one page, and the guess takes the TLB out of
+   * the chain from index to value.
    */
   #siteOf(): number {
     const { base, index, ripRelative, scale, displacement, segment } = this.#decoded;
     const at = ripRelative ? this.#place.next + displacement : displacement;
     const fixed = segment >= 4 ? SITE.thread : SITE.fixed + ((at >>> 12) % FIXED_PAGES);
     if (index < 0) return base < 0 ? fixed : SITE.registers + base;
-    return base < 0 && scale >= TABLE_SCALE ? fixed : SITE.none;
+    if (base < 0) return scale >= TABLE_SCALE ? fixed : SITE.none;
+    return scale === 0 ? SITE.registers + base : SITE.none;
   }
 
   // ---- flags ----
@@ -271,7 +275,14 @@ export class RegionEmitter extends IrEmitter {
   override checkTarget(target: Int): void {
     // CALL asks before it pushes: outside 64-bit code the limit is near enough to matter.
     if (this.#long && this.#relative.has(target)) return;
+    // Nothing happens between this and the jump: only where it leads out of the region has to be asked about.
+    if (this.#long && JUMPS_AT_ONCE.has(this.#decoded.definition.name)) return;
     this.checkAnyTarget(target);
+  }
+
+  /** A computed jump is about to leave the region. */
+  leavesTo(target: Int): void {
+    if (this.#long && JUMPS_AT_ONCE.has(this.#decoded.definition.name)) this.checkAnyTarget(target);
   }
 
   /** The interpreter raises the fault of a target that is not canonical or outside the code segment. */

@@ -43,6 +43,8 @@ const PROGRAMS: Record<string, readonly [mode: keyof typeof MODES, text: string]
   'a counted loop stays inside': ['long', 't: add rax, rcx\nsub rcx, 1\njnz t\nhlt'],
   'flags at the head of a loop are lazy': ['long', 't: mov rax, [rbx]\nadd rbx, 8\ncmp rbx, rdx\njne t\nhlt'],
   'a loop in a loop': ['long', 'o: mov rcx, 3\ni: sub rcx, 1\njnz i\nsub rdx, 1\njnz o\nhlt'],
+  'loops with one head lie within each other': ['long', 't: sub rcx, 1\njnz t\nmov rcx, 3\nsub rdx, 1\njnz t\nhlt'],
+  'a scalar load needs no vector': ['long', 'movsd xmm0, [rbx+rcx]\naddsd xmm0, xmm1\nhlt'],
   'paths that join': ['long', 'test rax, rax\njz e\nmov rbx, 1\njmp j\ne: mov rbx, 2\nj: add rcx, rbx\nhlt'],
   'a call and its return': ['long', 'call f\nadd rax, 1\nhlt\nf: add rbx, 1\nret'],
   'an indirect jump leaves': ['long', 'jmp rax'],

@@ -165,6 +165,9 @@ export class ValueBuilder extends IrBuilder {
       return this.numeric(type === 'f64' ? 'f64.reinterpret_i64' : 'i64.reinterpret_f64', put);
     }
     if (name !== 'i64x2.replace_lane' || value === undefined) return super.lane(name, lane, type, ...args);
+    // A scalar with zeros above it: what comes to stand in its place later needs none of it.
+    if (lane === 1 && isZero(value) && what.op === 'simd' && what.name === 'i64x2.splat')
+      return this.lane(name, 0, type, this.constV(0n, 0n), vector.args[0] as Node);
     const base = isPut && what.lane === lane ? (vector.args[0] as Node) : vector;
     if (value.what.op === 'numeric' && value.what.name === 'i64.reinterpret_f64')
       return super.lane('f64x2.replace_lane', lane, type, base, value.args[0] as Node);
