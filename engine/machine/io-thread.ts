@@ -80,6 +80,12 @@ export async function runIoThread({ plan, machine, host, channel }: IoThreadOpti
 
   let closing: Promise<void> | undefined;
   channel.post({ kind: 'built', requestWords: machine.requestWords });
+  try {
+    // While other threads are not ready yet.
+    drives.open();
+  } catch {
+    // Tried again and told at the first boot.
+  }
   await new Promise<void>((finished) => {
     const handle = (message: ToIo): void => {
       switch (message.kind) {

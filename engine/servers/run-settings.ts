@@ -85,7 +85,8 @@ export function runSettings(words: RunWords): MachineSettings {
   };
   if (!/^(stdio|console|none|file:.+)$/s.test(words.serial))
     refuse('--serial', words.serial, 'must be stdio, console, none or file:PATH');
-  const parsed = MachineSettings.safeParse(input);
+  // Once in a process: not worth a function made for it.
+  const parsed = MachineSettings.safeParse(input, { jitless: true });
   if (!parsed.success) {
     const option = String(parsed.error.issues[0]?.path[0] ?? 'settings');
     const value = String((input as unknown as Record<string, unknown>)[option]);
