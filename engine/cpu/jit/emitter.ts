@@ -72,7 +72,22 @@ export class RegionEmitter extends IrEmitter {
     this.setStateField('ripBase', int(ripBase));
     this.ir.store('i64.store16', this.cpu, node(this.const(next)), RECORD + REC.nextIp);
     this.ir.store('i64.store8', this.cpu, node(this.const(this.#decoded.length)), RECORD + REC.length);
+    if (name === 'x87') this.#setFip();
     return super.slow(name, ...args);
+  }
+
+  /** Offset of the instruction, cut to the size of the code segment where it ends (engine/cpu/routines/next-ip.ts). */
+  #setFip(): void {
+    const { next, ripBase } = this.#place;
+    const length = this.#decoded.length;
+    const at = (offset: number): Int => this.add(64, int(ripBase), this.const(offset));
+    if (this.#long) return this.setStateField('fip', at(next - length));
+    const mask = this.select(
+      this.eq(this.and(this.stateField('modeKey'), this.const(3)), this.const(0)),
+      this.const(0xffff),
+      this.const(0xffffffff),
+    );
+    this.setStateField('fip', this.sub(64, this.and(at(next), mask), this.const(length)));
   }
 
   /** STAC and CLAC change what the pages met so far may be used for. */

@@ -5,6 +5,7 @@
  */
 import type { Bool, Int } from '../../../isa/emitter.ts';
 import { type X87Op, x87Index } from '../../../isa/x87/ops.ts';
+import { bool } from '../../ir/arithmetic.ts';
 import type { Node } from '../../ir/node.ts';
 import { REC } from '../../regions.ts';
 import { offsetOf } from '../../state.ts';
@@ -85,7 +86,12 @@ export class Unit {
 
   /** Leave unless the value is a zero or a normal number. */
   requirePlain(value: Value): void {
-    this.require(isPlain(this.r, value));
+    const { r } = this;
+    r.if(
+      r.bit(value.significand, 63),
+      () => this.require(r.ltU(r.sub(64, field(r, value), r.const(1)), r.const(FIELD - 1))),
+      () => this.require(isZero(r, value)),
+    );
   }
 
   write(register: Register, value: Value): void {
@@ -114,11 +120,13 @@ export class Unit {
   /** The first `count` (0 to 2) registers become free. */
   pop(count: Int): void {
     const { r } = this;
-    const top = r.state('ftop');
-    const freed = r.shl(64, r.sub(64, r.shl(64, r.const(1), count), r.const(1)), top);
-    const around = r.or(freed, r.shr(64, freed, r.const(8)));
-    r.setState('ftag', r.and(r.state('ftag'), r.xor(r.and(around, r.const(0xff)), r.const(0xff))));
-    r.setState('ftop', r.and(r.add(64, top, count), r.const(7)));
+    r.if(r.ne(count, r.const(0)), () => {
+      const top = r.state('ftop');
+      const freed = r.shl(64, r.sub(64, r.shl(64, r.const(1), count), r.const(1)), top);
+      const around = r.or(freed, r.shr(64, freed, r.const(8)));
+      r.setState('ftag', r.and(r.state('ftag'), r.xor(r.and(around, r.const(0xff)), r.const(0xff))));
+      r.setState('ftop', r.and(r.add(64, top, count), r.const(7)));
+    });
   }
 
   /** Results of the operation, where it has some. */
@@ -132,10 +140,11 @@ export class Unit {
     r.setState('fsw', r.or(r.and(r.state('fsw'), r.const(0xffff & ~clear)), set));
   }
 
-  /** The operation is complete: FIP names it. */
+  /** The operation is complete: FIP names it. A region knows it as a constant and has set it. */
   done(): void {
     const { r } = this;
-    r.setState('fip', r.sub(64, nextIp(r), r.hostLoad(8, r.parameter(1), REC.length)));
+    const isRegion = r.ir.numeric('i32.eq', r.parameter(1), r.plus(r.cpu, offsetOf('regionRecord')));
+    r.if(r.notB(bool(isRegion)), () => r.setState('fip', r.sub(64, nextIp(r), r.hostLoad(8, r.parameter(1), REC.length))));
     r.setState('ferr', r.const(0)); // no exception is pending
     r.returns(r.i32(0));
   }
@@ -156,7 +165,6 @@ export const isZero = (r: Routine, value: Value): Bool => r.eq(r.or(value.signif
 /** Neither a zero, a denormal, an infinity, a NaN nor an encoding the unit refuses. */
 export const isNormal = (r: Routine, value: Value): Bool =>
   r.andB(r.bit(value.significand, 63), r.ltU(r.sub(64, field(r, value), r.const(1)), r.const(FIELD - 1)));
-const isPlain = (r: Routine, value: Value): Bool => r.orB(isNormal(r, value), isZero(r, value));
 
 /**
  * An operation over a `Unit`. `key` tells apart routines for one operation whose first arguments are constants. An exception can still be
