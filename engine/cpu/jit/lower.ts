@@ -6,6 +6,8 @@ import { CPU_SITES, CPU_TLB, LEFT, SITES, TLB_ENTRIES, TLB_ENTRY, TLB_ENTRY_BYTE
 import { offsetOf } from '../state.ts';
 import { POLL_INSTRUCTIONS } from './builder.ts';
 
+/** The parameter of a region. */
+const CPU = 0;
 const LOAD = { 8: 'i64.load8_u', 16: 'i64.load16_u', 32: 'i64.load32_u', 64: 'i64.load' } as const;
 const STORE = { 8: 'i64.store8', 16: 'i64.store16', 32: 'i64.store32', 64: 'i64.store' } as const;
 type Bits = 8 | 16 | 32 | 64 | 128;
@@ -29,6 +31,9 @@ export function lowerRegion(body: readonly Statement[], into: RegionFunction): v
   const lowering = new RegionLowering(frame, into);
   frame.leave = (point) => lowering.leave(point);
   frame.cellOf = (cell) => lowering.permanent(cell);
+  // A constant from here on, for V8: shorter than one at every use.
+  into.code.i32(into.cpu);
+  into.code.set(CPU);
   lowering.block(body);
   into.code.unreachable();
 }
@@ -99,13 +104,13 @@ class RegionFrame implements Frame {
     code.op('i64.and');
     code.get(this.cellOf(this.#context));
     code.op('i64.xor');
-    code.i32(this.#cpu);
+    code.get(CPU);
     code.memory('i64.load', CPU_SITES + SITES.tag + 8 * place);
     code.op('i64.eq');
     code.if('i32', true);
     code.get(linear);
     code.op('i32.wrap_i64');
-    code.i32(this.#cpu);
+    code.get(CPU);
     code.memory('i32.load', CPU_SITES + SITES.addend + 4 * place);
     code.op('i32.add');
     code.else();
@@ -126,7 +131,7 @@ class RegionFrame implements Frame {
     this.leave(point);
     code.end();
     code.get(host);
-    code.i32(this.#cpu);
+    code.get(CPU);
     code.memory('i32.load', offsetOf('exclusive'));
     code.op('i32.or');
   }
@@ -170,7 +175,7 @@ class RegionFrame implements Frame {
     code.memory('i32.load', tlb + TLB_ENTRY.addend);
     code.op('i32.add');
     code.else();
-    code.i32(this.#cpu);
+    code.get(CPU);
     code.get(linear);
     code.i64(BigInt(bits / 8));
     code.call(this.functionIndex(write ? 'touchWrite' : 'touchRead'));
@@ -181,14 +186,14 @@ class RegionFrame implements Frame {
   /** The place has met the page of this TLB entry. */
   #note(place: number, { slot, tag }: { slot: number; tag: number }): void {
     const { code } = this;
-    code.i32(this.#cpu);
+    code.get(CPU);
     code.get(tag);
     code.memory('i64.store', CPU_SITES + SITES.tag + 8 * place);
-    code.i32(this.#cpu);
+    code.get(CPU);
     code.get(slot);
     code.memory('i32.load', this.#cpu + CPU_TLB + TLB_ENTRY.addend);
     code.memory('i32.store', CPU_SITES + SITES.addend + 4 * place);
-    code.i32(this.#cpu);
+    code.get(CPU);
     code.i32(1);
     code.memory('i32.store', CPU_SITES + SITES.known);
   }
@@ -226,12 +231,6 @@ class RegionLowering extends Lowering {
     if (isLoop) this.#region.loopDepth--;
   }
 
-  /** The only parameter is known. */
-  protected override value(node: Node): void {
-    if (node.what.op === 'param') this.#into.code.i32(this.#into.cpu);
-    else super.value(node);
-  }
-
   protected override cell(variable: VarCell): number {
     return this.permanent(variable);
   }
@@ -252,7 +251,7 @@ class RegionLowering extends Lowering {
         else this.#spill(spill);
       }
       this.#spillJoined(lazy);
-      code.i32(this.#into.cpu);
+      code.get(CPU);
       if (typeof point.rip === 'number') {
         code.get(this.permanent(this.#into.page));
         code.i64(BigInt(point.rip));
@@ -265,12 +264,12 @@ class RegionLowering extends Lowering {
         return;
       }
       code.memory('i64.store', offsetOf('rip'));
-      code.i32(this.#into.cpu);
+      code.get(CPU);
       this.#budgetAfter(point.retired);
       code.memory('i32.store', offsetOf('budget'));
       if (point.how === 'chain') {
-        code.i32(this.#into.cpu);
-        code.i32(this.#into.cpu);
+        code.get(CPU);
+        code.get(CPU);
         code.call(this.#into.functionIndex('findRegion'));
         code.returnCallIndirect(this.#into.regionType, 0);
       } else {
@@ -292,9 +291,9 @@ class RegionLowering extends Lowering {
     code.op('i32.ge_u');
     code.brIf(on, true);
     const off = code.block();
-    code.i32(this.#into.cpu);
+    code.get(CPU);
     code.memory('i32.load', offsetOf('request'));
-    code.i32(this.#into.cpu);
+    code.get(CPU);
     code.memory('i32.load', offsetOf('pollMask'));
     code.op('i32.and');
     code.brIf(off, false);
@@ -305,7 +304,7 @@ class RegionLowering extends Lowering {
       code.i32(least);
       code.op('i32.lt_u');
       code.brIf(off, false);
-      code.i32(this.#into.cpu);
+      code.get(CPU);
       code.get(all);
       code.get(all);
       code.i32(POLL_INSTRUCTIONS);
@@ -331,7 +330,7 @@ class RegionLowering extends Lowering {
       code.op('i32.sub');
     }
     if (!this.#into.loops) return;
-    code.i32(this.#into.cpu);
+    code.get(CPU);
     code.memory('i32.load', offsetOf('budget'));
     code.op('i32.add');
   }
@@ -339,7 +338,7 @@ class RegionLowering extends Lowering {
   /** The budget at which interrupts are still held back. */
   #noteShadow(retired: number): void {
     const { code } = this.#into;
-    code.i32(this.#into.cpu);
+    code.get(CPU);
     this.#budgetAfter(retired);
     code.memory('i32.store', offsetOf('shadowBudget'));
   }
@@ -361,7 +360,7 @@ class RegionLowering extends Lowering {
 
   #spill({ offset, type, value }: Spill): void {
     const { code } = this.#into;
-    code.i32(this.#into.cpu);
+    code.get(CPU);
     if ('what' in value) this.#again(value);
     else code.get(this.permanent('paths' in value ? value.cell : value));
     if (type === 'v128') code.v128Store(offset);
@@ -391,7 +390,7 @@ class RegionLowering extends Lowering {
       for (const { offset, word } of lazy) {
         const { value, isStored } = word.paths[i] as FlagPath;
         if (isStored) continue;
-        code.i32(this.#into.cpu);
+        code.get(CPU);
         this.#again(value);
         code.memory('i64.store', offset);
       }
