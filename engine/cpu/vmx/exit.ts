@@ -169,15 +169,19 @@ export function failedEntry(c: SlowContext, reason: number, qualification: bigin
   c.leave('entry');
 }
 
-/** What a monitored guest's exit for an instruction leaves in the VMCS, where the monitor has served it without leaving the guest. */
-export function recordExit(c: SlowContext, { reason, qualification }: VmExit, length: number): void {
+/**
+ * What a monitored guest's exit for an instruction leaves in the VMCS, where the monitor has served it without leaving the guest. The
+ * qualification has 32 bits.
+ */
+export function recordExit(c: SlowContext, reason: number, qualification: number): void {
   const at = c.vmcs.locateToWrite();
   const { words } = c.vmcs;
   words[at + WORD.reason] = reason;
-  put(c, at + WORD.qualification, qualification);
+  words[at + WORD.qualification] = qualification;
+  words[at + WORD.qualification + 1] = 0;
   words[at + WORD.interruption] = 0;
   words[at + WORD.vectoring] = 0;
-  words[at + WORD.length] = length;
+  words[at + WORD.length] = c.instructionLength();
 }
 
 /** Leave non-root operation. `vectoring`: the event during whose delivery the exit happens. */

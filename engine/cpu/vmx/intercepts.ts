@@ -211,9 +211,9 @@ const port =
     checkPort(c, at, size);
     if (!portTrapped(c, at, size)) return undefined;
     const immediate = (Number(shape) & 0x100) !== 0;
-    const exits = exit(REASON.io, BigInt(((size - 1) | (input ? 8 : 0) | (immediate ? 0x40 : 0) | (at << 16)) >>> 0));
-    if (c.s.monitored === 0 || c.host.servesPort?.(c.index) !== true) return exits;
-    recordExit(c, exits, c.instructionLength());
+    const qualification = ((size - 1) | (input ? 8 : 0) | (immediate ? 0x40 : 0) | (at << 16)) >>> 0;
+    if (c.s.monitored === 0 || c.host.servesPort?.(c.index) !== true) return exit(REASON.io, BigInt(qualification));
+    recordExit(c, REASON.io, qualification);
     return undefined;
   };
 
