@@ -22,6 +22,8 @@ export interface CpuHost {
    * `portWrite` serves it while the instruction is under way. Absent or false: it exits.
    */
   servesPort?(vcpu: number): boolean;
+  /** The same for CPUID: what the guest is answered, EAX, EBX, ECX, EDX. Absent or undefined: it exits. */
+  servesCpuid?(vcpu: number, leaf: number, subleaf: number): readonly [number, number, number, number] | undefined;
   /** Vector 0 to 255, or -1 when nothing is deliverable any more. */
   acknowledgeInterrupt(vcpu: number): number;
   /** Would `acknowledgeInterrupt` return a vector (task and processor priority honoured)? */

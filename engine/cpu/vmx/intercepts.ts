@@ -7,7 +7,7 @@ import { type SlowContext, VmExit } from '../context.ts';
 import { clts, setControl } from '../system/control.ts';
 import { raiseGp, raiseUd } from '../system/faults.ts';
 import { checkPort } from '../system/ports.ts';
-import { CR0, cr0, cr4, gpr, gpr32, is64, isProtected, RCX } from '../system/registers.ts';
+import { CR0, cr0, cr4, gpr, gpr32, is64, isProtected, RAX, RBX, RCX, RDX, setGpr32 } from '../system/registers.ts';
 import { exitsByTime } from './between.ts';
 import { isTrapped } from './event-exits.ts';
 import { preemptionLeft, recordExit } from './exit.ts';
@@ -263,7 +263,14 @@ const timeDisabled = (c: SlowContext): boolean => (cr4(c.s) & CR4_TSD) !== 0 && 
 
 export const INTERCEPTS: { readonly [K in SlowName]?: Intercept } = {
   vmxAllowed: (c, reason) => vmxInstructionExit(c, Number(reason)),
-  cpuid: () => exit(REASON.cpuid),
+  cpuid: (c) => {
+    const exits = exit(REASON.cpuid);
+    const answer = c.s.monitored === 0 ? undefined : c.host.servesCpuid?.(c.index, gpr32(c.s, RAX), gpr32(c.s, RCX));
+    if (answer === undefined) return exits;
+    recordExit(c, exits, c.instructionLength());
+    for (const [i, register] of [RAX, RBX, RCX, RDX].entries()) setGpr32(c.s, register, answer[i] as number);
+    return [];
+  },
   hlt: whenProc(PROC.hlt, REASON.hlt),
   flushAll: (c) => {
     if (takeApart(c).opcode === 0x0f08) return exit(REASON.invd);

@@ -11,12 +11,16 @@ export interface ProcessorHostOptions {
   tscOffset(vcpu: number): bigint;
   /** Bits raised together with an NMI. */
   readonly withNmi: number;
+  /** What a guest's CPUID answers where that need not exit; absent: it always does. */
+  readonly guestLeaf?: (vcpu: number, leaf: { readonly eax: number; readonly ecx: number }) => CpuidLeaf;
   /** Port and memory accesses are counted here; otherwise by exits. */
   readonly countAccesses: boolean;
 }
 
 /** Probes that tell of leaving the guest. */
 const LEAVING = { bit: PROBE.exit.bit | PROBE.entry.bit | PROBE.vmread.bit | PROBE.vmwrite.bit };
+type CpuidLeaf = readonly [number, number, number, number];
+
 /** How the processor signals a failed VM entry; the name of the rule follows. */
 const ENTRY_FAILED = 'VM entry: ';
 
@@ -161,6 +165,12 @@ export class ProcessorHost {
         counters.add(vcpu, COUNTER.exits);
         counters.add(vcpu, COUNTER['io-exits']);
         return true;
+      },
+      servesCpuid: (vcpu, eax, ecx) => {
+        const { guestLeaf } = this.#o;
+        if (guestLeaf === undefined || probes.on(vcpu, LEAVING)) return undefined;
+        counters.add(vcpu, COUNTER.exits);
+        return guestLeaf(vcpu, { eax, ecx });
       },
       acknowledgeInterrupt: (vcpu) => {
         const { irqchip } = this;

@@ -36,7 +36,7 @@ export interface ProcessorMachineOptions extends MachineOptions {
 }
 
 /** How a back end uses the processor. */
-export interface ProcessorUse extends Pick<ProcessorHostOptions, 'tscOffset' | 'withNmi' | 'countAccesses'> {
+export interface ProcessorUse extends Pick<ProcessorHostOptions, 'tscOffset' | 'withNmi' | 'countAccesses' | 'guestLeaf'> {
   readonly capabilities: Pick<Capabilities, 'backend' | 'maxVcpus' | 'models'>;
   readonly processor?: Pick<ProcessorOptions, 'busTable' | 'monitored'>;
   /** The processor's model where it is not the guest's. */

@@ -1,12 +1,18 @@
 /** The back end `software`: the guest in VMX non-root operation on our own processor, and this program its hypervisor. */
 import { REQUEST } from '../../base/index.ts';
-import { claims, FIELD, VmxMonitor, withVmx } from '../../cpu/index.ts';
+import { claims, cpuidView, FIELD, VmxMonitor, withVmx } from '../../cpu/index.ts';
 import { type MachineMemory, PHYS, PHYSICAL_END } from '../../memory/index.ts';
 import { type Machine, PROBE } from '../index.ts';
-import { createProcessorBase, createProcessorMachine, type ProcessorMachineOptions } from '../processor/index.ts';
+import {
+  createProcessorBase,
+  createProcessorMachine,
+  type ProcessorBase,
+  type ProcessorMachineOptions,
+} from '../processor/index.ts';
 import { softwareCapabilities } from './capabilities.ts';
 import { writeMsrBitmap } from './controls.ts';
 import { IMAGE_WORDS } from './exit-images.ts';
+import { guestLeaf } from './exits/cpuid.ts';
 import { Mmu } from './mmu/mmu.ts';
 import { Para, paraStates } from './para/para.ts';
 import { SoftwareVcpu } from './vcpu.ts';
@@ -35,12 +41,13 @@ export function createSoftwareMachine(options: ProcessorMachineOptions): Machine
     const at = pagesOf(vcpu) + REGION.vmcs + FIELD.tscOffset * 4;
     return memory.dv.getBigUint64(at, true);
   };
-  const base = createProcessorBase(options, {
+  const base: ProcessorBase = createProcessorBase(options, {
     capabilities: softwareCapabilities(),
     tscOffset,
     // A kick: whatever other threads want, the guest exits for it.
     withNmi: REQUEST.interrupt,
     countAccesses: false,
+    guestLeaf: (vcpu, at) => guestLeaf(base.model, at, cpuidView(base.processor.vcpu(vcpu))),
     processor: { busTable: hostPages(memory), monitored: true },
     processorModel: withVmx,
   });

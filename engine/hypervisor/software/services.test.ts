@@ -259,6 +259,37 @@ test('VMREAD and VMWRITE are probes that carry the field’s encoding, and cost 
   expect(events.every(({ probe }) => probe.name === 'vmread' || probe.name === 'vmwrite')).toBe(true);
 });
 
+test('CPUID is answered inside the guest while nobody looks on, and its exit is recorded and counted all the same', () => {
+  const { flat, vcpu, regs, count, observation } = stage();
+  const { monitor, core } = vcpu as SoftwareVcpu;
+  let runs = 0;
+  const run = core.run.bind(core);
+  core.run = (limit) => {
+    runs++;
+    return run(limit);
+  };
+  const round = () => {
+    const before = count('exits');
+    runs = 0;
+    vcpu.set('mp_state', { mp_state: 0 });
+    flat('mov eax, 1\n cpuid\n mov esi, ecx\n mov eax, 0x40000000\n cpuid\n mov edi, ebx\n in al, 0x80\n hlt');
+    finish(vcpu);
+    const { rsi, rdi, rip } = regs();
+    return { answer: [rsi, rdi, rip], exits: count('exits') - before, runs };
+  };
+  round();
+  const quick = round();
+  expect(quick.answer[0]).toBe((quick.answer[0] as bigint) | 0x8000_0000n);
+  expect(quick.answer[1]).toBe(0x4b4d564bn);
+  flat('mov eax, 0\n cpuid\n jmp $');
+  vcpu.run(20);
+  expect([monitor.get32(FIELD.exitReason), monitor.get32(FIELD.exitInstructionLength)]).toEqual([10, 2]);
+  observation.probes.enable(0, PROBE.exit.bit);
+  const seen = round();
+  expect({ ...seen, runs: 0 }).toEqual({ ...quick, runs: 0 });
+  expect(seen.runs).toBeGreaterThanOrEqual(quick.runs + 2);
+});
+
 test('a port is served without leaving the guest while nobody looks on, and its exit is recorded and counted all the same', () => {
   const { flat, vcpu, regs, machine, count, observation } = stage();
   const { monitor } = vcpu as SoftwareVcpu;

@@ -25,7 +25,11 @@ const FEATURES =
 type Leaf = readonly [number, number, number, number];
 
 /** What the guest's CPUID answers. */
-function leaf(model: CpuModel, eax: number, ecx: number, view: Parameters<CpuModel['cpuid']>[2]): Leaf {
+export function guestLeaf(
+  model: CpuModel,
+  { eax, ecx }: { eax: number; ecx: number },
+  view: Parameters<CpuModel['cpuid']>[2],
+): Leaf {
   if (eax === SIGNATURE_LEAF) return [FEATURES_LEAF, 0x4b4d564b, 0x564b4d56, 0x4d];
   if (eax === FEATURES_LEAF) return [FEATURES, 0, 0, 0];
   const [a, b, c, d] = model.cpuid(eax, ecx, view);
@@ -35,7 +39,7 @@ function leaf(model: CpuModel, eax: number, ecx: number, view: Parameters<CpuMod
 
 export const cpuid: ExitHandler = (x) => {
   const { s } = x.core;
-  const [a, b, c, d] = leaf(x.model, gpr32(s, RAX), gpr32(s, RCX), cpuidView(x.core));
+  const [a, b, c, d] = guestLeaf(x.model, { eax: gpr32(s, RAX), ecx: gpr32(s, RCX) }, cpuidView(x.core));
   setGpr32(s, RAX, a);
   setGpr32(s, RBX, b);
   setGpr32(s, RCX, c);
