@@ -13,6 +13,7 @@ import {
   BLOCK,
   BLOCK_ENTRIES,
   BLOCK_ENTRY,
+  BLOCK_SET,
   CPU_BLOCKS,
   CPU_JUMPS,
   JUMP_ENTRIES,
@@ -30,8 +31,8 @@ const NO_LIMIT = 2 ** 32;
 const PAGE_SIZE = 4096;
 const BUS_CODE_BYTES = 64;
 
-/** Entry of a block in the cache of blocks by host address. */
-const blockIndex = (host: number): number => (host ^ (host >>> 12)) & (BLOCK_ENTRIES - 1);
+/** First entry of the set a block is in, in the cache of blocks by host address. */
+const blockSet = (host: number): number => (host ^ (host >>> 12)) & (BLOCK_ENTRIES - BLOCK_SET);
 
 export interface CodeLookupOptions {
   readonly s: VcpuState;
@@ -150,10 +151,9 @@ export class CodeLookup {
     u32[at + (JUMP_ENTRY.key >>> 2)] = key;
     u32[at + (JUMP_ENTRY.block >>> 2)] = block;
     if (cached === 'jump' || this.#isBusCopy(host)) return block;
-    const index = blockIndex(host);
-    const entry = (s.base + CPU_BLOCKS + index * 16) >>> 2;
-    // The one that was here goes beside it.
-    if (u32[entry] !== host) u32.copyWithin((s.base + CPU_BLOCKS + (index ^ 1) * 16) >>> 2, entry, entry + 4);
+    const entry = (s.base + CPU_BLOCKS + blockSet(host) * 16) >>> 2;
+    // The last to come is the first of its set, and the first to come leaves it.
+    u32.copyWithin(entry + 4, entry, entry + 4 * (BLOCK_SET - 1));
     u32[entry + (BLOCK_ENTRY.host >>> 2)] = host;
     u32[entry + (BLOCK_ENTRY.mode >>> 2)] = modeKey;
     u32[entry + (BLOCK_ENTRY.block >>> 2)] = block;

@@ -6,12 +6,13 @@ export const TLB2_ENTRIES = 16384;
 export const TLB_ENTRY_BYTES = 32;
 export const JUMP_ENTRIES = 16384;
 export const JUMP_ENTRY_BYTES = 16;
-/** Entries of the cache of code pages and of the one of blocks by host address, 16 bytes each. */
+/** Entries of the cache of code pages and of the one of blocks by host address, 16 bytes each; blocks find place in sets of `BLOCK_SET`. */
 export const CODE_PAGES = 2048;
 /** Bits that say of which pages there is code in the jump cache, by the number of the page folded at `CODE_SEEN_FOLD`. */
 export const CODE_SEEN_BITS = 16384;
 export const CODE_SEEN_FOLD = 14;
-export const BLOCK_ENTRIES = 16384;
+export const BLOCK_ENTRIES = 32768;
+export const BLOCK_SET = 4;
 const CODE_ENTRY_BYTES = 16;
 
 /** TLB contexts have twelve bits. The first sixteen are not given out: a tag of 0 belongs to no access then, whatever its alignment. */

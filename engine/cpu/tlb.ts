@@ -230,8 +230,8 @@ export class Tlb {
     const key = s.walkGlobal === 0 ? s.jumpKey : s.globalJumpKey;
     const seen = this.#seenBit(((low >>> 12) | (high << 20)) >>> 0);
     u32[seen.word] = (u32[seen.word] as number) | seen.bit;
-    // The page that was here stands at its other place.
-    if (u32[at] !== (low & ~0xfff) >>> 0 || u32[at + 1] !== high) u32.copyWithin(this.#codeEntry(low ^ OTHER_PLACE), at, at + 4);
+    // That of another address space stands at its other place.
+    if (u32[at] === (low & ~0xfff) >>> 0 && u32[at + 1] === high) u32.copyWithin(this.#codeEntry(low ^ OTHER_PLACE), at, at + 4);
     u32[at] = (low & ~0xfff) >>> 0;
     u32[at + 1] = high;
     u32[at + (CODE_PAGE.key >>> 2)] = key;

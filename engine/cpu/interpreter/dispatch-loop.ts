@@ -293,6 +293,18 @@ class LoopWriter {
     this.#leave(EXIT.fault);
   }
 
+  /** The next instruction cannot be fetched: a fault is queued, or all blocks are gone. RIP and budget are stored. */
+  #fetchFault(outer: Label): void {
+    const code = this.#code;
+    code.get(CPU);
+    code.call(this.#options.functionIndex('deliverPageFault'));
+    code.if();
+    this.#region.goOn(outer);
+    code.end();
+    code.i32(EXIT.lookupFault);
+    code.return();
+  }
+
   /** Taken direct branch: within the page by the record's link, else through the lookup. */
   #takeRelative(next: Label, lookup: Label, outer: Label): void {
     const code = this.#code;
@@ -418,8 +430,7 @@ class LoopWriter {
     code.tee(this.#found);
     code.op('i32.eqz');
     code.if();
-    code.i32(EXIT.lookupFault);
-    code.return();
+    this.#fetchFault(outer);
     code.end();
     code.end();
     this.#link();

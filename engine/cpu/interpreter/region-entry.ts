@@ -73,9 +73,6 @@ export class RegionEntry {
     code.i32(LEFT.shadow);
     code.op('i32.and');
     code.set(locals.shadow);
-    code.get(CPU);
-    code.memory('i64.load', offsetOf('rip'));
-    code.set(locals.rip);
     this.#count('regionRetired', () => {
       code.get(locals.budget);
       code.get(CPU);
@@ -85,12 +82,22 @@ export class RegionEntry {
       code.op('i64.extend_i32_u');
     });
     this.#count('regionEntries', () => code.i64(1n));
+    this.goOn(outer);
+    code.end();
+  }
+
+  /** At the RIP in the state, which no record leads to. */
+  goOn(outer: Label): void {
+    const code = this.#code;
+    const { locals } = this.#options;
+    code.get(CPU);
+    code.memory('i64.load', offsetOf('rip'));
+    code.set(locals.rip);
     for (const local of [locals.record, locals.status]) {
       code.i32(0);
       code.set(local);
     }
     code.br(outer);
-    code.end();
   }
 
   #count(what: RegionCounter, amount: () => void): void {

@@ -1,5 +1,6 @@
 /** Slow routines that have a quick form in wasm: which routine of the module stands for which call. */
 import type { SlowName } from '../../isa/fields.ts';
+import { sseIndex } from '../../isa/sse/ops.ts';
 import { X87_FORMAT, X87_OPS, type X87Op } from '../../isa/x87/ops.ts';
 
 /** x87 operations whose quick form differs by the format in argument b. */
@@ -26,6 +27,9 @@ const QUICK: readonly SlowName[] = [
   'xrstor',
 ];
 
+const FENCE = BigInt(sseIndex('fence'));
+const LOAD_MXCSR = BigInt(sseIndex('loadMxcsr'));
+
 export type X87Format = keyof typeof X87_FORMAT;
 const FORMATS = Object.keys(X87_FORMAT) as X87Format[];
 
@@ -44,6 +48,8 @@ export function quickCall(
 ): { callee: string; skip: number } | undefined {
   if (QUICK.includes(name)) return { callee: `quick.${name}`, skip: 0 };
   if ((name === 'sysret' || name === 'iret') && constants[0] === 64n) return { callee: `quick.${name}64`, skip: 0 };
+  if (name === 'sse' && constants[0] === FENCE) return { callee: 'quick.fence', skip: constants.length };
+  if (name === 'sse') return constants[0] === LOAD_MXCSR ? { callee: 'quick.loadMxcsr', skip: 1 } : undefined;
   if (name !== 'x87') return undefined;
   const op = X87_OPS[Number(constants[0])] as X87Op;
   const [a, b] = constants.slice(1).map((value) => FORMATS[Number(value)]);

@@ -37,7 +37,7 @@ const RECORD = offsetOf('regionRecord');
 const JUMPS_AT_ONCE = new Set(['ret', 'jmp']);
 const CHANGE_CONTEXT = new Set(['stac', 'clac']);
 /** Slow routines whose quick forms neither end a block nor use what regions keep in locals. */
-const CALLED = new Set<SlowName>(['x87', 'rdtsc', 'rdtscp', 'readControl']);
+const CALLED = new Set<SlowName>(['x87', 'sse', 'rdtsc', 'rdtscp', 'readControl']);
 const constantOf = ({ what }: Node): bigint | undefined => (what.op === 'const64' ? what.value : undefined);
 
 export class RegionEmitter extends IrEmitter {
@@ -64,7 +64,9 @@ export class RegionEmitter extends IrEmitter {
   /** Quick routines are called, with what they read of a record; the others are the interpreter's. */
   override slow(name: SlowName, ...args: Int[]): [Int, Int] {
     const constants = args.map((arg) => constantOf(node(arg)));
-    if (!CALLED.has(name) || quickCall(name, constants) === undefined) {
+    const quick = quickCall(name, constants)?.callee;
+    // What MXCSR says is kept in a local.
+    if (!CALLED.has(name) || quick === undefined || quick === 'quick.loadMxcsr') {
       this.#builder.interpretHere();
       return [this.const(0), this.const(0)];
     }

@@ -1,5 +1,8 @@
-/** RDTSC, RDTSCP and MOV from CR2 and CR3 where nothing forbids or intercepts them. */
+/** RDTSC, RDTSCP and MOV from CR2 and CR3 where nothing forbids or intercepts them, and the fences and LDMXCSR of kernels. */
 import type { Bool, Int } from '../../isa/emitter.ts';
+import { sseIndex } from '../../isa/sse/ops.ts';
+import { MXCSR_MASK } from '../fpu/mxcsr.ts';
+import { offsetOf } from '../state.ts';
 import { PIN, PROC, PROC2 } from '../vmx/fields.ts';
 import type { Routine, RoutineDefinition } from './routine.ts';
 
@@ -45,4 +48,29 @@ const readControl: RoutineDefinition = {
   },
 };
 
-export const counterRoutines: readonly RoutineDefinition[] = [counter('rdtsc'), counter('rdtscp'), readControl];
+/** A locked access is a full barrier of the host processor. */
+const fence: RoutineDefinition = {
+  name: 'quick.fence',
+  parameters: ['i32', 'i32'],
+  result: 'i32',
+  build(r) {
+    r.ir.atomic('i32.atomic.rmw.or', offsetOf('scratch'), 'i32', r.cpu, r.i32(0));
+    r.returns(r.i32(0));
+  },
+};
+
+/** LDMXCSR: (cpu, record, value, nothing, nothing). Bits that this processor has not are refused by the general routine. */
+const loadMxcsr: RoutineDefinition = {
+  name: 'quick.loadMxcsr',
+  parameters: ['i32', 'i32', 'i64', 'i64', 'i64'],
+  result: 'i32',
+  build(r) {
+    const value = r.parameterInt(2);
+    const op = r.const(BigInt(sseIndex('loadMxcsr')));
+    r.if(r.any(value, ~BigInt(MXCSR_MASK) & 0xffffffffffffffffn), () => r.handOver('sse', op, value, r.const(0), r.const(0)));
+    r.setState('mxcsr', value);
+    r.returns(r.i32(0));
+  },
+};
+
+export const counterRoutines: readonly RoutineDefinition[] = [counter('rdtsc'), counter('rdtscp'), readControl, fence, loadMxcsr];

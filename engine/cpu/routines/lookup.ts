@@ -5,6 +5,7 @@ import {
   BLOCK,
   BLOCK_ENTRIES,
   BLOCK_ENTRY,
+  BLOCK_SET,
   CODE_PAGE,
   CODE_PAGES,
   CODE_SEEN_BITS,
@@ -41,8 +42,8 @@ const isPage = (r: Routine, entry: Node, linear: Int): Bool =>
   );
 
 /**
- * (cpu, address of a page's place, address of its other place) → 0. Two pages change places: of two address spaces that take turns each finds its
- * own.
+ * (cpu, address of a page's place, address of its other place) → 0. Two pages change places: they are of two address spaces that take
+ * turns.
  */
 const swapPages: RoutineDefinition = {
   name: 'swapPages',
@@ -78,7 +79,8 @@ const walkCode: RoutineDefinition = {
     const word = r.plus(r.cpu, r.wrap(r.shl(64, r.shr(64, hash, r.const(5)), r.const(2))));
     const bit = r.shl(64, r.const(1), r.and(hash, r.const(31)));
     r.hostStore(32, word, r.or(r.hostLoad(32, word, CPU_CODE_SEEN), bit), CPU_CODE_SEEN);
-    r.call('swapPages', 'i32', r.cpu, place, otherPlace(r, linear));
+    const before = r.hostLoad(64, place, CPU_CODE_PAGES + CODE_PAGE.linear);
+    r.if(r.eq(before, r.and(linear, r.const(~0xfffn))), () => r.call('swapPages', 'i32', r.cpu, place, otherPlace(r, linear)));
     const isGlobal = r.ne(r.state('walkGlobal'), r.const(0));
     r.hostStore(64, place, r.and(linear, r.const(~0xfffn)), CPU_CODE_PAGES + CODE_PAGE.linear);
     r.hostStore(32, place, r.select(isGlobal, r.state('globalJumpKey'), r.state('jumpKey')), CPU_CODE_PAGES + CODE_PAGE.key);
@@ -122,9 +124,9 @@ const knownBlock: RoutineDefinition = {
         r.eq(r.hostLoad(32, entry, CPU_BLOCKS + BLOCK_ENTRY.host), host),
         r.eq(r.hostLoad(32, entry, CPU_BLOCKS + BLOCK_ENTRY.mode), r.state('modeKey')),
       );
-    const entry = r.var(r.unsigned(slot(r, place, BLOCK_ENTRIES)));
-    // Where two blocks have one place, the one that came first stands beside it.
-    r.if(r.notB(isHere(r.wrap(r.get(entry)))), () => r.set(entry, r.unsigned(slot(r, r.xor(place, r.const(1)), BLOCK_ENTRIES))));
+    const entry = r.var(r.unsigned(slot(r, r.and(place, r.const(BLOCK_ENTRIES - BLOCK_SET)), BLOCK_ENTRIES)));
+    for (let i = 1; i < BLOCK_SET; i++)
+      r.if(r.notB(isHere(r.wrap(r.get(entry)))), () => r.set(entry, r.add(64, r.get(entry), r.const(16))));
     r.if(isHere(r.wrap(r.get(entry))), () => {
       const block = r.ir.load('i32.load', r.wrap(r.get(entry)), CPU_BLOCKS + BLOCK_ENTRY.block);
       r.if(isCurrent(r, block), () => {
