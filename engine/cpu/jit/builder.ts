@@ -26,7 +26,7 @@ const REGISTERS: Readonly<Record<string, { readonly reads: readonly number[]; re
 };
 const CONTEXT = offsetOf('context');
 const MXCSR = offsetOf('mxcsr');
-/** Instructions of loops between two looks at what others ask for. The rest of the budget is in memory meanwhile. */
+/** Instructions of loops between two looks at what others ask for: that much of the budget is in a local, the rest in memory. */
 export const POLL_INSTRUCTIONS = 1024;
 const NOT_NOW = -1n;
 const STABLE = new Set((['cr0', 'cr4', 'shared', 'fsBase', 'gsBase', 'cpl'] as const).map(offsetOf));
@@ -109,9 +109,8 @@ export class RegionBuilder extends ValueBuilder {
     Dirty.completeAll(this.#joins);
     for (const point of this.#points) point.spills();
     const ir = new IrBuilder();
-    const budget = ir.load('i32.load', this.cpu, offsetOf('budget'));
-    ir.assign(this.budget, budget);
-    ir.if(ir.numeric('i32.lt_u', ir.valueOf(this.budget), ir.const32(region.instructions)), () =>
+    const budget = ir.variable(ir.load('i32.load', this.cpu, offsetOf('budget')));
+    ir.if(ir.numeric('i32.lt_u', ir.valueOf(budget), ir.const32(region.instructions)), () =>
       ir.exit({ exit: 'return', value: ir.const32(LEFT.skip) }),
     );
     if (this.usesSse) {
@@ -132,9 +131,9 @@ export class RegionBuilder extends ValueBuilder {
     }
     if (region.loops) {
       const least = ir.const32(POLL_INSTRUCTIONS);
-      const short = ir.numeric('i32.lt_u', budget, least);
-      ir.assign(this.budget, ir.select(short, budget, least));
-      ir.store('i32.store', this.cpu, ir.numeric('i32.sub', budget, ir.valueOf(this.budget)), offsetOf('budget'));
+      const all = ir.valueOf(budget);
+      ir.assign(this.budget, ir.select(ir.numeric('i32.lt_u', all, least), all, least));
+      ir.store('i32.store', this.cpu, ir.numeric('i32.sub', all, ir.valueOf(this.budget)), offsetOf('budget'));
     }
     return ir.root;
   }

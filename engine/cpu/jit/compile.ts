@@ -46,7 +46,6 @@ export function encodeRegions(regions: readonly BuiltRegion[], lengths: number[]
       budget: region.budget,
       context: region.context,
       page: region.page,
-      loops: region.loops,
       cpu: region.cpu,
     });
     lengths.push(code.size);

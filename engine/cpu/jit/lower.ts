@@ -20,8 +20,6 @@ export interface RegionFunction {
   readonly budget: VarCell;
   readonly context: VarCell;
   readonly page: VarCell;
-  /** Part of the budget stays in memory (`POLL_INSTRUCTIONS`). */
-  readonly loops: boolean;
   /** As `RegionMode.cpu`. */
   readonly cpu: number;
 }
@@ -258,7 +256,7 @@ class RegionLowering extends Lowering {
         code.op('i64.add');
       } else this.#again(point.rip);
       if (point.how === 'skip') {
-        this.#budgetAfter(point.retired);
+        this.#budgetChange(point.retired);
         code.call(this.#into.functionIndex(point.faulted ? 'stopFaulted' : 'stop'));
         code.return();
         return;
@@ -273,7 +271,7 @@ class RegionLowering extends Lowering {
         code.call(this.#into.functionIndex('findRegion'));
         code.returnCallIndirect(this.#into.regionType, 0);
       } else {
-        if (point.how === 'shadow') this.#noteShadow(point.retired);
+        if (point.how === 'shadow') this.#noteShadow();
         code.i32(point.how === 'shadow' ? LEFT.shadow : 0);
         code.return();
       }
@@ -322,24 +320,29 @@ class RegionLowering extends Lowering {
     code.end();
   }
 
-  #budgetAfter(retired: number): void {
+  /** What is left of the part in the local, or was used up where that began with 0. */
+  #budgetChange(retired: number): void {
     const { code } = this.#into;
     code.get(this.permanent(this.#into.budget));
-    if (retired !== 0) {
-      code.i32(retired);
-      code.op('i32.sub');
-    }
-    if (!this.#into.loops) return;
+    if (retired === 0) return;
+    code.i32(retired);
+    code.op('i32.sub');
+  }
+
+  #budgetAfter(retired: number): void {
+    const { code } = this.#into;
+    this.#budgetChange(retired);
     code.get(CPU);
     code.memory('i32.load', offsetOf('budget'));
     code.op('i32.add');
   }
 
-  /** The budget at which interrupts are still held back. */
-  #noteShadow(retired: number): void {
+  /** The budget at which interrupts are still held back: what it has become. */
+  #noteShadow(): void {
     const { code } = this.#into;
     code.get(CPU);
-    this.#budgetAfter(retired);
+    code.get(CPU);
+    code.memory('i32.load', offsetOf('budget'));
     code.memory('i32.store', offsetOf('shadowBudget'));
   }
 

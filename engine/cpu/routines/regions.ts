@@ -128,7 +128,7 @@ const findRegion: RoutineDefinition = {
   },
 };
 
-/** (cpu, rip, budget) → what a region returns that is left for the interpreter, which meets a queued exception again. */
+/** (cpu, rip, what the budget becomes more) → what a region returns that is left for the interpreter, which meets a queued exception again. */
 const stopping = (name: string, faulted: boolean): RoutineDefinition => ({
   name,
   parameters: ['i32', 'i64', 'i32'],
@@ -136,7 +136,7 @@ const stopping = (name: string, faulted: boolean): RoutineDefinition => ({
   build(r) {
     count(r, faulted ? 'regionFaulted' : 'regionStopped');
     r.setState('rip', r.parameterInt(1));
-    r.setState('budget', r.unsigned(r.parameter(2)));
+    r.setState('budget', r.add(32, r.state('budget'), r.unsigned(r.parameter(2))));
     if (faulted) for (const field of ['excPending', 'excCanonical'] as const) r.setState(field, r.const(0));
     r.returns(r.i32(LEFT.skip));
   },
