@@ -264,10 +264,9 @@ const timeDisabled = (c: SlowContext): boolean => (cr4(c.s) & CR4_TSD) !== 0 && 
 export const INTERCEPTS: { readonly [K in SlowName]?: Intercept } = {
   vmxAllowed: (c, reason) => vmxInstructionExit(c, Number(reason)),
   cpuid: (c) => {
-    const exits = exit(REASON.cpuid);
     const answer = c.s.monitored === 0 ? undefined : c.host.servesCpuid?.(c.index, gpr32(c.s, RAX), gpr32(c.s, RCX));
-    if (answer === undefined) return exits;
-    recordExit(c, exits, c.instructionLength());
+    if (answer === undefined) return exit(REASON.cpuid);
+    recordExit(c, REASON.cpuid, 0);
     for (const [i, register] of [RAX, RBX, RCX, RDX].entries()) setGpr32(c.s, register, answer[i] as number);
     return [];
   },
