@@ -5,7 +5,8 @@ import { FIXED, type MachineMemory } from '../memory/index.ts';
 import type { CpuHost, VcpuState } from './context.ts';
 import { decodeModeOf, flatSegmentsOf } from './derived.ts';
 import { type CodeAddress, CodeCache } from './interpreter/code-cache.ts';
-import { HEAT, Jit, type JitSetting } from './jit/jit.ts';
+import { entriesOf, FIRST_LOOK, HEAT } from './jit/heat.ts';
+import { Jit, type JitSetting } from './jit/jit.ts';
 import type { CompilerLink } from './jit/link.ts';
 import type { RegionTable } from './jit/table.ts';
 import type { ProcessorExports } from './linear-memory.ts';
@@ -49,7 +50,7 @@ export interface CodeLookupOptions {
   /** The host page begins to hold code: no other vCPU may keep a write entry for it. */
   readonly shootdown: () => void;
   readonly jit: JitSetting;
-  /** Entries after which a new block is hot, for tests; absent: as the setting has it. */
+  /** Entries after which a new block is looked at, for tests; absent: as the setting has it. */
   readonly heat?: () => number;
   readonly regions: RegionTable;
   readonly compilers: CompilerLink;
@@ -75,7 +76,9 @@ export class CodeLookup {
       decode: options.decode,
       handlerOf: options.handlerOf,
       ends: options.ends,
-      heat: options.heat ?? (() => (options.jit === 'off' ? 0 : HEAT[options.jit])),
+      heat: options.heat ?? (() => (options.jit === 'off' ? 0 : FIRST_LOOK[options.jit])),
+      retired: () => s.lo('retired'),
+      entriesOf: (block) => entriesOf(machine.u32, block),
       forgotten: (page) => (page === 'all' ? this.jit?.detach() : this.jit?.invalidate(page)),
       began: (block, host, modeKey) => this.jit?.decoded(block, host, modeKey),
       nextPage: () => this.#hostOfCode((BigInt.asUintN(64, s.rip + s.fetchBase) & ~0xfffn) + 0x1000n),
@@ -169,8 +172,8 @@ export class CodeLookup {
     const entries = new Map<number, number>();
     if (jit === 'off') return entries;
     for (const [offset, block] of this.cache.blocksOf(page, modeKey)) {
-      const word = (at: number): number => machine.u32[(block + at) >>> 2] as number;
-      entries.set(offset, word(BLOCK.region) !== 0 ? HEAT[jit] : (HEAT[jit] - word(BLOCK.heat)) >>> 0);
+      const isRegion = machine.u32[(block + BLOCK.region) >>> 2] !== 0;
+      entries.set(offset, isRegion ? HEAT.on : entriesOf(machine.u32, block));
     }
     return entries;
   }

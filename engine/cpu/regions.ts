@@ -79,8 +79,8 @@ export const REC = {
 /** `checkedSegment`: limits of the memory operand's segment are checked; `samePage`: the branch target lies in the same page. */
 export const REC_FLAG = { checkedSegment: 1, samePage: 2 } as const;
 
-/** Header of a decoded block, 40 bytes, followed by its records. */
-export const BLOCK_BYTES = 40;
+/** Header of a decoded block, 48 bytes, followed by its records. */
+export const BLOCK_BYTES = 48;
 export const BLOCK = {
   generationAt: 0, // u32 address of the generation word of the page
   generation: 4, // u32
@@ -89,8 +89,10 @@ export const BLOCK = {
   first: 16, // u32 offset of the first instruction from the start of its page
   crossing: 20, // u32 1 when the block touches two pages
   region: 24, // u32 slot of the region that begins here in the table of regions, 0 when there is none
-  heat: 28, // u32 entries left until the JIT is told of the block
+  heat: 28, // u32 entries left until the JIT looks at the block
   source: 32, // u32 where the last computed jump from interpreted code to here was: its block, or the host address after it in a region
+  since: 36, // u32 instructions retired, modulo 2^32, when it was decoded or looked at last
+  entries: 40, // u32 entries until then
 } as const;
 
 /** What a handler tells the dispatch loop. */

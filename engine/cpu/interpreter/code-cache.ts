@@ -36,8 +36,12 @@ export interface CodeCacheOptions {
   readonly decode: Decode;
   readonly handlerOf: (variant: Variant) => number;
   readonly ends: readonly boolean[];
-  /** Entries after which a new block is hot; 0: never. */
+  /** Entries after which the JIT looks at a new block; 0: never. */
   readonly heat: () => number;
+  /** Instructions retired so far, modulo 2^32; those of the present run may be missing. */
+  readonly retired: () => number;
+  /** Times a block has been entered. */
+  readonly entriesOf: (block: number) => number;
   /** Blocks of a host page, or all, are no longer valid. */
   readonly forgotten: (hostPage: number | 'all') => void;
   /** A block that lies in one page has been decoded. */
@@ -100,15 +104,16 @@ export class CodeCache {
   targets(hostPage: number, modeKey: number): Map<number, number[]> {
     const { u32 } = this.#o.machine;
     const ends = new Map([...(this.#pages.get(hostPage)?.values() ?? [])].map((block) => [block.at, this.#endOf(block)]));
-    const found: { offset: number; end: number; left: number }[] = [];
+    const found: { offset: number; end: number; entries: number }[] = [];
     for (const [offset, block] of this.blocksOf(hostPage, modeKey)) {
       const source = u32[(block + BLOCK.source) >>> 2] as number;
       const end = source >>> 12 === hostPage ? source & 0xfff : ends.get(source);
       if (source === 0 || end === undefined || u32[(block + BLOCK.crossing) >>> 2] !== 0) continue;
-      found.push({ offset, end, left: u32[(block + BLOCK.heat) >>> 2] as number });
+      found.push({ offset, end, entries: this.#o.entriesOf(block) });
     }
     const targets = new Map<number, number[]>();
-    for (const { offset, end } of found.sort((a, b) => a.left - b.left)) targets.set(end, [...(targets.get(end) ?? []), offset]);
+    for (const { offset, end } of found.sort((a, b) => b.entries - a.entries))
+      targets.set(end, [...(targets.get(end) ?? []), offset]);
     return targets;
   }
 
@@ -276,6 +281,8 @@ export class CodeCache {
     u32[word + (BLOCK.region >>> 2)] = 0;
     u32[word + (BLOCK.source >>> 2)] = 0;
     u32[word + (BLOCK.heat >>> 2)] = this.#o.heat();
+    u32[word + (BLOCK.since >>> 2)] = this.#o.retired();
+    u32[word + (BLOCK.entries >>> 2)] = 0;
   }
 
   #remember(block: { page: number; key: number; records: number }): number {

@@ -5,6 +5,7 @@ import { FIXED, type MachineMemory } from '../../memory/index.ts';
 import type { VcpuState } from '../context.ts';
 import { BLOCK } from '../regions.ts';
 import type { RegionFunction } from './compile.ts';
+import { isHot, lookAgain, warmBeside } from './heat.ts';
 import type { CompilerLink, Customer } from './link.ts';
 import type { MadeRegion, RegionAnswer, RegionOrder } from './order.ts';
 import type { RegionTable } from './table.ts';
@@ -42,11 +43,6 @@ const MOST_INSTRUCTIONS = 250;
 /** A loop is made anew so often at most, to take in where it is left to, and only if there is room for so many instructions. */
 const MOST_ROUNDS = 4;
 const ROOM = 20;
-/**
- * Entries after which a block is hot. What is gained by a region over the interpreter is 2 ns for each instruction, what it costs all threads
- * together is 4 ms: about what the interpreter has spent by then (decision 0104).
- */
-export const HEAT = { on: 100_000, force: 1 } as const;
 /**
  * On this thread: regions of one module, more would make the guest wait longer than its own timers allow. Entries after which a block no
  * longer waits for others.
@@ -149,20 +145,22 @@ export class Jit implements Customer {
       if (machine.u32[(block + BLOCK.crossing) >>> 2] !== 0 || machine.u32[(block + BLOCK.region) >>> 2] !== 0) return;
       const page = this.#pageOf(block);
       if (this.#o.isCopy(page) || this.#isPatched(page) || !this.#isCurrent(block)) return;
+      if (this.#o.setting === 'on' && !isHot(machine.u32, block, s.lo('retired'))) return;
       if (link.isElsewhere && this.#ordered.size >= MOST_ORDERS) {
-        machine.u32[heat] = LATER;
+        lookAgain(machine.u32, block, LATER);
         return;
       }
       const again = this.#leftBy(block, page);
       if (again !== undefined && [...this.#ordered.values()].some((other) => other.again?.slot === again.slot)) {
-        machine.u32[heat] = LATER;
+        lookAgain(machine.u32, block, LATER);
         return;
       }
       const order = this.#order(block, page, again);
       this.#ordered.set(order.ticket, { modeKey: s.modeKey, order, again, hot: block });
       if (link.isElsewhere) {
         // Without a loop that takes it in it is not asked about again: the count starts at the top.
-        machine.u32[heat] = again === undefined ? 0 : LATER;
+        if (again === undefined) machine.u32[heat] = 0;
+        else lookAgain(machine.u32, block, LATER);
         link.post(order);
         link.poll();
         return;
@@ -209,6 +207,7 @@ export class Jit implements Customer {
       withinLimit: mode.code === 64 ? PAGE : s.csLimit + 1 - (Number(BigInt.asUintN(32, s.rip)) - first),
       targets: this.#o.targets(page, s.modeKey),
       entries: setting === 'force' ? undefined : this.#o.entries(page, s.modeKey),
+      warm: warmBeside(machine.u32, here),
       instructions: setting === 'force' ? Math.min(MOST_INSTRUCTIONS, s.budget) : MOST_INSTRUCTIONS,
     };
   }
@@ -239,7 +238,7 @@ export class Jit implements Customer {
     }
     if (!this.#stands(page, made)) {
       // Code was written where nobody looked: ask once more.
-      machine.u32[(block + BLOCK.heat) >>> 2] = LATER;
+      lookAgain(machine.u32, block, LATER);
       return false;
     }
     const before = this.#pages.get(page)?.get(keyOf(entry, modeKey));

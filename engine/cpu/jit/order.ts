@@ -17,6 +17,8 @@ export interface RegionOrder {
   readonly withinLimit: number;
   /** Times blocks of the page were entered, by offset; absent: everything counts as entered often. */
   readonly entries: ReadonlyMap<number, number> | undefined;
+  /** Entries from which on a block is taken into the region. */
+  readonly warm: number;
   /** By the offset after a computed jump of the page: the offsets it has led to, likeliest first. */
   readonly targets: ReadonlyMap<number, readonly number[]>;
   /** The most that the region may retire in one pass. */

@@ -12,8 +12,6 @@ const PAGE = 4096;
 const BLOCKS = 48;
 /** Instructions found out to be unfit in one go. */
 const ATTEMPTS = 16;
-/** Entries from which on a block is taken into the regions of others: a fiftieth of what makes one hot. */
-const WARM = 2000;
 
 export interface RegionCompilerOptions {
   readonly decode: Decode;
@@ -92,7 +90,10 @@ export class RegionCompiler {
       for (const { at, decoded } of instructions) if (at === offset) this.#refused.add(decoded.variant);
   }
 
-  #plan({ entry, mode, withinLimit, entries, targets, instructions }: RegionOrder, copy: Uint8Array): RegionPlan | undefined {
+  #plan(
+    { entry, mode, withinLimit, entries, warm, targets, instructions }: RegionOrder,
+    copy: Uint8Array,
+  ): RegionPlan | undefined {
     const { decode } = this.#o;
     return planRegion({
       entry,
@@ -102,7 +103,7 @@ export class RegionCompiler {
         const decoded = decode(copy, offset, available, mode);
         return decoded instanceof Decoded ? decoded : undefined;
       },
-      warm: (offset) => entries === undefined || (entries.get(offset) ?? 0) >= WARM,
+      warm: (offset) => entries === undefined || (entries.get(offset) ?? 0) >= warm,
       targets: (end) => targets.get(end) ?? [],
       refused: (variant) => this.#refused.has(variant),
       most: { instructions, blocks: BLOCKS },
