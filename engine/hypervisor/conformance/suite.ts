@@ -431,6 +431,30 @@ export function hypervisorConformance(backend: Backend): void {
       expect(b.machine.memory.dma.read32(0x500) >>> 16).toBe(1);
     });
 
+    test('INIT clears the local APIC under the machine lock: a start-up IPI that comes meanwhile keeps its vector', () => {
+      const b = bench(backend);
+      b.apicOn(0);
+      const lapic = b.machine.irqchip.lapics.of(1);
+      const held: boolean[] = [];
+      const init = lapic.init.bind(lapic);
+      lapic.init = () => {
+        held.push(b.machine.memory.lock.held);
+        init();
+      };
+      b.real(`mov edi, 0xfee00000
+        mov dword [edi + 0x310], 0x1000000
+        mov dword [edi + 0x300], 0x4500
+        hlt`);
+      const second = b.vcpuAt(1);
+      expect(second.run(100).reason).toBe('wait-for-sipi');
+      finish(b.vcpu);
+      second.run(100);
+      expect([second.run(100).reason, held]).toEqual(['wait-for-sipi', [true]]);
+      lapic.deliver(6, 7, false);
+      second.run(1);
+      expect(second.get('sregs').cs.selector).toBe(0x700);
+    });
+
     test('two NMIs that arrive together are two, a third is lost', () => {
       const b = bench(backend);
       b.isr(2, 'inc bx\n iret');

@@ -130,14 +130,27 @@ export abstract class ProcessorVcpu implements Vcpu {
     return this.core.s.retired;
   }
 
-  /** Take INIT and start-up IPI, in this order: a start-up IPI after INIT finds the vCPU waiting. */
+  /**
+   * Under the machine lock, at a safe point: whoever sent INIT may send the start-up IPI at once, and its vector must not be lost in
+   * between.
+   */
+  #initApic(lapic: { init(): void }): void {
+    this.requests.leaveRun(this.id);
+    try {
+      this.memory.lock.run(() => lapic.init());
+    } finally {
+      this.requests.enterRun(this.id);
+    }
+  }
+
+  /** Take INIT and start-up IPI, in this order: a start-up IPI after INIT finds the vCPU waiting. Inside `run()`. */
   protected serveResets(): void {
     const init = initBlocked(this.core.s) ? 0 : REQUEST.init;
     const raised = this.requests.served(this.id, init | REQUEST.sipi | REQUEST.sync);
     const lapic = this.irqchip.lapics.of(this.id);
     if ((raised & REQUEST.init) !== 0 && this.plain(true, () => initVcpu(this.core))) {
       this.requests.served(this.id, REQUEST.nmi);
-      lapic.init();
+      this.#initApic(lapic);
     }
     if ((raised & REQUEST.sipi) !== 0) this.plain(true, () => startVcpu(this.core, lapic.state.sipiVector));
   }
