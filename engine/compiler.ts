@@ -3,7 +3,7 @@ import { createCompilerThread, type RegionAnswer, type RegionOrder } from './cpu
 import { monotonicOrigin, monotonicSince } from './host/clock.ts';
 import { listeningEnd, type PortEnd } from './host/compiler-port.ts';
 import { threadData } from './host/threads.ts';
-import { setCodeSettings } from './host/v8-settings.ts';
+import { setCodeSettings, withOptimizer } from './host/v8-settings.ts';
 
 export interface CompilerPlan {
   readonly memory: WebAssembly.Memory;
@@ -20,7 +20,7 @@ void threadData().then((data) => {
   const now = monotonicSince(monotonicOrigin());
   for (const end of ends) {
     listeningEnd<RegionAnswer, RegionOrder>(end, GATHER, ({ take, answer }) =>
-      createCompilerThread({ memory, now: () => now() / 1000, take, answer }),
+      createCompilerThread({ memory, now: () => now() / 1000, take, answer, optimized: withOptimizer }),
     );
   }
 });

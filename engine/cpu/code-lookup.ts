@@ -81,7 +81,7 @@ export class CodeLookup {
       entriesOf: (block) => entriesOf(machine.u32, block),
       forgotten: (page) => (page === 'all' ? this.jit?.detach() : this.jit?.invalidate(page)),
       began: (block, host, modeKey) => this.jit?.decoded(block, host, modeKey),
-      nextPage: () => this.#hostOfCode((BigInt.asUintN(64, s.rip + s.fetchBase) & ~0xfffn) + 0x1000n),
+      nextPage: () => this.#nextPage(),
       protect: (page) => {
         this.#tlb.dropWrites(page);
         options.shootdown();
@@ -98,7 +98,7 @@ export class CodeLookup {
             modeOf: (modeKey) => ({ mode: this.#modeOf(modeKey), flat: flatSegmentsOf(modeKey) }),
             regions: options.regions,
             link: options.compilers,
-            mark: (host, bytes) => this.cache.mark(host, bytes),
+            guard: (host, bytes) => this.cache.guard(host, bytes),
             entries: (page, modeKey) => this.#entries(page, modeKey),
             ...(options.codeBytes === undefined ? {} : { codeBytes: options.codeBytes }),
             targets: (page, modeKey) => this.cache.targets(page, modeKey),
@@ -141,6 +141,11 @@ export class CodeLookup {
     const host = this.#host;
     const { modeKey } = s;
     let block = this.cache.known(host, modeKey);
+    if (block !== 0 && this.#isCrossing(block)) {
+      const next = this.#nextPage();
+      if (next < 0) return 0;
+      if (this.cache.secondPage(block) !== next >>> 12) block = 0;
+    }
     if (block === 0) block = this.cache.decode(this.#codeAddress(host, modeKey, limit));
     if (block === 0) {
       if (s.excPending === 0) this.#tlb.forgetBlocks();
@@ -204,6 +209,21 @@ export class CodeLookup {
     return this.#isBusCopy(host) ? s.jumpKey : this.#tlb.noteCode({ low, high, host: host - (low & 0xfff) });
   }
 
+  #isCrossing(block: number): boolean {
+    return this.#o.machine.u32[(block + BLOCK.crossing) >>> 2] !== 0;
+  }
+
+  /** Where the page after that of RIP lies, -1 with the fault queued. Code runs there: it is known from now on. */
+  #nextPage(): number {
+    const { s } = this.#o;
+    const linear = (BigInt.asUintN(64, s.rip + s.fetchBase) & ~0xfffn) + 0x1000n;
+    const [low, high] = [Number(linear & 0xffffffffn), Number((linear >> 32n) & 0xffffffffn)];
+    if (this.#tlb.codeKey(low, high) !== 0) return this.#tlb.codeHost(low);
+    const host = this.#hostOfCode(linear);
+    if (host >= 0 && !this.#isBusCopy(host)) this.#tlb.noteCode({ low, high, host });
+    return host;
+  }
+
   #isBusCopy(host: number): boolean {
     return host >>> 12 === this.#o.arena.base >>> 12;
   }
@@ -240,6 +260,17 @@ export class CodeLookup {
     for (let i = 0; i < bytes; i++) machine.u8[target + i] = host.mmioRead(index, pa + i, 1);
     machine.u8.fill(0xf4, target + bytes, Math.min(target + bytes + 16, arena.base + PAGE_SIZE));
     return target;
+  }
+
+  /** As `farReady` asks: are pages of a region that were written since what they were? */
+  farWritten(entry: number): number {
+    return this.jit?.farWritten(entry) === true ? 1 : 0;
+  }
+
+  /** As `farReady` finds: a region with code of several pages cannot run for now. */
+  farMissing(entry: number): number {
+    this.jit?.farMissing(entry);
+    return 0;
   }
 
   /** Decoded bytes were overwritten by this vCPU. */

@@ -181,6 +181,29 @@ describe.each(everyTier)('decoded code on the %s', (_name, tier) => {
     expect(jump()).toBe(0x66552211n);
   });
 
+  it.each([
+    ['invlpg', 'invlpg byte [rbx]'],
+    ['a load of CR3', 'mov rax, cr3\nmov cr3, rax'],
+  ])('code that crosses into a page mapped elsewhere is decoded again: %s', (_what, text) => {
+    const stage = staged(tier);
+    stage.write(TABLE, BigInt(PAGE_A) | PRESENT_WRITE);
+    stage.write(TABLE + 8, BigInt(PAGE_B) | PRESENT_WRITE);
+    stage.cpu.machine.dma.write(PAGE_A + 0xffd, Uint8Array.of(0xb8, 0x11, 0x22));
+    stage.cpu.machine.dma.write(PAGE_B, Uint8Array.of(0x33, 0x44, 0xf4));
+    stage.cpu.machine.dma.write(PAGE_B + 0x1000, Uint8Array.of(0x77, 0x88, 0xf4));
+    const jump = () => stage.run('jmp rbx', { rbx: LINEAR + 0xffd }, { steps: 2 });
+    expect(jump().rax).toBe(0x44332211n);
+    const map = (entry: bigint): void => {
+      stage.write(TABLE + 8, entry);
+      stage.run(`${text}\nnop`, { rbx: LINEAR + 0x1000 }, { steps: text.split('\n').length });
+    };
+    map(BigInt(PAGE_B + 0x1000) | PRESENT_WRITE);
+    expect(jump().rax).toBe(0x88772211n);
+    map(0n);
+    expect(jump()).toMatchObject({ fault: 14, rip: BigInt(LINEAR + 0xffd) });
+    expect(stage.s.cr2).toBe(BigInt(LINEAR + 0x1000));
+  });
+
   it('a code page mapped elsewhere and invalidated is fetched anew', () => {
     const stage = staged(tier);
     stage.cpu.machine.dma.write(PAGE_A + 0x800, Uint8Array.of(0xb8, 1, 0, 0, 0, 0xf4));

@@ -19,6 +19,7 @@ describe.each(['code32', 'long'] as const)('random loops in %s', (mode) => {
         if (found !== undefined) wrong.push(found);
       }
       expect(wrong).toEqual([]);
+      expect(pair.farRegions).toBeGreaterThan(0);
     },
     600_000,
   );

@@ -166,6 +166,8 @@ function instantiate({ machine }: ProcessorOptions, { module, table }: Code, cor
     regions: table,
     lookupSlow: (cpu: number) => core(cpu).lookup(),
     hot: (cpu: number, block: number) => core(cpu).hot(block),
+    farWritten: (cpu: number, entry: number) => core(cpu).farWritten(entry),
+    farMissing: (cpu: number, entry: number) => core(cpu).farMissing(entry),
     hostTsc: (cpu: number) => core(cpu).hostTsc(),
     mmioRead: (cpu: number, low: number, high: number, size: 1 | 2 | 4) => core(cpu).mmioRead(physical(low, high), size),
     mmioWrite: (cpu: number, low: number, high: number, size: 1 | 2 | 4, value: number) =>

@@ -39,6 +39,17 @@ export const WRITER = { at: 12, page: TLB2_ENTRIES - 1, known: TLB2_ENTRIES, hal
 /** One jump-cache entry: linear address, key, block. */
 export const JUMP_ENTRY = { linear: 0, key: 8, block: 12 } as const;
 
+/**
+ * Regions with code of other pages (jit/form.ts), one entry for each: what such a region asks when it is entered. Beside the entries stands one
+ * tag for each: linear address of the page of its entry with the TLB context in which all its pages were last found where `pages` says (pairs
+ * of an i32 number, counted from that page, and the u32 number of the host page; number 0 ends them); 0: they are to be looked for.
+ * `generations`: sum of those of the host pages when the code was compared. `instead`: slot of the region to run where any of it is not so.
+ */
+export const FAR_ENTRIES = 512;
+export const FAR_ENTRY_BYTES = 64;
+export const FAR_ENTRY = { generations: 0, instead: 4, pages: 8 } as const;
+export const FAR_PAGES = 6;
+
 /** A page of code: linear address of the page, key as in the jump cache, host address. */
 export const CODE_PAGE = { linear: 0, key: 8, host: 12 } as const;
 /** A decoded block: host address of its first byte, mode key, block. */
@@ -50,10 +61,13 @@ const align = (value: number, to: number): number => Math.ceil(value / to) * to;
 export const CPU_SITES = align(vcpuState.size, 64);
 export const CPU_TLB = align(CPU_SITES + SITE_BYTES, 64);
 export const CPU_TLB2 = CPU_TLB + TLB_ENTRIES * TLB_ENTRY_BYTES;
-export const CPU_JUMPS = CPU_TLB2 + TLB2_ENTRIES * TLB_ENTRY_BYTES;
+export const CPU_FAR = CPU_TLB2 + TLB2_ENTRIES * TLB_ENTRY_BYTES;
+export const CPU_JUMPS = CPU_FAR + FAR_ENTRIES * FAR_ENTRY_BYTES;
 export const CPU_CODE_PAGES = CPU_JUMPS + JUMP_ENTRIES * JUMP_ENTRY_BYTES;
 export const CPU_CODE_SEEN = CPU_CODE_PAGES + CODE_PAGES * CODE_ENTRY_BYTES;
-export const CPU_BLOCKS = CPU_CODE_SEEN + CODE_SEEN_BITS / 8;
+/** What follows the jumps and lies before the blocks is forgotten with them. */
+export const CPU_FAR_TAGS = CPU_CODE_SEEN + CODE_SEEN_BITS / 8;
+export const CPU_BLOCKS = CPU_FAR_TAGS + FAR_ENTRIES * 8;
 /** Bytes of one vCPU region. */
 export const CPU_REGION_BYTES = align(CPU_BLOCKS + BLOCK_ENTRIES * CODE_ENTRY_BYTES, 4096);
 
@@ -89,7 +103,7 @@ export const BLOCK = {
   first: 16, // u32 offset of the first instruction from the start of its page
   crossing: 20, // u32 1 when the block touches two pages
   region: 24, // u32 slot of the region that begins here in the table of regions, 0 when there is none
-  heat: 28, // u32 entries left until the JIT looks at the block
+  heat: 28, // u32 entries, into its region as well, left until the JIT looks at the block
   source: 32, // u32 where the last computed jump from interpreted code to here was: its block, or the host address after it in a region
   since: 36, // u32 instructions retired, modulo 2^32, when it was decoded or looked at last
   entries: 40, // u32 entries until then

@@ -330,6 +330,16 @@ export class VcpuCore extends EventContext {
     return 0;
   }
 
+  /** Pages of a region with code of several pages were written: is its code what it was? */
+  farWritten(entry: number): number {
+    return this.#code.farWritten(entry);
+  }
+
+  /** They are not where they were. */
+  farMissing(entry: number): number {
+    return this.#code.farMissing(entry);
+  }
+
   /** Decoded bytes were overwritten by this vCPU. */
   codeWritten(host: number, bytes: number): number {
     return this.#code.codeWritten(host, bytes);

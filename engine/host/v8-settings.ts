@@ -25,6 +25,20 @@ export function withCodeSettings<T>(act: () => T): T {
   }
 }
 
+/**
+ * For one act: WebAssembly is compiled by the optimizer, at once. Threads that compile something else meanwhile do the same, which takes longer
+ * but changes nothing.
+ */
+export function withOptimizer<T>(act: () => T): T {
+  const settings = ['liftoff', 'wasm-lazy-compilation'] as const;
+  for (const setting of settings) setFlagsFromString(`--no-${setting}`);
+  try {
+    return act();
+  } finally {
+    for (const setting of settings) setFlagsFromString(`--${setting}`);
+  }
+}
+
 /** Those of V8 again, under which it takes up bytecode. */
 export function clearCodeSettings(): void {
   for (const [, theirs] of CODE) setFlagsFromString(theirs);

@@ -79,6 +79,11 @@ export class CodeCache {
     return block !== undefined && this.#isCurrent(block.at) ? block.at : 0;
   }
 
+  /** Host page of a block's last byte. */
+  secondPage(at: number): number {
+    return ((this.#o.machine.u32[(at + BLOCK.generationAt2) >>> 2] as number) - FIXED.pageInfo) >>> 4;
+  }
+
   /** Blocks of a host page in a mode that are still true: offset and address of each. */
   *blocksOf(hostPage: number, modeKey: number): Generator<readonly [offset: number, block: number]> {
     for (const [key, { at }] of this.#pages.get(hostPage) ?? [])
@@ -301,6 +306,12 @@ export class CodeCache {
     if (i32[info] !== 0 || i32[info + 1] !== 0) return;
     this.mark(host, 1);
     this.#o.protect(host >>> 12);
+  }
+
+  /** Bytes of any page are code: writes to them are noticed from now on. */
+  guard(host: number, bytes: number): void {
+    this.#beginProtection(host);
+    this.mark(host, bytes);
   }
 
   /** Bytes of a page that holds code are decoded: a write to them is one to code. */

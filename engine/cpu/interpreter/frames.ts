@@ -190,7 +190,8 @@ export class FunctionFrame extends HandlerFrame {
       case 'status':
         return code.return();
       case 'return':
-        throw new TypeError('handlers do not return values');
+      case 'instead':
+        throw new TypeError('handlers return no values and have no regions');
     }
   }
 
@@ -255,7 +256,8 @@ export class CaseFrame extends HandlerFrame {
         code.set(labels.statusLocal);
         return code.br(labels.status);
       case 'return':
-        throw new TypeError('handlers do not return values');
+      case 'instead':
+        throw new TypeError('handlers return no values and have no regions');
       default:
         code.i32(STATUS[exit.exit]);
         code.set(labels.statusLocal);

@@ -39,6 +39,8 @@ const IMPORTS: Record<string, Signature> = {
   slow: { parameters: ['i32', 'i32', 'i32'], results: ['i32'] },
   lookupSlow: { parameters: ['i32'], results: ['i32'] },
   hot: { parameters: ['i32', 'i32'], results: ['i32'] },
+  farWritten: { parameters: ['i32', 'i32'], results: ['i32'] },
+  farMissing: { parameters: ['i32', 'i32'], results: ['i32'] },
   hostTsc: { parameters: ['i32'], results: ['i32'] },
   mmioRead: { parameters: ['i32', 'i32', 'i32', 'i32'], results: ['i32'] },
   mmioWrite: { parameters: ['i32', 'i32', 'i32', 'i32', 'i32'], results: ['i32'] },

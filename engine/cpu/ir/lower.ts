@@ -1,7 +1,17 @@
 /** Turns IR into wasm instructions inside a frame, which says how guest memory is reached and how control leaves. */
 import type { Code, Label, ValueType } from '../../wasm/code.ts';
 import { chooseInline } from './inline.ts';
-import type { Exit, FlagJoin, GuestPlace, LabelCell, LeavePoint, Node, Statement, VarCell } from './node.ts';
+import {
+  type Exit,
+  type FlagJoin,
+  type GuestPlace,
+  type LabelCell,
+  type LeavePoint,
+  type Node,
+  operandsOf,
+  type Statement,
+  type VarCell,
+} from './node.ts';
 
 /** Where lowered code stands: a handler function, a case of the dispatch loop, or a routine. */
 export interface Frame {
@@ -107,9 +117,7 @@ export class Lowering {
       case 'flags':
         return this.flags(statement.join, statement.path);
       case 'exit':
-        if (statement.exit.exit === 'branch') this.value(statement.exit.target);
-        if (statement.exit.exit === 'status') this.value(statement.exit.status);
-        if (statement.exit.exit === 'return' && statement.exit.value) this.value(statement.exit.value);
+        for (const operand of operandsOf(statement)) this.value(operand);
         return this.frame.exit(statement.exit);
     }
   }

@@ -151,6 +151,8 @@ export type Exit =
   | { readonly exit: 'shadow' }
   /** A status as a called routine returned it. */
   | { readonly exit: 'status'; readonly status: Node }
+  /** The region in this slot of their table runs in place of this one. */
+  | { readonly exit: 'instead'; readonly cpu: Node; readonly slot: Node }
   /** A routine's results. */
   | { readonly exit: 'return'; readonly value: Node | undefined };
 
@@ -250,6 +252,8 @@ function exitOperands(exit: Exit): readonly Node[] {
       return [exit.target];
     case 'status':
       return [exit.status];
+    case 'instead':
+      return [exit.cpu, exit.slot];
     case 'return':
       return exit.value ? [exit.value] : [];
     default:

@@ -5,7 +5,8 @@ import { offsetOf } from '../state.ts';
 import { Refused, RegionBuilder } from './builder.ts';
 import { type Place, targetOffset } from './early-binding.ts';
 import { RegionEmitter } from './emitter.ts';
-import type { RegionBlock, RegionInstruction, RegionPlan } from './form.ts';
+import type { FarCheck } from './far-check.ts';
+import { pageOf, type RegionBlock, type RegionInstruction, type RegionPlan } from './form.ts';
 import { spread } from './spread.ts';
 import { Dirty } from './state.ts';
 import { analyse, edgeKey, type Structure } from './structure.ts';
@@ -15,8 +16,10 @@ const PAGE = 4096;
 const MOST_COMPARED = 4;
 
 export interface RegionMode {
-  /** Number of the host page the region's code is in. */
-  readonly hostPage: number;
+  /** Host page of a page of the region. */
+  readonly hostPage: (number: number) => number;
+  /** What is asked when the region is entered; absent: all its code is on the entry's page. */
+  readonly far?: FarCheck | undefined;
   readonly long: boolean;
   readonly flat: number;
   /** Address of the vCPU that runs it: a constant needs no register, and V8 knows that what lies there is in memory. */
@@ -81,7 +84,8 @@ class TreeBuilder {
     const { entry, instructions } = this.#plan;
     this.#tree(entry);
     const loops = this.#structure.heads.size > 0;
-    const body = [...this.#ir.prologue({ entry, instructions, loops }), ...this.#ir.root];
+    const { far, long } = this.#mode;
+    const body = [...this.#ir.prologue({ entry, instructions, loops, far, long }), ...this.#ir.root];
     const { budget, context, page } = this.#ir;
     return { cpu: this.#mode.cpu, body, budget, context, page, loops };
   }
@@ -177,7 +181,10 @@ class TreeBuilder {
   #one(instruction: RegionInstruction): void {
     const { decoded, at } = instruction;
     const { long, flat } = this.#mode;
-    const place: Place = { ripBase: this.#ripBase, next: at + decoded.length, long, flat };
+    // Routines are told of places by offsets in their page.
+    const from = pageOf(at) * PAGE;
+    const ripBase = from === 0 ? this.#ripBase : this.#rip(from);
+    const place: Place = { ripBase, next: at + decoded.length - from, long, flat };
     this.#emitter = new RegionEmitter(this.#ir, decoded, place);
     const emitter = this.#emitter;
     try {
@@ -222,8 +229,7 @@ class TreeBuilder {
     const operand = decoded.variant.operands.find((o) => o.kind === 'rel');
     if (operand === undefined) throw new Refused('a branch without a target');
     const away = emitter.relTarget(operand);
-    if (taken === undefined && (!this.#mode.long || target < 0 || target >= PAGE)) emitter.checkAnyTarget(away);
-    else if (!this.#mode.long) emitter.checkAnyTarget(away);
+    if (!this.#mode.long || (taken === undefined && pageOf(target) !== pageOf(at))) emitter.checkAnyTarget(away);
     if (this.#ir.dead) return;
     this.#ir.slots.retired++;
     if (taken !== undefined) this.#edge(taken);
@@ -250,7 +256,7 @@ class TreeBuilder {
   /** Where the interpreter goes on, it learns what jump led there. */
   #noteJump(): void {
     const { decoded, at } = this.#instruction;
-    const end = this.#mode.hostPage * PAGE + at + decoded.length;
+    const end = (this.#mode.hostPage(pageOf(at)) - pageOf(at)) * PAGE + at + decoded.length;
     this.#ir.store('i32.store', this.#ir.cpu, this.#ir.const32(end), offsetOf('jumpSource'));
   }
 

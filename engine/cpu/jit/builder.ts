@@ -11,6 +11,7 @@ import { LEFT } from '../regions.ts';
 import { CONTROLS, FAST } from '../routines/mxcsr.ts';
 import { offsetOf } from '../state.ts';
 import type { FlagFact } from './conditions.ts';
+import { checkPages, type FarCheck } from './far-check.ts';
 import { loadedPart, partOf, storedPart, withPart } from './slot-parts.ts';
 import { FLAGS, flagWordOf, GENERAL, SLOTS, slotAt } from './slots.ts';
 import { Dirty, flagJoin, SlotState } from './state.ts';
@@ -45,6 +46,16 @@ export interface RegionHooks {
   readonly shadow: () => void;
   /** Members of the state block that are constant in the region's mode. */
   readonly constants: ReadonlyMap<number, bigint>;
+}
+
+/** What a region's function asks first. */
+export interface RegionStart {
+  readonly entry: number;
+  /** The most it retires before it asks again. */
+  readonly instructions: number;
+  readonly loops: boolean;
+  readonly far: FarCheck | undefined;
+  readonly long: boolean;
 }
 
 export class RegionBuilder extends ValueBuilder {
@@ -105,7 +116,7 @@ export class RegionBuilder extends ValueBuilder {
   }
 
   /** What the region's function does first: refuse where the budget may not last, load what is kept in locals. */
-  prologue(region: { readonly entry: number; readonly instructions: number; readonly loops: boolean }): readonly Statement[] {
+  prologue(region: RegionStart): readonly Statement[] {
     Dirty.completeAll(this.#joins);
     for (const point of this.#points) point.spills();
     const ir = new IrBuilder();
@@ -122,6 +133,10 @@ export class RegionBuilder extends ValueBuilder {
     const rip = ir.load('i64.load', this.cpu, offsetOf('rip'));
     ir.assign(this.page, ir.numeric('i64.sub', rip, ir.const64(BigInt(region.entry))));
     ir.assign(this.context, ir.load('i64.load', this.cpu, CONTEXT));
+    if (region.far !== undefined) {
+      const tag = ir.numeric('i64.or', ir.valueOf(this.page), ir.valueOf(this.context));
+      checkPages(ir, { cpu: this.cpu, tag, long: region.long }, region.far);
+    }
     if (this.#usesFast) ir.assign(this.#fast, fastOrNot(ir, ir.load('i32.load', this.cpu, MXCSR)));
     for (const [i, { cell, reads }] of this.#entry.words.entries()) if (reads.length > 0) this.#cells[FLAGS + i] = cell;
     for (const [slot, cell] of this.#cells.entries()) {

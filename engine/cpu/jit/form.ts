@@ -1,9 +1,14 @@
-/** Chooses the code of a region: basic blocks of one page that are reached from a hot entry by direct branches, calls and falls. */
+/**
+ * Chooses the code of a region: basic blocks that are reached from a hot entry by direct branches, calls and falls. Offsets count from the
+ * start of the entry's page; those below 0 and from 4096 on are on other pages.
+ */
 import type { Decoded } from '../../isa/decoded.ts';
 import type { Variant } from '../../isa/variants.ts';
 import { targetOffset } from './early-binding.ts';
 
 const PAGE = 4096;
+/** Number of the page an offset lies on; the entry's is 0. */
+export const pageOf = (offset: number): number => Math.floor(offset / PAGE);
 const NAMES_THAT_END = /^(ret|jmp|call|iret|int|int3|int1|into|hlt|syscall|sysret|sysenter|sysexit|jmp far|call far|ret far)$/;
 
 export interface RegionInstruction {
@@ -28,27 +33,29 @@ export interface RegionBlock {
 export interface RegionPlan {
   readonly entry: number;
   readonly blocks: ReadonlyMap<number, RegionBlock>;
-  /** Bytes of the page that were decoded, as pairs of offsets. */
+  /** Bytes that were decoded, as pairs of offsets. */
   readonly ranges: readonly (readonly [from: number, to: number])[];
   readonly instructions: number;
   /** Offsets after calls inside the region: where its returns may go. */
   readonly returns: readonly number[];
-  /** Offsets in the page where direct branches leave to. */
+  /** Offsets in the entry's page where direct branches leave to. */
   readonly exits: readonly number[];
-  /** Offsets after computed jumps. */
+  /** Offsets in the entry's page after computed jumps. */
   readonly computed: readonly number[];
 }
 
 export interface RegionSource {
   readonly entry: number;
-  /** Decode the instruction at an offset; undefined where the page (or the segment) ends or nothing decodes. */
+  /** Decode the instruction at an offset; undefined where the code known of it ends or nothing decodes. */
   readonly decode: (offset: number) => Decoded | undefined;
   /** A variant or place that no region can hold. */
   readonly refused: (variant: Variant, offset: number) => boolean;
-  /** Has the branch target been reached often? */
+  /** Has the place been reached often, by a branch or on the next page, and is its page known? */
   readonly warm: (offset: number) => boolean;
   /** Offsets that the computed jump ending at an offset has led to. */
   readonly targets: (end: number) => readonly number[];
+  /** Code of other pages may be taken in. */
+  readonly isFar: boolean;
   readonly most: { readonly instructions: number; readonly blocks: number };
 }
 
@@ -65,21 +72,42 @@ function kindOf(decoded: Decoded): Kind {
   return NAMES_THAT_END.test(name) ? 'ends' : 'plain';
 }
 
+/**
+ * All that fits of the entry's page comes first, with half of the room where other pages are taken in: a place of it that is left out has no
+ * region of its own.
+ */
 export function planRegion(source: RegionSource): RegionPlan | undefined {
   const { entry, decode, refused, warm, targets, most } = source;
   const code = new Map<number, Decoded>();
   const leaders = new Set<number>([entry]);
-  const queue = [entry];
+  let queue = [entry];
+  let later: number[] = [];
+  let parts = source.isFar ? 2 : 1;
+  const isLater = (offset: number): boolean => parts > 1 && pageOf(offset) !== 0;
+  const reach = (offset: number, how = isLater(offset)): void => void (how ? later : queue).push(offset);
   const returns: number[] = [];
   /** By the offset after a computed jump: where it led. */
   const computed = new Map<number, readonly number[]>();
-  while (queue.length > 0 && leaders.size <= most.blocks) {
+  for (;;) {
+    if (queue.length === 0 || leaders.size > most.blocks / parts) {
+      if (later.length === 0) break;
+      queue = [...queue, ...later];
+      later = [];
+      parts = 1;
+      continue;
+    }
     let at = queue.shift() as number;
-    while (!code.has(at) && code.size < most.instructions) {
+    for (;;) {
+      if (code.has(at)) break;
+      if (code.size >= most.instructions / parts) {
+        if (parts > 1) later.push(at);
+        break;
+      }
       const decoded = decode(at);
       if (decoded === undefined || refused(decoded.variant, at)) break;
       code.set(at, decoded);
       const next = at + decoded.length;
+      const goesOn = pageOf(next) === pageOf(at) || warm(next);
       const kind = kindOf(decoded);
       if (kind === 'ends') break;
       if (kind === 'computed') {
@@ -87,21 +115,21 @@ export function planRegion(source: RegionSource): RegionPlan | undefined {
         computed.set(next, inside);
         for (const target of inside) {
           leaders.add(target);
-          queue.push(target);
+          reach(target);
         }
-        if (decoded.definition.name === 'call' && inside.length > 0 && next < PAGE) {
+        if (decoded.definition.name === 'call' && inside.length > 0 && goesOn) {
           leaders.add(next);
           returns.push(next);
-          queue.push(next);
+          reach(next);
         }
         break;
       }
       if (kind !== 'plain') {
         const target = targetOffset(decoded, next);
-        const inside = target >= 0 && target < PAGE && decoded.facts.width !== 16 && warm(target);
+        const inside = decoded.facts.width !== 16 && warm(target);
         if (inside) {
           leaders.add(target);
-          queue.push(target);
+          reach(target);
         }
         if (kind === 'jump') break;
         leaders.add(next);
@@ -110,7 +138,12 @@ export function planRegion(source: RegionSource): RegionPlan | undefined {
           if (!inside) break;
           returns.push(next);
         }
-        if (next < PAGE) queue.push(next);
+        if (goesOn) reach(next, isLater(next) || (kind === 'call' && isLater(target)));
+        break;
+      }
+      if (!goesOn) break;
+      if (isLater(next)) {
+        later.push(next);
         break;
       }
       at = next;
@@ -133,6 +166,9 @@ function assemble({ source, code, leaders, returns, computed }: Found): RegionPl
   const blocks = new Map<number, RegionBlock>();
   const ranges: [number, number][] = [];
   const exits = new Set<number>();
+  const leavesTo = (offset: number): void => {
+    if (pageOf(offset) === 0) exits.add(offset);
+  };
   for (const at of leaders) {
     if (!code.has(at)) continue;
     const instructions: RegionInstruction[] = [];
@@ -151,13 +187,13 @@ function assemble({ source, code, leaders, returns, computed }: Found): RegionPl
       else if (kind !== 'ends' && decoded.facts.width !== 16) {
         const target = targetOffset(decoded, offset);
         taken = has(target);
-        if (taken === undefined && target >= 0 && target < PAGE) exits.add(target);
+        if (taken === undefined) leavesTo(target);
       }
       break;
     }
     const falls = kind === 'plain' || kind === 'conditional';
     blocks.set(at, { at, instructions, taken, targets, next: falls ? has(offset) : undefined, end: offset });
-    if (falls && has(offset) === undefined) exits.add(offset);
+    if (falls && has(offset) === undefined) leavesTo(offset);
     ranges.push([at, offset]);
   }
   return {
@@ -167,6 +203,6 @@ function assemble({ source, code, leaders, returns, computed }: Found): RegionPl
     instructions: code.size,
     returns: [...new Set(returns)].filter((offset) => has(offset) !== undefined),
     exits: [...exits],
-    computed: [...computed.keys()],
+    computed: [...computed.keys()].filter((end) => pageOf(end - 1) === 0),
   };
 }

@@ -7,8 +7,9 @@ import { assemble } from '../../isa/assemble.ts';
 import { decode } from '../../isa/decode.ts';
 import { Decoded } from '../../isa/decoded.ts';
 import type { DecodeMode } from '../../isa/variants.ts';
+import { FIXED } from '../../memory/index.ts';
 import { printModule } from '../../wasm/print.ts';
-import { CPU_SITES, CPU_TLB, SITES, TLB_ENTRY } from '../regions.ts';
+import { CPU_FAR, CPU_FAR_TAGS, CPU_SITES, CPU_TLB, FAR_ENTRY, FAR_ENTRY_BYTES, SITES, TLB_ENTRY } from '../regions.ts';
 import { vcpuState } from '../state.ts';
 import { encodeRegions, makeRegion } from './compile.ts';
 import { planRegion } from './form.ts';
@@ -22,8 +23,8 @@ const MODES: Record<'long' | 'code32', DecodeMode> = {
   code32: { code: 32, stack: 32, kind: 'protected', features: -1 },
 };
 
-/** Program, and why it is here. */
-const PROGRAMS: Record<string, readonly [mode: keyof typeof MODES, text: string]> = {
+/** Program, and why it is here; where it begins in its page, if not at its start. */
+const PROGRAMS: Record<string, readonly [mode: keyof typeof MODES, text: string, from?: number]> = {
   'a register move is a copy of locals': ['long', 'mov rax, rbx\nhlt'],
   'constants fold through instructions': ['long', 'mov eax, 5\nadd eax, 7\nlea rcx, [rax+rax]\nhlt'],
   '32-bit results are zero-extended once': ['long', 'add eax, ebx\nxor ecx, eax\nhlt'],
@@ -59,26 +60,31 @@ const PROGRAMS: Record<string, readonly [mode: keyof typeof MODES, text: string]
   'an aligned vector load checks': ['long', 'movaps xmm0, [rbx]\nhlt'],
   'a locked exchange-and-add': ['long', 'lock xadd [rbx], rax\nhlt'],
   'what no region holds is left to the interpreter': ['long', 'mov rax, 1\ncpuid\nmov rbx, 2'],
+  'a loop across two pages asks for the second one': ['long', 't: add rax, rcx\nsub rcx, 1\njnz t\nhlt', 4091],
+  'in 32-bit code it asks for the segment too': ['code32', 't: add eax, ecx\nsub ecx, 1\njnz t\nhlt', 4091],
   'the stack of 32-bit code': ['code32', 'push eax\nmov ecx, [ebx+4]\npop edx\nhlt'],
 };
 
-function textOf(mode: keyof typeof MODES, text: string): string {
+function textOf(mode: keyof typeof MODES, text: string, from = 0): string {
   const { bytes } = assemble(text, { code: MODES[mode].code });
-  const page = new Uint8Array(4096);
-  page.set(bytes);
+  const code = new Uint8Array(8192);
+  code.set(bytes, from);
+  const end = from + bytes.length;
   const plan = planRegion({
-    entry: 0,
+    entry: from,
     decode: (offset) => {
-      const decoded = decode(page, offset, bytes.length - offset, MODES[mode]);
+      const decoded = decode(code, offset, end - offset, MODES[mode]);
       return decoded instanceof Decoded ? decoded : undefined;
     },
     targets: () => [],
     refused: () => false,
-    warm: (offset) => offset < bytes.length,
+    warm: (offset) => offset < end,
+    isFar: false,
     most: { instructions: 100, blocks: 20 },
   });
   if (plan === undefined) return 'nothing\n';
-  return printModule(encodeRegions([makeRegion(plan, { hostPage: 1, long: mode === 'long', flat: 0x3d, cpu: VCPU })]));
+  const far = end > 4096 ? { entry: 3, hostPages: [7] } : undefined;
+  return printModule(encodeRegions([makeRegion(plan, { hostPage: () => 1, far, long: mode === 'long', flat: 0x3d, cpu: VCPU })]));
 }
 
 /** Offsets by what stands there, so that a change of layout changes no text. */
@@ -90,14 +96,18 @@ const places = new Map<number, string>([
     [CPU_SITES + SITES.addend + 4 * i, `addend of site ${i}`],
   ]).flat(),
   [CPU_SITES + SITES.known, 'any site known'],
+  [CPU_FAR_TAGS + 8 * 3, 'tag of far entry 3'],
+  [CPU_FAR + FAR_ENTRY_BYTES * 3 + FAR_ENTRY.generations, 'generations of far entry 3'],
+  [CPU_FAR + FAR_ENTRY_BYTES * 3 + FAR_ENTRY.instead, 'slot instead of far entry 3'],
+  [FIXED.pageInfo + 16 * 7 + 8, 'generation of page 7'],
   ...Object.entries(TLB_ENTRY).map(([name, offset]): [number, string] => [VCPU + CPU_TLB + offset, `tlb ${name}`]),
 ]);
 const named = (text: string): string =>
   text.replaceAll(/ \+(\d+)$/gm, (all, offset) => (offset === '0' ? all : ` +${places.get(Number(offset)) ?? offset}`));
 
 describe('wasm of small programs', () => {
-  it.each(Object.entries(PROGRAMS))('%s', async (name, [mode, text]) => {
+  it.each(Object.entries(PROGRAMS))('%s', async (name, [mode, text, from]) => {
     const file = `./golden/${name.replaceAll(/[^a-z0-9]+/gi, '-')}.txt`;
-    await expect(`${text.replaceAll(/^/gm, '; ')}\n${named(textOf(mode, text))}`).toMatchFileSnapshot(file);
+    await expect(`${text.replaceAll(/^/gm, '; ')}\n${named(textOf(mode, text, from))}`).toMatchFileSnapshot(file);
   });
 });

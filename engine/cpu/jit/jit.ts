@@ -1,16 +1,22 @@
-/** The JIT of one vCPU: hears of hot blocks, orders regions of them and puts these into the table of regions. */
+/**
+ * The JIT of one vCPU: hears of hot blocks, orders regions of them and puts these into the table of regions. A region is code of one page; one
+ * that is entered again and again is made once more with code of other pages, and stays beside that for when those are not what they were.
+ */
 
 import type { DecodeMode } from '../../isa/variants.ts';
 import { FIXED, type MachineMemory } from '../../memory/index.ts';
 import type { VcpuState } from '../context.ts';
 import { BLOCK } from '../regions.ts';
 import type { RegionFunction } from './compile.ts';
+import { FarEntries } from './far-entries.ts';
 import { isHot, lookAgain, warmBeside } from './heat.ts';
 import type { CompilerLink, Customer } from './link.ts';
-import type { MadeRegion, RegionAnswer, RegionOrder } from './order.ts';
+import type { FarOrder, MadeRegion, RegionAnswer, RegionOrder } from './order.ts';
 import type { RegionTable } from './table.ts';
 
 const PAGE = 4096;
+/** Limit of a segment that holds all of the address space. */
+const ALL = 0xffffffff;
 
 export type JitSetting = 'off' | 'on' | 'force';
 
@@ -22,8 +28,8 @@ export interface JitOptions {
   readonly modeOf: (modeKey: number) => { readonly mode: DecodeMode; readonly flat: number };
   readonly regions: RegionTable;
   readonly link: CompilerLink;
-  /** Bytes of a host page are decoded: writes to them are to be seen. */
-  readonly mark: (host: number, bytes: number) => void;
+  /** Bytes of a host page are code: writes to them are to be seen. */
+  readonly guard: (host: number, bytes: number) => void;
   /** Times the interpreter has entered the blocks of a host page in a mode, by their offset. */
   readonly entries: (hostPage: number, modeKey: number) => ReadonlyMap<number, number>;
   /** As `CODE_BYTES`, for tests. */
@@ -38,11 +44,21 @@ export interface JitOptions {
   readonly known: (host: number, modeKey: number) => number;
 }
 
-/** Instructions of one region. */
+/** Instructions of one region; twice as many where it has code of other pages. */
 const MOST_INSTRUCTIONS = 250;
 /** A loop is made anew so often at most, to take in where it is left to, and only if there is room for so many instructions. */
 const MOST_ROUNDS = 4;
 const ROOM = 20;
+/**
+/**
+ * Entries into a region after which it is made with code of other pages, when that is asked once more, and how often that may be.
+ * The compiler takes as long as tens of thousands of entries do.
+ */
+const CHAINS = { on: 500_000, force: 2 } as const;
+const CHAINS_AGAIN = { on: 5_000_000, force: 20 } as const;
+const MOST_FAR = 3;
+/** Entries for which the one without code of other pages runs when the address space has not all of these pages, or not yet. */
+const ELSEWHERE = { on: 2000, force: 3 } as const;
 /**
  * On this thread: regions of one module, more would make the guest wait longer than its own timers allow. Entries after which a block no
  * longer waits for others.
@@ -73,6 +89,8 @@ export interface JitCounters {
   /** Regions in use, and bytes of their WebAssembly. */
   inUse: number;
   live: number;
+  /** Regions made with code of several pages. */
+  far: number;
   /** Times all regions were dropped because there were too many. */
   resets: number;
 }
@@ -95,14 +113,23 @@ interface Region {
   readonly made: MadeRegion;
   /** Times it has been made anew. */
   round: number;
+  /** Times it was to be made with code of other pages. */
+  farRound: number;
+  /** What a region with code of other pages has besides. */
+  readonly far: { readonly entry: number; readonly near: Region } | undefined;
 }
+
+type Regions = Map<number, Region>;
 
 const keyOf = (entry: number, modeKey: number): number => entry + modeKey * PAGE;
 
 export class Jit implements Customer {
   readonly #o: JitOptions;
   /** Regions by host page and `keyOf`. */
-  readonly #pages = new Map<number, Map<number, Region>>();
+  readonly #pages = new Map<number, Regions>();
+  readonly #entries: FarEntries;
+  /** Regions with code of other pages, and the page they begin in, by their entries. */
+  readonly #far = new Map<number, { readonly region: Region; readonly page: number }>();
   /** Loops by host page and by the offset where a direct branch leaves them, or the complement of the one after a computed jump. */
   readonly #exits = new Map<number, Map<number, Region>>();
   /** Times regions of a host page were of code that stands there no longer, since an instruction. */
@@ -122,11 +149,13 @@ export class Jit implements Customer {
     microseconds: 0,
     inUse: 0,
     live: 0,
+    far: 0,
     resets: 0,
   };
 
   constructor(options: JitOptions) {
     this.#o = options;
+    this.#entries = new FarEntries(options.machine, options.s.base);
     options.link.register(options.index, this);
   }
 
@@ -142,7 +171,8 @@ export class Jit implements Customer {
     // Patience is over: others are not waited for.
     const isWaiting = !link.isElsewhere && [...this.#ordered.values()].some((other) => other.hot === block);
     if (!isWaiting) {
-      if (machine.u32[(block + BLOCK.crossing) >>> 2] !== 0 || machine.u32[(block + BLOCK.region) >>> 2] !== 0) return;
+      if (machine.u32[(block + BLOCK.region) >>> 2] !== 0) return this.#orderFar(block);
+      if (machine.u32[(block + BLOCK.crossing) >>> 2] !== 0) return;
       const page = this.#pageOf(block);
       if (this.#o.isCopy(page) || this.#isPatched(page) || !this.#isCurrent(block)) return;
       if (this.#o.setting === 'on' && !isHot(machine.u32, block, s.lo('retired'))) return;
@@ -150,12 +180,14 @@ export class Jit implements Customer {
         lookAgain(machine.u32, block, LATER);
         return;
       }
-      const again = this.#leftBy(block, page);
-      if (again !== undefined && [...this.#ordered.values()].some((other) => other.again?.slot === again.slot)) {
+      const left = this.#leftBy(block, page);
+      if (left !== undefined && [...this.#ordered.values()].some((other) => other.again?.slot === left.slot)) {
         lookAgain(machine.u32, block, LATER);
         return;
       }
-      const order = this.#order(block, page, again);
+      const far = left?.far && this.#farOrder(block);
+      const again = left?.far !== undefined && far === undefined ? undefined : left;
+      const order = this.#order(block, page, { again, far });
       this.#ordered.set(order.ticket, { modeKey: s.modeKey, order, again, hot: block });
       if (link.isElsewhere) {
         // Without a loop that takes it in it is not asked about again: the count starts at the top.
@@ -172,6 +204,46 @@ export class Jit implements Customer {
     if (this.#ordered.size >= batch) link.compileHere([...this.#ordered.values()].map(({ order }) => order));
   }
 
+  /** The region at this block, where RIP is, has been entered often: control goes round over other pages, or from place to place. */
+  #orderFar(block: number): void {
+    const { machine, s, setting, link } = this.#o;
+    machine.u32[(block + BLOCK.heat) >>> 2] = CHAINS_AGAIN[setting];
+    const page = this.#pageOf(block);
+    const first = machine.u32[(block + BLOCK.first) >>> 2] as number;
+    const region = this.#pages.get(page)?.get(keyOf(first, s.modeKey));
+    if (region !== undefined && machine.u32[(block + BLOCK.region) >>> 2] !== region.slot) {
+      machine.u32[(block + BLOCK.region) >>> 2] = region.slot;
+      return;
+    }
+    if (region === undefined || region.farRound >= MOST_FAR || !this.#isCurrent(block) || this.#ordered.size >= MOST_ORDERS)
+      return;
+    const far = this.#farOrder(block);
+    if (far === undefined) return;
+    region.farRound++;
+    const order = this.#order(block, page, { again: undefined, far });
+    this.#ordered.set(order.ticket, { modeKey: s.modeKey, order, again: undefined, hot: 0 });
+    if (link.isElsewhere) link.post(order);
+    else link.compileHere([order]);
+  }
+
+  /** Where the compiler finds code of other pages; nothing where code lies in segments or there are too many such regions. */
+  #farOrder(block: number): FarOrder | undefined {
+    const { machine, s, setting, modeOf } = this.#o;
+    const { code } = modeOf(s.modeKey).mode;
+    if (code === 16 || (code === 32 && (s.fetchBase !== 0n || s.csLimit !== ALL))) return undefined;
+    const entry = this.#entries.take();
+    if (entry === undefined) return undefined;
+    const linear = BigInt.asUintN(64, s.rip) - BigInt(machine.u32[(block + BLOCK.first) >>> 2] as number);
+    return {
+      entry,
+      base: s.base,
+      low: Number(linear & 0xffffffffn),
+      high: Number(linear >> 32n),
+      keys: [s.jumpKey, s.globalJumpKey],
+      chains: CHAINS[setting],
+    };
+  }
+
   /** While the JIT's own code is not yet optimized, a region takes milliseconds: one at a time. */
   #batch(): number {
     return this.counters.regions < COLD_REGIONS ? 1 : BATCH;
@@ -184,18 +256,20 @@ export class Jit implements Customer {
     const { machine, s } = this.#o;
     const from = this.#o.cameFrom(block);
     const offset = machine.u32[(block + BLOCK.first) >>> 2] as number;
-    const loop = (from === undefined ? undefined : exits.get(~from)) ?? exits.get(offset);
+    const left = (from === undefined ? undefined : exits.get(~from)) ?? exits.get(offset);
+    const loop = left && this.#pages.get(page)?.get(keyOf(left.entry, left.modeKey));
     if (loop === undefined || loop.modeKey !== s.modeKey || loop.round >= MOST_ROUNDS) return undefined;
     const isTrue = this.#o.known(page * PAGE + loop.entry, loop.modeKey) !== 0;
-    return isTrue && loop.made.instructions < MOST_INSTRUCTIONS - ROOM ? loop : undefined;
+    return isTrue && loop.made.instructions < (loop.far === undefined ? 1 : 2) * MOST_INSTRUCTIONS - ROOM ? loop : undefined;
   }
 
   /** RIP is at the beginning of `here`; the region begins there, or is another one of the same page made anew. */
-  #order(here: number, page: number, again: Region | undefined): RegionOrder {
+  #order(here: number, page: number, { again, far }: { again: Region | undefined; far: FarOrder | undefined }): RegionOrder {
     const { machine, s, setting, modeOf, index } = this.#o;
     const { mode, flat } = modeOf(s.modeKey);
     const first = machine.u32[(here + BLOCK.first) >>> 2] as number;
     const entry = again?.entry ?? first;
+    const most = far === undefined ? MOST_INSTRUCTIONS : 2 * MOST_INSTRUCTIONS;
     return {
       vcpu: index,
       cpu: s.base,
@@ -204,11 +278,17 @@ export class Jit implements Customer {
       entry,
       mode,
       flat,
-      withinLimit: mode.code === 64 ? PAGE : s.csLimit + 1 - (Number(BigInt.asUintN(32, s.rip)) - first),
+      far,
+      withinLimit:
+        far !== undefined
+          ? Number.POSITIVE_INFINITY
+          : mode.code === 64
+            ? PAGE
+            : s.csLimit + 1 - (Number(BigInt.asUintN(32, s.rip)) - first),
       targets: this.#o.targets(page, s.modeKey),
       entries: setting === 'force' ? undefined : this.#o.entries(page, s.modeKey),
       warm: warmBeside(machine.u32, here),
-      instructions: setting === 'force' ? Math.min(MOST_INSTRUCTIONS, s.budget) : MOST_INSTRUCTIONS,
+      instructions: setting === 'force' ? Math.min(most, s.budget) : most,
     };
   }
 
@@ -227,53 +307,122 @@ export class Jit implements Customer {
     const ordered = this.#ordered.get(made.ticket);
     if (ordered === undefined) return false;
     this.#ordered.delete(made.ticket);
-    const { order, again, modeKey } = ordered;
+    const isInstalled = ordered.order.far === undefined ? this.#place(ordered, made, run) : this.#placeFar(ordered, made, run);
+    if (!isInstalled && ordered.order.far !== undefined) this.#entries.release(ordered.order.far.entry);
+    return isInstalled;
+  }
+
+  #place({ order, again, modeKey }: Ordered, made: MadeRegion, run: RegionFunction): boolean {
     const { machine, regions } = this.#o;
     const { page, entry } = order;
     const block = this.#o.known(page * PAGE + entry, modeKey);
     if (block === 0) return false;
+    const before = this.#pages.get(page)?.get(keyOf(entry, modeKey));
+    // Meanwhile it was made with code of other pages.
+    if (before?.far !== undefined) return false;
     if (again !== undefined && made.instructions <= again.made.instructions) {
       again.round = MOST_ROUNDS;
       return false;
     }
-    if (!this.#stands(page, made)) {
+    if (!this.#stands(made)) {
       // Code was written where nobody looked: ask once more.
       lookAgain(machine.u32, block, LATER);
       return false;
     }
-    const before = this.#pages.get(page)?.get(keyOf(entry, modeKey));
-    const slot = before?.slot ?? regions.take();
-    if (slot === 0) {
-      this.#noSlot = true;
-      return false;
-    }
+    const slot = before?.slot ?? this.#slot();
+    if (slot === 0) return false;
     regions.table.set(slot, run);
-    const region = { entry, modeKey, slot, made, round: again === undefined ? 0 : again.round + 1 };
-    this.#attach(region, page, block);
-    const present = this.#pages.get(page) ?? new Map<number, Region>();
-    present.set(keyOf(entry, modeKey), region);
-    this.#pages.set(page, present);
-    this.counters.live += made.bytes - (before?.made.bytes ?? 0);
-    if (before === undefined) this.counters.inUse++;
-    this.counters.regions++;
-    this.counters.instructions += made.instructions;
+    const { farRound } = before ?? { farRound: 0 };
+    const region = { entry, modeKey, slot, made, round: again === undefined ? 0 : again.round + 1, farRound, far: undefined };
+    this.#counts(made, before);
+    this.#begin(region, page, block);
     return true;
   }
 
-  /** Is the code of a region what stands in its page? Seen only when writes to it are noticed from then on. */
-  #stands(page: number, { ranges, code }: MadeRegion): boolean {
-    const { u8 } = this.#o.machine;
-    const from = page * PAGE;
-    for (const [start, end] of ranges) this.#o.mark(from + start, end - start);
-    let at = 0;
-    for (const [start, end] of ranges) for (let i = start; i < end; i++) if (u8[from + i] !== code[at++]) return false;
+  /** A region with code of other pages runs before the one without from now on. */
+  #placeFar({ order, again, modeKey }: Ordered, made: MadeRegion, run: RegionFunction): boolean {
+    const { page, entry, far } = order;
+    const present = this.#pages.get(page)?.get(keyOf(entry, modeKey));
+    const block = this.#o.known(page * PAGE + entry, modeKey);
+    const near = present?.far?.near ?? present;
+    if (far === undefined || near === undefined || block === 0) return false;
+    const before = present?.far && present;
+    if (again !== undefined && again !== before) return false;
+    if (before !== undefined && made.instructions <= before.made.instructions) {
+      if (again !== undefined) again.round = MOST_ROUNDS;
+      return false;
+    }
+    const generations = this.#guarded(made);
+    if (!this.#isTrue(made)) return false;
+    const slot = before?.slot ?? this.#slot();
+    if (slot === 0) return false;
+    this.#entries.begin(far.entry, made.farPages, near.slot);
+    this.#entries.compared(far.entry, generations);
+    this.#o.regions.table.set(slot, run);
+    const round = again === undefined ? 0 : again.round + 1;
+    const farRound = (before ?? near).farRound;
+    const region: Region = { entry, modeKey, slot, made, round, farRound, far: { entry: far.entry, near } };
+    if (before?.far !== undefined) {
+      this.#far.delete(before.far.entry);
+      this.#entries.release(before.far.entry);
+    }
+    this.#far.set(far.entry, { region, page });
+    this.#counts(made, before);
+    this.counters.far++;
+    this.#begin(region, page, block);
     return true;
+  }
+
+  #slot(): number {
+    const slot = this.#o.regions.take();
+    if (slot === 0) this.#noSlot = true;
+    return slot;
+  }
+
+  #counts(made: MadeRegion, before: Region | undefined): void {
+    const { counters } = this;
+    counters.live += made.bytes - (before?.made.bytes ?? 0);
+    if (before === undefined) counters.inUse++;
+    counters.regions++;
+    counters.instructions += made.instructions;
+  }
+
+  #begin(region: Region, page: number, block: number): void {
+    this.#attach(region, page, block);
+    const present: Regions = this.#pages.get(page) ?? new Map();
+    present.set(keyOf(region.entry, region.modeKey), region);
+    this.#pages.set(page, present);
+  }
+
+  /** Writes to the code of a region are noticed from now on. Returns the generations of its other pages at a time after that. */
+  #guarded({ ranges, farPages }: MadeRegion): number {
+    for (const [start, end] of ranges) this.#o.guard(start, end - start);
+    return this.#entries.generations(farPages);
+  }
+
+  /** Is the code of a region, or what it has on one page, what stands there? */
+  #isTrue({ ranges, code }: MadeRegion, page?: number): boolean {
+    const { u8 } = this.#o.machine;
+    let at = 0;
+    for (const [start, end] of ranges) {
+      const isMeant = page === undefined || start >>> 12 === page;
+      for (let i = start; i < end; i++, at++) if (isMeant && u8[i] !== code[at]) return false;
+    }
+    return true;
+  }
+
+  /** The same, and it will be seen when it no longer is. */
+  #stands(made: MadeRegion, page?: number): boolean {
+    for (const [start, end] of made.ranges) if (page === undefined || start >>> 12 === page) this.#o.guard(start, end - start);
+    return this.#isTrue(made, page);
   }
 
   /** The region runs in place of the block at its beginning from now on. */
   #attach(region: Region, page: number, block: number): void {
     const { made, slot } = region;
-    this.#o.machine.u32[(block + BLOCK.region) >>> 2] = slot;
+    const { machine, setting } = this.#o;
+    machine.u32[(block + BLOCK.region) >>> 2] = slot;
+    machine.u32[(block + BLOCK.heat) >>> 2] = region.farRound === 0 ? CHAINS[setting] : CHAINS_AGAIN[setting];
     if (!made.loops) return;
     const exits = this.#exits.get(page) ?? new Map<number, Region>();
     for (const offset of made.exits) exits.set(offset, region);
@@ -287,13 +436,68 @@ export class Jit implements Customer {
     const present = this.#pages.get(page);
     const region = present?.get(keyOf(host & (PAGE - 1), modeKey));
     if (present === undefined || region === undefined) return;
-    if (this.#stands(page, region.made)) return this.#attach(region, page, block);
+    const stands = this.#standing(region, page);
+    if (stands !== undefined) return this.#attach(stands, page, block);
     if (this.#written.delete(page)) this.#noteRewrite(page);
-    for (const [key, other] of present) {
-      if (other !== region && this.#stands(page, other.made)) continue;
-      this.#release(other);
-      present.delete(key);
+    for (const other of [...present.values()]) if (other !== region) this.#standing(other, page);
+  }
+
+  /** What is left of a region where its page was written: itself, the one without code of other pages, or nothing. */
+  #standing(region: Region, page: number): Region | undefined {
+    const near = region.far?.near;
+    if (near !== undefined && this.#stands(near.made, page)) {
+      if (this.#stands(region.made, page)) return region;
+      this.#dropFar(region, page);
+      return near;
     }
+    if (near === undefined && this.#stands(region.made, page)) return region;
+    if (near !== undefined) this.#dropFar(region, page);
+    const rest = near ?? region;
+    this.#release(rest);
+    this.#pages.get(page)?.delete(keyOf(rest.entry, rest.modeKey));
+    return undefined;
+  }
+
+  /** The region without code of other pages runs in place of this one. */
+  #dropFar(region: Region, page: number): void {
+    const { far } = region;
+    if (far === undefined) return;
+    this.#far.delete(far.entry);
+    this.#entries.release(far.entry);
+    this.#release(region);
+    this.#pages.get(page)?.set(keyOf(region.entry, region.modeKey), far.near);
+  }
+
+  /** Not all pages of the region that is about to run are where they were, as far as this vCPU knows. */
+  farMissing(entry: number): void {
+    const known = this.#far.get(entry);
+    if (known === undefined) return;
+    const { region, page } = known;
+    const block = this.#o.known(page * PAGE + region.entry, region.modeKey);
+    if (block === 0 || region.far === undefined) return;
+    this.#o.machine.u32[(block + BLOCK.region) >>> 2] = region.far.near.slot;
+    this.#o.machine.u32[(block + BLOCK.heat) >>> 2] = ELSEWHERE[this.#o.setting];
+  }
+
+  /**
+   * Other pages of the region that is about to run were written since their code was compared. False: it was dropped, and what runs in its
+   * place is where it says.
+   */
+  farWritten(entry: number): boolean {
+    const known = this.#far.get(entry);
+    if (known === undefined) return false;
+    const { region, page } = known;
+    const generations = this.#guarded(region.made);
+    if (this.#isTrue(region.made)) {
+      this.#entries.compared(entry, generations);
+      return true;
+    }
+    const block = this.#o.known(page * PAGE + region.entry, region.modeKey);
+    const { near } = region.far as { near: Region };
+    near.farRound = region.farRound;
+    this.#dropFar(region, page);
+    if (block !== 0) this.#attach(near, page, block);
+    return false;
   }
 
   #recentRewrites(page: number): { times: number } | undefined {
@@ -314,8 +518,12 @@ export class Jit implements Customer {
   failed(ticket: number): void {
     const ordered = this.#ordered.get(ticket);
     this.#ordered.delete(ticket);
+    if (ordered?.order.far !== undefined) {
+      this.#entries.release(ordered.order.far.entry);
+      if (ordered.again !== undefined) ordered.again.round = MOST_ROUNDS;
+    }
     // Without a region the block is never asked about again.
-    if (ordered !== undefined && ordered.again === undefined && !this.#o.link.isElsewhere)
+    if (ordered !== undefined && ordered.again === undefined && ordered.order.far === undefined && !this.#o.link.isElsewhere)
       this.#o.machine.u32[(ordered.hot + BLOCK.heat) >>> 2] = 0;
   }
 
@@ -344,6 +552,7 @@ export class Jit implements Customer {
 
   /** All blocks are gone. */
   detach(): void {
+    for (const { order } of this.#ordered.values()) if (order.far !== undefined) this.#entries.release(order.far.entry);
     this.#ordered.clear();
     this.#exits.clear();
   }
@@ -353,7 +562,10 @@ export class Jit implements Customer {
     if (this.isFull) this.counters.resets++;
     this.#noSlot = false;
     this.detach();
-    for (const present of this.#pages.values()) for (const region of present.values()) this.#release(region);
+    for (const [page, present] of this.#pages) {
+      for (const region of present.values()) this.#dropFar(region, page);
+      for (const region of present.values()) this.#release(region);
+    }
     this.#pages.clear();
     this.#rewritten.clear();
     this.#written.clear();

@@ -41,6 +41,7 @@ class RegionFrame implements Frame {
   readonly functionIndex: (name: string) => number;
   readonly #context: VarCell;
   readonly #cpu: number;
+  readonly #regionType: number;
   /** Loops of the region around what is being lowered. */
   loopDepth = 0;
   leave: (point: LeavePoint) => void = () => undefined;
@@ -53,6 +54,7 @@ class RegionFrame implements Frame {
     this.functionIndex = into.functionIndex;
     this.#context = into.context;
     this.#cpu = into.cpu;
+    this.#regionType = into.regionType;
   }
 
   local(type: ValueType): number {
@@ -197,6 +199,7 @@ class RegionFrame implements Frame {
   }
 
   exit(exit: Exit): void {
+    if (exit.exit === 'instead') return this.code.returnCallIndirect(this.#regionType, 0);
     if (exit.exit !== 'return') throw new TypeError(`a region cannot leave by ${exit.exit}`);
     this.code.return();
   }

@@ -21,8 +21,32 @@ export interface RegionOrder {
   readonly warm: number;
   /** By the offset after a computed jump of the page: the offsets it has led to, likeliest first. */
   readonly targets: ReadonlyMap<number, readonly number[]>;
+  /** Code of other pages is taken in as well. */
+  readonly far: FarOrder | undefined;
   /** The most that the region may retire in one pass. */
   readonly instructions: number;
+}
+
+/** Where code of other pages is found: the vCPU's tables of code it has run, in shared memory. They may change while they are read. */
+export interface FarOrder {
+  /** The region's entry among those of the vCPU (`FAR_ENTRY`). */
+  readonly entry: number;
+  /** Of the vCPU's region. */
+  readonly base: number;
+  /** Linear address of the order's page. */
+  readonly low: number;
+  readonly high: number;
+  /** Of code in the present address space and mode. */
+  readonly keys: readonly number[];
+  /** Entries that a block has left when it has got a region. */
+  readonly chains: number;
+}
+
+/** A page of a region that is not that of its beginning. */
+export interface FarPage {
+  /** Counted from that one. */
+  readonly number: number;
+  readonly host: number;
 }
 
 /** A region of the module; function i of the module is that of region i. */
@@ -32,7 +56,8 @@ export interface MadeRegion {
   readonly instructions: number;
   /** Of WebAssembly. */
   readonly bytes: number;
-  /** Bytes of the page that were compiled, as pairs of offsets, and the bytes themselves, one range after the other. */
+  readonly farPages: readonly FarPage[];
+  /** Bytes that were compiled, as pairs of host addresses in one page each, and the bytes themselves, one range after the other. */
   readonly ranges: readonly (readonly [from: number, to: number])[];
   readonly code: Uint8Array;
   /** It may stay inside for ever. */

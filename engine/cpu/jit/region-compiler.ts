@@ -2,16 +2,24 @@
 import { Decoded } from '../../isa/decoded.ts';
 import type { Decode } from '../../isa/decoder.ts';
 import type { Variant } from '../../isa/variants.ts';
+import { FAR_PAGES } from '../regions.ts';
 import { type BuiltRegion, Unbuildable } from './build.ts';
 import { encodeRegions, makeRegion } from './compile.ts';
-import { planRegion, type RegionPlan } from './form.ts';
-import type { MadeRegion, RegionAnswer, RegionOrder } from './order.ts';
+import { FarCode } from './far-code.ts';
+import { pageOf, planRegion, type RegionPlan } from './form.ts';
+import type { FarPage, MadeRegion, RegionAnswer, RegionOrder } from './order.ts';
 
 const PAGE = 4096;
 /** Blocks of one region. */
 const BLOCKS = 48;
 /** Instructions found out to be unfit in one go. */
 const ATTEMPTS = 16;
+/** Where a region goes from one page to another, the place must be so many times as warm. */
+const FAR_WARM = 5;
+/** Times a region of another page was entered from which on its code is taken in. */
+const FAR_CHAINS = 100_000;
+/** Bytes of the longest instruction. */
+const LONGEST = 15;
 
 export interface RegionCompilerOptions {
   readonly decode: Decode;
@@ -19,12 +27,20 @@ export interface RegionCompilerOptions {
   readonly memory: Uint8Array;
   /** Microseconds of a clock that runs on. */
   readonly now: () => number;
+  /**
+   * Compiles with V8's optimizer at once; absent: V8 decides. What runs until a region with code of several pages comes was optimized long ago:
+   * in its place V8's quick code would be worse than nothing.
+   */
+  readonly optimized?: (<T>(act: () => T) => T) | undefined;
 }
 
 interface Planned {
   readonly plan: RegionPlan;
   readonly region: BuiltRegion;
 }
+
+/** Pages of a region by their number: where they are in host memory, and what they held when the region was begun. */
+type Pages = Map<number, { readonly host: number; readonly bytes: Uint8Array }>;
 
 export class RegionCompiler {
   readonly #o: RegionCompilerOptions;
@@ -43,22 +59,31 @@ export class RegionCompiler {
     const regions: Omit<MadeRegion, 'bytes'>[] = [];
     const failed: RegionOrder[] = [];
     for (const order of orders) {
-      const copy = this.#o.memory.slice(order.page * PAGE, (order.page + 1) * PAGE);
-      const made = this.#region(order, copy);
+      const pages: Pages = new Map();
+      this.#take(pages, 0, order.page);
+      const made = this.#region(order, pages);
       if (made === undefined) {
         failed.push(order);
         continue;
       }
-      const { ranges, instructions, exits, computed } = made.plan;
+      const farPages = farPagesOf(made.plan, pages);
+      if (order.far !== undefined && farPages.length === 0) {
+        failed.push(order);
+        continue;
+      }
+      const { instructions, exits, computed } = made.plan;
       const { loops } = made.region;
       built.push(made.region);
-      const code = bytesOf(copy, ranges);
-      regions.push({ vcpu: order.vcpu, ticket: order.ticket, instructions, ranges, code, loops, exits, computed });
+      const where = { vcpu: order.vcpu, ticket: order.ticket, farPages, ...compiled(made.plan.ranges, pages) };
+      regions.push({ ...where, instructions, loops, exits, computed });
     }
     const lengths: number[] = [];
     const bytes = built.length > 0 ? encodeRegions(built, lengths) : undefined;
+    const { optimized } = this.#o;
+    const make = (): WebAssembly.Module | undefined => bytes && new WebAssembly.Module(bytes);
+    const isFar = regions.some(({ farPages }) => farPages.length > 0);
     return {
-      module: bytes && new WebAssembly.Module(bytes),
+      module: isFar && optimized !== undefined ? optimized(make) : make(),
       // Each one's share, by its length.
       regions: regions.map((region, i) => ({ ...region, bytes: lengths[i] as number })),
       failed: failed.map(({ vcpu, ticket }) => ({ vcpu, ticket })),
@@ -68,13 +93,20 @@ export class RegionCompiler {
     };
   }
 
-  #region(order: RegionOrder, copy: Uint8Array): Planned | undefined {
+  #take(pages: Pages, number: number, host: number): void {
+    pages.set(number, { host, bytes: this.#o.memory.slice(host * PAGE, (host + 1) * PAGE) });
+  }
+
+  #region(order: RegionOrder, pages: Pages): Planned | undefined {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const plan = this.#plan(order, copy);
+      const plan = this.#plan(order, pages);
       if (plan === undefined) return undefined;
       try {
-        const { page: hostPage, flat, cpu } = order;
-        return { plan, region: makeRegion(plan, { hostPage, long: order.mode.code === 64, flat, cpu }) };
+        const hostPage = (number: number): number => pages.get(number)?.host ?? 0;
+        const hostPages = farPagesOf(plan, pages).map(({ host }) => host);
+        const far = order.far && hostPages.length > 0 ? { entry: order.far.entry, hostPages } : undefined;
+        const { flat, cpu } = order;
+        return { plan, region: makeRegion(plan, { hostPage, far, long: order.mode.code === 64, flat, cpu }) };
       } catch (thrown) {
         if (!(thrown instanceof Unbuildable)) throw thrown;
         this.#refuse(plan, thrown.at);
@@ -90,35 +122,76 @@ export class RegionCompiler {
       for (const { at, decoded } of instructions) if (at === offset) this.#refused.add(decoded.variant);
   }
 
-  #plan(
-    { entry, mode, withinLimit, entries, warm, targets, instructions }: RegionOrder,
-    copy: Uint8Array,
-  ): RegionPlan | undefined {
+  #plan(order: RegionOrder, pages: Pages): RegionPlan | undefined {
     const { decode } = this.#o;
+    const { entry, mode, withinLimit, entries, warm, targets, instructions } = order;
+    const far = order.far && new FarCode(this.#o.memory, order.far);
+    /** The page with this number is one of the region's, or becomes one. */
+    const takes = (number: number): boolean => {
+      if (pages.has(number)) return true;
+      const host = pages.size <= FAR_PAGES ? far?.hostPage(number * PAGE) : undefined;
+      if (host !== undefined) this.#take(pages, number, host);
+      return host !== undefined;
+    };
+    const bytesAt = (offset: number): { readonly bytes: Uint8Array; readonly at: number } | undefined => {
+      const number = pageOf(offset);
+      const page = pages.get(number)?.bytes;
+      const at = offset - number * PAGE;
+      if (page === undefined) return undefined;
+      const isWhole = at + LONGEST <= PAGE || decode(page, at, PAGE - at, mode) !== 'need-more' || !takes(number + 1);
+      if (isWhole) return { bytes: page, at };
+      const next = pages.get(number + 1)?.bytes as Uint8Array;
+      const bytes = new Uint8Array(2 * LONGEST);
+      bytes.set(page.subarray(at));
+      bytes.set(next.subarray(0, LONGEST), PAGE - at);
+      return { bytes, at: 0 };
+    };
     return planRegion({
       entry,
       decode: (offset) => {
-        const available = Math.min(PAGE, withinLimit) - offset;
-        if (offset < 0 || available <= 0) return undefined;
-        const decoded = decode(copy, offset, available, mode);
+        const code = bytesAt(offset);
+        if (code === undefined || withinLimit <= offset) return undefined;
+        const available = Math.min(code.bytes.length - code.at, withinLimit - offset);
+        const decoded = decode(code.bytes, code.at, available, mode);
         return decoded instanceof Decoded ? decoded : undefined;
       },
-      warm: (offset) => entries === undefined || (entries.get(offset) ?? 0) >= warm,
+      warm: (offset) => {
+        if (pageOf(offset) === 0) return entries === undefined || (entries.get(offset) ?? 0) >= warm;
+        const isWarm =
+          far !== undefined && (entries === undefined || far.isHot(offset, { block: FAR_WARM * warm, region: FAR_CHAINS }));
+        return isWarm && takes(pageOf(offset));
+      },
       targets: (end) => targets.get(end) ?? [],
       refused: (variant) => this.#refused.has(variant),
-      most: { instructions, blocks: BLOCKS },
+      isFar: far !== undefined,
+      most: { instructions, blocks: far === undefined ? BLOCKS : 2 * BLOCKS },
     });
   }
 }
 
-function bytesOf(page: Uint8Array, ranges: RegionPlan['ranges']): Uint8Array {
-  let length = 0;
-  for (const [from, to] of ranges) length += to - from;
-  const bytes = new Uint8Array(length);
-  let at = 0;
+/** Pages besides the order's that code was taken from. */
+function farPagesOf({ ranges }: RegionPlan, pages: Pages): FarPage[] {
+  const used = new Set(ranges.flatMap(([from, to]) => [pageOf(from), pageOf(to - 1)]));
+  return [...pages].filter(([number]) => number !== 0 && used.has(number)).map(([number, { host }]) => ({ number, host }));
+}
+
+/** Host addresses of ranges of offsets, each on one page, and the bytes that were there. */
+function compiled(ranges: RegionPlan['ranges'], pages: Pages): Pick<MadeRegion, 'ranges' | 'code'> {
+  const parts: { readonly from: number; readonly bytes: Uint8Array }[] = [];
   for (const [from, to] of ranges) {
-    bytes.set(page.subarray(from, to), at);
-    at += to - from;
+    for (let at = from; at < to; ) {
+      const number = pageOf(at);
+      const { host, bytes } = pages.get(number) as { host: number; bytes: Uint8Array };
+      const end = Math.min(to, (number + 1) * PAGE);
+      parts.push({ from: (host - number) * PAGE + at, bytes: bytes.subarray(at - number * PAGE, end - number * PAGE) });
+      at = end;
+    }
   }
-  return bytes;
+  const code = new Uint8Array(parts.reduce((sum, { bytes }) => sum + bytes.length, 0));
+  let at = 0;
+  for (const { bytes } of parts) {
+    code.set(bytes, at);
+    at += bytes.length;
+  }
+  return { ranges: parts.map(({ from, bytes }) => [from, from + bytes.length] as const), code };
 }

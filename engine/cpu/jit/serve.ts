@@ -2,7 +2,7 @@
 import { definitions } from '../../isa/all.ts';
 import { createDecoder } from '../../isa/decoder.ts';
 import type { RegionAnswer, RegionOrder } from './order.ts';
-import { RegionCompiler } from './region-compiler.ts';
+import { RegionCompiler, type RegionCompilerOptions } from './region-compiler.ts';
 
 export interface CompilerThreadOptions {
   readonly memory: WebAssembly.Memory;
@@ -11,6 +11,8 @@ export interface CompilerThreadOptions {
   /** Orders that have come so far, at most so many of them; empty: none is waiting. */
   readonly take: (most: number) => readonly RegionOrder[];
   readonly answer: (answer: RegionAnswer) => void;
+  /** As in `RegionCompilerOptions`. */
+  readonly optimized: RegionCompilerOptions['optimized'];
 }
 
 /** Regions of one module: V8 lays each module out by itself, and the last of a batch waits for all others. */
@@ -19,9 +21,14 @@ const BATCH = 16;
 /** Returns what is to be called when orders have come. */
 export function createCompilerThread(options: CompilerThreadOptions): () => void {
   const decode = createDecoder(definitions);
-  const compiler = new RegionCompiler({ decode, memory: new Uint8Array(options.memory.buffer), now: options.now });
+  const { now, optimized } = options;
+  const compiler = new RegionCompiler({ decode, memory: new Uint8Array(options.memory.buffer), now, optimized });
   return () => {
-    for (let orders = options.take(BATCH); orders.length > 0; orders = options.take(BATCH))
-      options.answer(compiler.compile(orders));
+    for (let orders = options.take(BATCH); orders.length > 0; orders = options.take(BATCH)) {
+      const near = orders.filter(({ far }) => far === undefined);
+      if (near.length > 0) options.answer(compiler.compile(near));
+      // Who ordered these has a region already.
+      for (const order of orders) if (order.far !== undefined) options.answer(compiler.compile([order]));
+    }
   };
 }

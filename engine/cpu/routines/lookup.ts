@@ -1,5 +1,6 @@
 /** The block at RIP where its page and the block itself are known; what else there is to do is TypeScript's. */
 import type { Bool, Int } from '../../isa/emitter.ts';
+import { FIXED } from '../../memory/index.ts';
 import type { Node } from '../ir/node.ts';
 import {
   BLOCK,
@@ -20,6 +21,9 @@ import {
 import { ACCESS, TRANSLATED } from './physical.ts';
 import type { Routine, RoutineDefinition } from './routine.ts';
 
+/** Of a host page's information (`FIXED.pageInfo`): bytes as a power of 2, and where its generation stands. */
+const PAGE_INFO = { shift: 4, generation: 8 } as const;
+
 /** Is code with this key in the present address space, or in a page that all of them share? */
 export const isOurs = (r: Routine, key: Int): Bool => r.orB(r.eq(key, r.state('jumpKey')), r.eq(key, r.state('globalJumpKey')));
 
@@ -35,7 +39,7 @@ function isCurrent(r: Routine, block: Node): Bool {
 }
 
 /** Is the page of code at a linear address the one of this entry, in force now? */
-const isPage = (r: Routine, entry: Node, linear: Int): Bool =>
+export const isPage = (r: Routine, entry: Node, linear: Int): Bool =>
   r.andB(
     r.eq(r.hostLoad(64, entry, CPU_CODE_PAGES + CODE_PAGE.linear), r.and(linear, r.const(~0xfffn))),
     isOurs(r, r.hostLoad(32, entry, CPU_CODE_PAGES + CODE_PAGE.key)),
@@ -89,8 +93,20 @@ const walkCode: RoutineDefinition = {
   },
 };
 
-const otherPlace = (r: Routine, linear: Int): Node =>
+/** The two places of a page of code. */
+export const codePlace = (r: Routine, linear: Int): Node => slot(r, r.shr(64, linear, r.const(12)), CODE_PAGES);
+export const otherPlace = (r: Routine, linear: Int): Node =>
   slot(r, r.xor(r.shr(64, linear, r.const(12)), r.const(CODE_PAGES / 2)), CODE_PAGES);
+
+/** Does the block with an instruction on two pages go on where the next page lies, as far as that is known? */
+function goesOn(r: Routine, block: Node, linear: Int): Bool {
+  const next = r.add(64, r.and(linear, r.const(~0xfffn)), r.const(0x1000));
+  const info = r.sub(64, r.hostLoad(32, block, BLOCK.generationAt2), r.const(FIXED.pageInfo + PAGE_INFO.generation));
+  const host = r.shl(64, info, r.const(12 - PAGE_INFO.shift));
+  const isThere = (place: Node): Bool =>
+    r.andB(isPage(r, place, next), r.eq(r.hostLoad(32, place, CPU_CODE_PAGES + CODE_PAGE.host), host));
+  return r.orB(isThere(codePlace(r, next)), isThere(otherPlace(r, next)));
+}
 
 /**
  * (cpu, 1 to walk the page tables where the page is not known) → block at RIP, which enters the jump cache; 0 when it is not known here, or the
@@ -104,7 +120,7 @@ const knownBlock: RoutineDefinition = {
     // Legacy segments end anywhere.
     r.if(r.eq(r.state('longMode'), r.const(0)), () => r.returns(r.i32(0)));
     const linear = r.add(64, r.state('rip'), r.state('fetchBase'));
-    const page = slot(r, r.shr(64, linear, r.const(12)), CODE_PAGES);
+    const page = codePlace(r, linear);
     r.if(r.notB(isPage(r, page, linear)), () => {
       const other = otherPlace(r, linear);
       r.if(
@@ -130,6 +146,8 @@ const knownBlock: RoutineDefinition = {
     r.if(isHere(r.wrap(r.get(entry))), () => {
       const block = r.ir.load('i32.load', r.wrap(r.get(entry)), CPU_BLOCKS + BLOCK_ENTRY.block);
       r.if(isCurrent(r, block), () => {
+        const isCrossing = r.ne(r.hostLoad(32, block, BLOCK.crossing), r.const(0));
+        r.if(isCrossing, () => r.if(r.notB(goesOn(r, block, linear)), () => r.returns(r.i32(0))));
         const jump = slot(r, mixed(r, linear), JUMP_ENTRIES);
         r.hostStore(64, jump, linear, CPU_JUMPS + JUMP_ENTRY.linear);
         r.hostStore(32, jump, r.hostLoad(32, page, CPU_CODE_PAGES + CODE_PAGE.key), CPU_JUMPS + JUMP_ENTRY.key);

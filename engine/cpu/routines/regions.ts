@@ -1,10 +1,18 @@
 /** What regions of the JIT call: guest addresses their inline probe did not find, and the region at RIP. */
-import type { Int } from '../../isa/emitter.ts';
+import type { Bool, Int } from '../../isa/emitter.ts';
 import { FIXED } from '../../memory/index.ts';
+import type { Node } from '../ir/node.ts';
 import {
   BLOCK,
+  CODE_PAGE,
+  CPU_CODE_PAGES,
+  CPU_FAR,
+  CPU_FAR_TAGS,
   CPU_JUMPS,
   CPU_TLB,
+  FAR_ENTRY,
+  FAR_ENTRY_BYTES,
+  FAR_PAGES,
   JUMP_ENTRIES,
   JUMP_ENTRY,
   LEFT,
@@ -13,7 +21,7 @@ import {
   TLB_ENTRY_BYTES,
 } from '../regions.ts';
 import { offsetOf, type RegionCounter } from '../state.ts';
-import { isOurs } from './lookup.ts';
+import { codePlace, isOurs, isPage, otherPlace } from './lookup.ts';
 import { ACCESS, TRANSLATED } from './physical.ts';
 import type { Routine, RoutineDefinition } from './routine.ts';
 
@@ -85,6 +93,21 @@ const touchWrite: RoutineDefinition = {
   },
 };
 
+/** Returns the region of a block from the routine, if there is one; its entries are counted. */
+function chain(r: Routine, block: Node): void {
+  const region = r.hostLoad(32, block, BLOCK.region);
+  r.if(r.ne(region, r.const(0)), () => {
+    count(r, 'regionChains');
+    const left = r.sub(32, r.hostLoad(32, block, BLOCK.heat), r.const(1));
+    r.hostStore(32, block, left, BLOCK.heat);
+    r.if(r.eq(left, r.const(0)), () => {
+      r.call('hot', 'i32', r.cpu, block);
+      r.returns(r.ir.load('i32.load', block, BLOCK.region));
+    });
+    r.returns(r.wrap(region));
+  });
+}
+
 /** (cpu) → table slot of the region at RIP, 0 when there is none or something is to be done first. */
 const findRegion: RoutineDefinition = {
   name: 'findRegion',
@@ -106,25 +129,58 @@ const findRegion: RoutineDefinition = {
       const block = r.ir.load('i32.load', entry, CPU_JUMPS + JUMP_ENTRY.block);
       // A block with a region lies in one page.
       const written = r.hostLoad(32, r.ir.load('i32.load', block, BLOCK.generationAt));
-      const region = r.hostLoad(32, block, BLOCK.region);
-      r.if(r.andB(r.eq(written, r.hostLoad(32, block, BLOCK.generation)), r.ne(region, r.const(0))), () => {
-        count(r, 'regionChains');
-        r.returns(r.wrap(region));
-      });
+      r.if(r.eq(written, r.hostLoad(32, block, BLOCK.generation)), () => chain(r, block));
       count(r, 'regionMissing');
       r.returns(r.i32(0));
     });
     // Another jump has the same place in the cache, or it is the one of another address space.
     const found = r.var(r.unsigned(r.call('knownBlock', 'i32', r.cpu, r.i32(0))));
-    r.if(r.ne(r.get(found), r.const(0)), () => {
-      const region = r.hostLoad(32, r.wrap(r.get(found)), BLOCK.region);
-      r.if(r.ne(region, r.const(0)), () => {
-        count(r, 'regionChains');
-        r.returns(r.wrap(region));
-      });
-    });
+    r.if(r.ne(r.get(found), r.const(0)), () => chain(r, r.wrap(r.get(found))));
     count(r, 'regionMissing');
     r.returns(r.i32(0));
+  },
+};
+
+/**
+ * (cpu, entry, tag) → 1: all pages of the region with this entry are where it has its code from, in the present address space, and hold that
+ * code still. The tag of the entry says so from now on; its page is the one the region begins in.
+ */
+const farReady: RoutineDefinition = {
+  name: 'farReady',
+  parameters: ['i32', 'i32', 'i64'],
+  result: 'i32',
+  build(r) {
+    const [entry, tag] = [r.parameter(1), r.parameterInt(2)];
+    const isLong = r.ne(r.state('longMode'), r.const(0));
+    const isWhole = r.andB(r.eq(r.state('fetchBase'), r.const(0)), r.eq(r.state('csLimit'), r.const(0xffffffff)));
+    r.if(r.notB(r.orB(isLong, isWhole)), () => r.returns(r.i32(0)));
+    const at = r.plus(r.cpu, r.ir.numeric('i32.mul', entry, r.ir.const32(FAR_ENTRY_BYTES)));
+    const home = r.and(tag, r.const(-PAGE));
+    const sum = r.var(r.const(0));
+    for (let i = 0; i < FAR_PAGES; i++) {
+      const pair = CPU_FAR + FAR_ENTRY.pages + 8 * i;
+      const number = r.hostLoad(32, at, pair);
+      const host = r.hostLoad(32, at, pair + 4);
+      r.if(r.ne(number, r.const(0)), () => {
+        const linear = r.add(64, home, r.shl(64, r.sext(32, number), r.const(12)));
+        const isThere = (place: Node): Bool =>
+          r.andB(
+            isPage(r, place, linear),
+            r.eq(r.hostLoad(32, place, CPU_CODE_PAGES + CODE_PAGE.host), r.shl(64, host, r.const(12))),
+          );
+        r.if(r.notB(r.orB(isThere(codePlace(r, linear)), isThere(otherPlace(r, linear)))), () =>
+          r.returns(r.call('farMissing', 'i32', r.cpu, entry)),
+        );
+        const info = r.wrap(r.shl(64, host, r.const(4)));
+        r.set(sum, r.and(r.add(64, r.get(sum), r.hostLoad(32, info, FIXED.pageInfo + 8)), r.const(0xffffffff)));
+      });
+    }
+    r.if(r.ne(r.get(sum), r.hostLoad(32, at, CPU_FAR + FAR_ENTRY.generations)), () => {
+      r.if(r.notB(r.truth(r.call('farWritten', 'i32', r.cpu, entry))), () => r.returns(r.i32(0)));
+    });
+    const place = r.plus(r.cpu, r.ir.numeric('i32.shl', entry, r.ir.const32(3)));
+    r.hostStore(64, place, tag, CPU_FAR_TAGS);
+    r.returns(r.i32(1));
   },
 };
 
@@ -146,6 +202,7 @@ export const regionRoutines: readonly RoutineDefinition[] = [
   touchRead,
   touchWrite,
   findRegion,
+  farReady,
   stopping('stop', false),
   stopping('stopFaulted', true),
 ];

@@ -204,6 +204,11 @@ export class FuzzPair {
     }));
   }
 
+  /** Regions with code of several pages that were made so far, on all tiers. */
+  get farRegions(): number {
+    return this.#stages.reduce((sum, { cpu }) => sum + (cpu.jit?.far ?? 0), 0);
+  }
+
   #program(random: Random): Uint8Array[] {
     const program: Uint8Array[] = [];
     while (program.length < LENGTH) {

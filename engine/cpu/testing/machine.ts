@@ -62,8 +62,8 @@ export class TestHost implements CpuHost {
 export const RAM_BYTES = 4 << 20;
 
 /** Guest memory with one slot of RAM at 0, and the model processors tests use. */
-export function testMachine(): { machine: MachineMemory; model: CpuModel } {
-  const machine = createMachineMemory({ ramBytes: RAM_BYTES, vcpus: 1, arenaBytes: 48 << 20 });
+export function testMachine(vcpus = 1): { machine: MachineMemory; model: CpuModel } {
+  const machine = createMachineMemory({ ramBytes: RAM_BYTES, vcpus, arenaBytes: vcpus * (32 << 20) + (16 << 20) });
   machine.slots.setSlot({ slot: 0, gpa: 0, size: RAM_BYTES, hva: machine.map.ramBase });
   const model = cpuModel('x86-64-v2', { tscHz: 1e9, apicHz: 1e9 });
   if (model === undefined) throw new Error('the default model is gone');

@@ -208,6 +208,8 @@ class Writer {
     const bp = this.#name(BP, 32);
     const word = this.#w.code === 64 ? 'dq' : 'dd';
     const farBlocks = r.chance(15);
+    // Or they lie across the end of a page, wherever that falls.
+    if (!farBlocks && r.chance(25)) this.#line(`jmp b0\n${'nop\n'.repeat(0xff0 - r.below(160))}`);
     for (let i = 0; i < blocks; i++) {
       if (farBlocks && r.chance(50)) this.#line('align 4096');
       this.#line(`b${i}:`);
@@ -220,7 +222,6 @@ class Writer {
       else if (r.chance(70)) this.#line(`dec ${bp}\njnz b${r.below(i + 1)}`);
     }
     this.#line(`b${blocks}: hlt`);
-    // Elsewhere a region asks whether the code is still there.
     const far = r.chance(40);
     for (let i = 0; i < functions; i++) {
       if (far) this.#line('align 4096');

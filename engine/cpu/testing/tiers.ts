@@ -32,6 +32,8 @@ export interface TierCpu {
   readonly jit?: JitCounters | undefined;
   /** Until `limit` instructions have completed. */
   run(limit: number): { readonly reason: string; readonly retired: number };
+  /** The machine's second vCPU, where there is one. */
+  readonly other?: Pick<TierCpu, 's' | 'changed' | 'run'>;
 }
 
 export interface Tier {
@@ -76,22 +78,26 @@ export function interpreterImage(): InterpreterImage {
 const generated = (
   name: Exclude<Tier['name'], 'oracle'>,
   options: Pick<ProcessorOptions, 'jit' | 'compiler' | 'codeBytes' | 'heat'>,
+  vcpus: 1 | 2 = 1,
 ): Tier => ({
   name,
   create() {
-    const { machine, model } = testMachine();
+    const { machine, model } = testMachine(vcpus);
     const host = new TestHost();
     const processor = createProcessor({
       machine,
-      vcpus: 1,
+      vcpus,
       model,
       host,
       interpreter: interpreterImage(),
+      shootdown: (from) => Atomics.or(machine.i32, processor.requestWord(1 - from) >>> 2, REQUEST.flushTlb),
       ...options,
     });
     processor.reset();
     const cpu = processor.vcpu(0);
+    const second = vcpus === 2 ? processor.vcpu(1) : undefined;
     return {
+      ...(second && { other: { s: second.s, changed: () => second.restored(), run: (limit: number) => second.run(limit) } }),
       machine,
       host,
       s: processor.state(0),
@@ -116,8 +122,8 @@ const generated = (
 export const tiers: readonly Tier[] = [oracle, generated('interpreter', { jit: 'off' }), generated('jit', { jit: 'force' })];
 
 /** Regions of what is hot after 10000 entries, made by a compiler that answers when it likes. */
-export const tierBesideCompiler = (compiler: CompilerPort, codeBytes: number): Tier =>
-  generated('jit', { jit: 'on', compiler, codeBytes, heat: () => 10_000 });
+export const tierBesideCompiler = (compiler: CompilerPort, codeBytes?: number, vcpus: 1 | 2 = 1): Tier =>
+  generated('jit', { jit: 'on', compiler, heat: () => 10_000, ...(codeBytes === undefined ? {} : { codeBytes }) }, vcpus);
 
 /** Blocks become regions after a random number of entries, so that each run goes through the tiers in an order of its own. */
 export const shuffled = (random: Random): Tier => generated('shuffled', { jit: 'force', heat: () => 1 + random.below(12) });

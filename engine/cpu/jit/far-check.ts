@@ -1,0 +1,42 @@
+/** What a region with code of several pages asks when it is entered. */
+import { FIXED } from '../../memory/index.ts';
+import type { IrBuilder } from '../ir/builder.ts';
+import type { Node } from '../ir/node.ts';
+import { CPU_FAR, CPU_FAR_TAGS, FAR_ENTRY, FAR_ENTRY_BYTES } from '../regions.ts';
+import { offsetOf } from '../state.ts';
+
+/** Entry of a region in the vCPU's (`FAR_ENTRY`), and the host pages of its code beside that of its beginning. */
+export interface FarCheck {
+  readonly entry: number;
+  readonly hostPages: readonly number[];
+}
+
+/**
+ * The other pages lie where they did and nobody has written to their code: both are so until the region is left, as for the page of its entry,
+ * because what could change that is for the interpreter or seen by the poll. `tag`: as the entry's.
+ */
+export function checkPages(
+  ir: IrBuilder,
+  { cpu, tag, long }: { readonly cpu: Node; readonly tag: Node; readonly long: boolean },
+  { entry, hostPages }: FarCheck,
+): void {
+  const found = ir.numeric('i64.eq', ir.load('i64.load', cpu, CPU_FAR_TAGS + 8 * entry), tag);
+  const at = CPU_FAR + FAR_ENTRY_BYTES * entry;
+  const sum = hostPages
+    .map((page) => ir.load('i32.load', ir.const32(0), FIXED.pageInfo + 16 * page + 8))
+    .reduce((a, b) => ir.numeric('i32.add', a, b));
+  const unwritten = ir.numeric('i32.eq', sum, ir.load('i32.load', cpu, at + FAR_ENTRY.generations));
+  let ready = ir.numeric('i32.and', found, unwritten);
+  // Elsewhere code lies in a segment that may be another one.
+  if (!long) {
+    const limit = ir.numeric('i32.xor', ir.load('i32.load', cpu, offsetOf('csLimit')), ir.const32(-1));
+    const other = ir.numeric('i32.or', ir.load('i32.load', cpu, offsetOf('fetchBase')), limit);
+    ready = ir.numeric('i32.and', ready, ir.numeric('i32.eqz', other));
+  }
+  ir.if(ir.numeric('i32.eqz', ready), () => {
+    const now = ir.call('farReady', 'i32', [cpu, ir.const32(entry), tag], true);
+    ir.if(ir.numeric('i32.eqz', now), () =>
+      ir.exit({ exit: 'instead', cpu, slot: ir.load('i32.load', cpu, at + FAR_ENTRY.instead) }),
+    );
+  });
+}

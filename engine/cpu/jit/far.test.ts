@@ -1,0 +1,234 @@
+/** Regions with code of several pages: what ends them, as the guest sees it. */
+import { describe, expect, it } from 'vitest';
+import { assemble } from '../../isa/assemble.ts';
+import { decode } from '../../isa/decode.ts';
+import { AT, Stage, type StageMode } from '../testing/stage.ts';
+import { tierBesideCompiler } from '../testing/tiers.ts';
+import type { RegionAnswer, RegionOrder } from './order.ts';
+import { RegionCompiler } from './region-compiler.ts';
+
+/** Code is mapped here by 4 KiB pages, in a GiB without large ones: two tables for two address spaces. */
+const LINEAR = 0x40400000;
+const TABLES = [0x8000, 0x9c000] as const;
+const DIRECTORIES = [0xa0000, 0xa1000] as const;
+const SECOND = { root: 0x90000, pointers: 0x91000 };
+/** Frames of the code's pages, which are no neighbours, and one that may take the place of the second. */
+const FRAMES = [0x100000, 0x140000, 0x180000] as const;
+const INSTEAD = 0x1c0000;
+const FAR = 4096;
+const PRESENT = 7n;
+const MANY = 2n ** 40n;
+/** Instructions of a slice, and slices within which what is hot must have its region. */
+const SLICE = 20_000;
+const PATIENCE = 2000;
+
+/** A loop whose function is on the next page. It goes by `special` once where RDI is not 0. */
+const CALLS = (special: string): string =>
+  `t: call f\ntest rdi, rdi\njnz special\nb: sub rcx, 1\njnz t\nhlt\nspecial: ${special}\nxor edi, edi\njmp b\nalign 4096\nf: add rax, 1\nret`;
+/** A loop of 16 bytes that lies across the boundary of its pages and begins so many bytes before it. */
+const ACROSS = (bytes: number): string =>
+  `${'nop\n'.repeat(FAR - bytes)}t: add rax, rbx\nlea rdx, [rdx+rax]\nxor rdx, rbx\nsub rcx, 1\njnz t\nhlt`;
+
+const in32 = (text: string): string => text.replaceAll(/\br(?=[a-d]|di)/g, 'e');
+
+function start(text: string, { mode = 'long', vcpus = 1 }: { mode?: StageMode; vcpus?: 1 | 2 } = {}) {
+  const orders: RegionOrder[] = [];
+  const answers: RegionAnswer[] = [];
+  const port = { post: (order: RegionOrder) => void orders.push(structuredClone(order)), receive: () => answers.shift() };
+  const stage = new Stage(tierBesideCompiler(port, undefined, vcpus), mode);
+  const { cpu, s } = stage;
+  const { machine } = cpu;
+  const compiler = new RegionCompiler({ decode, memory: machine.u8, now: () => 0 });
+  const isLong = mode === 'long';
+  const base = isLong ? LINEAR : FRAMES[0];
+  const { bytes } = assemble(text, { code: isLong ? 64 : 32, origin: BigInt(base) });
+  const frames = isLong ? FRAMES : FRAMES.map((_, i) => base + FAR * i);
+  for (let page = 0; page * FAR < bytes.length; page++)
+    machine.dma.write(frames[page] as number, Uint8Array.from(bytes.slice(page * FAR, (page + 1) * FAR)));
+  if (isLong) {
+    const map = (space: 0 | 1, pointers: number): void => {
+      stage.write(pointers + 8, BigInt(DIRECTORIES[space]) | PRESENT);
+      stage.write(DIRECTORIES[space] + 16, BigInt(TABLES[space]) | PRESENT);
+      for (const [page, frame] of FRAMES.entries()) stage.write(TABLES[space] + 8 * page, BigInt(frame) | PRESENT);
+    };
+    map(0, AT.tables + 0x1000);
+    stage.write(SECOND.root, BigInt(SECOND.pointers) | PRESENT);
+    stage.write(SECOND.pointers, BigInt(AT.tables + 0x2000) | PRESENT);
+    map(1, SECOND.pointers);
+  }
+  const begin = (offset = 0): void => {
+    s.gpr.set([0n, MANY, 0n, 1n, BigInt(AT.stack), 0n, 0n, 0n]);
+    s.rip = BigInt(base + offset);
+    cpu.changed();
+  };
+  /** Pass so many slices, with whatever is ordered made. */
+  const settle = (slices: number): void => {
+    for (let i = 0; i < slices; i++) {
+      cpu.run(SLICE);
+      if (orders.length > 0) answers.push(compiler.compile(orders.splice(0)));
+    }
+  };
+  /** Entries into regions, and passes of the loop with what each added, in one slice. */
+  const slice = (limit = SLICE) => {
+    const count = (): number => Number(s.regionEntries + s.regionChains);
+    const [entries, rax, rcx] = [count(), s.gpr[0] as bigint, s.gpr[1] as bigint];
+    expect(cpu.run(limit).retired).toBe(limit);
+    const passes = rcx - (s.gpr[1] as bigint);
+    return { entries: count() - entries, passes, added: BigInt.asIntN(64, (s.gpr[0] as bigint) - rax) };
+  };
+  /** Goes on until the loop stays in its region. */
+  const far = (): void => {
+    for (let i = 0; i < PATIENCE && cpu.jit?.far === 0; i++) settle(1);
+    settle(2);
+    expect(cpu.jit?.far).toBeGreaterThan(0);
+    expect(slice().entries).toBeLessThan(10);
+  };
+  return { stage, cpu, s, machine, begin, settle, slice, far, base };
+}
+
+/** Passes of a slice of `CALLS`, one more or less by where it begins and ends. */
+const near = (a: bigint, b: bigint): boolean => a - b <= 1n && b - a <= 1n;
+
+function looping(special = 'nop', options: Parameters<typeof start>[1] = {}) {
+  const run = start(CALLS(special), options);
+  run.begin();
+  run.far();
+  const { added, passes } = run.slice();
+  expect(near(added, passes)).toBe(true);
+  /** The function adds this now; one pass at each end may be another one. Then there is time to be a region again, if it can be. */
+  const adds = (what: bigint): void => {
+    const { passes, added } = run.slice();
+    const wrong = added - passes * what;
+    expect(wrong < 20n && wrong > -20n).toBe(true);
+    run.settle(3);
+  };
+  return { ...run, adds, special: () => run.s.gpr.set([1n], 7) };
+}
+
+/** `add rax, imm8; ret` */
+const adding = (n: number): Uint8Array => Uint8Array.of(0x48, 0x83, 0xc0, n & 0xff, 0xc3);
+
+describe('a region with code of another page', () => {
+  it.each(['long', 'code32'] as const)('goes there and back in %s', (mode) => {
+    const run = start(mode === 'long' ? CALLS('nop') : in32(CALLS('nop')), { mode });
+    run.begin();
+    run.far();
+    const { added, passes } = run.slice();
+    expect([near(added, passes), passes > 2000n]).toEqual([true, true]);
+  });
+
+  it.each([1, 2, 3, 4, 5, 6, 8, 9, 11, 13, 14, 15])('holds a loop that begins %i bytes before the boundary', (bytes) => {
+    const run = start(ACROSS(bytes));
+    run.begin(FAR - bytes);
+    run.far();
+    const { s, cpu } = run;
+    while (s.rip !== BigInt(run.base + FAR - bytes)) cpu.run(1);
+    s.gpr.set([0n, MANY, 0n, 3n]);
+    expect(run.slice().passes).toBe(BigInt(SLICE / 5));
+    let [rax, rdx] = [0n, 0n];
+    for (let i = 0; i < SLICE / 5; i++) {
+      rax += 3n;
+      rdx = BigInt.asUintN(64, rdx + rax) ^ 3n;
+    }
+    expect([s.gpr[0], s.gpr[2]]).toEqual([rax, rdx]);
+  });
+
+  it('retires what it is asked to, one by one or many', () => {
+    const run = looping();
+    for (const limit of [1, 2, 3, 1, 7, 100, 6, 257, 1]) run.slice(limit);
+    run.adds(1n);
+  });
+
+  it('sees that a device has written the function', () => {
+    const run = looping();
+    run.machine.dma.write(FRAMES[1], adding(3));
+    run.adds(3n);
+    run.machine.dma.write(FRAMES[1], adding(5));
+    run.adds(5n);
+  });
+
+  it('stays where a device has written beside the function', () => {
+    const run = looping();
+    run.stage.write(FRAMES[1] + 0x800, 0n);
+    run.adds(1n);
+    run.machine.dma.write(FRAMES[1], run.machine.dma.read(FRAMES[1], 8).slice());
+    run.adds(1n);
+    expect(run.slice().entries).toBeLessThan(10);
+    expect(run.cpu.jit?.far).toBe(1);
+  });
+
+  it('sees that the guest itself has written the function', () => {
+    const run = looping('mov byte [rel f+3], 3');
+    run.special();
+    run.adds(3n);
+  });
+
+  it('sees that another vCPU has written the function', () => {
+    const run = looping('nop', { vcpus: 2 });
+    const { other } = run.cpu;
+    if (other === undefined) throw new RangeError('one vCPU alone');
+    const { s } = run;
+    for (const name of ['cr0', 'cr3', 'cr4', 'efer'] as const) other.s[name] = s[name];
+    for (const segment of ['cs', 'ss', 'ds', 'es'] as const)
+      for (const part of ['Selector', 'Limit', 'Attr'] as const) other.s[`${segment}${part}`] = s[`${segment}${part}`];
+    const writer = 0x60000;
+    run.machine.dma.write(writer, Uint8Array.from(assemble('mov byte [rbx+3], 3\nhlt', { code: 64 }).bytes));
+    const write = (at: number): void => {
+      other.s.gpr.set([0n, 0n, 0n, BigInt(at)]);
+      other.s.rip = BigInt(writer);
+      other.s.activity = 0;
+      other.changed();
+      other.run(2);
+    };
+    // Its code is decoded, and this vCPU has heard of that.
+    write(AT.data);
+    run.adds(1n);
+    write(LINEAR + FAR);
+    expect(run.machine.dma.read(FRAMES[1] + 3, 1)[0]).toBe(3);
+    run.adds(3n);
+  });
+
+  it('sees that the page is mapped elsewhere and invalidated', () => {
+    const run = looping('invlpg byte [rel f]');
+    run.machine.dma.write(INSTEAD, adding(7));
+    run.stage.write(TABLES[0] + 8, BigInt(INSTEAD) | PRESENT);
+    run.adds(1n);
+    run.special();
+    run.adds(7n);
+    run.stage.write(TABLES[0] + 8, BigInt(FRAMES[1]) | PRESENT);
+    run.special();
+    run.adds(1n);
+  });
+
+  it('sees that another address space has another page there', () => {
+    const run = looping('xchg r8, r9\nmov cr3, r8');
+    run.machine.dma.write(INSTEAD, adding(-2));
+    run.stage.write(TABLES[1] + 8, BigInt(INSTEAD) | PRESENT);
+    run.s.gpr.set([BigInt(AT.tables), BigInt(SECOND.root)], 8);
+    for (let round = 0; round < 4; round++) {
+      run.special();
+      run.adds(round % 2 === 0 ? -2n : 1n);
+    }
+  });
+
+  it('faults where the page is gone', () => {
+    const run = looping('invlpg byte [rel f]');
+    run.stage.write(TABLES[0] + 8, 0n);
+    run.special();
+    run.cpu.run(100);
+    expect([run.s.cr2, run.s.activity]).toEqual([BigInt(LINEAR + FAR), 1]);
+    expect(run.stage.read(Number(run.s.gpr[4]) + 8, 64)).toBe(BigInt(LINEAR + FAR));
+  });
+
+  it('does not go beyond the limit of a code segment', () => {
+    const run = start(in32(CALLS('nop')), { mode: 'code32' });
+    run.begin();
+    run.far();
+    run.s.csLimit = run.base + FAR - 1;
+    run.cpu.modeChanged();
+    run.cpu.run(100);
+    // The call itself is refused.
+    expect([run.s.rip < BigInt(run.base), run.s.activity]).toEqual([true, 1]);
+    expect(run.stage.read(Number(run.s.gpr[4]) + 4, 32)).toBe(BigInt(run.base));
+  });
+});
