@@ -48,6 +48,8 @@ export function quickCall(
 ): { callee: string; skip: number } | undefined {
   if (QUICK.includes(name)) return { callee: `quick.${name}`, skip: 0 };
   if ((name === 'sysret' || name === 'iret') && constants[0] === 64n) return { callee: `quick.${name}64`, skip: 0 };
+  if (name === 'iret' && constants[0] === 32n) return { callee: 'quick.iret32', skip: 0 };
+  if (name === 'interrupt' && constants[1] === 0n) return { callee: 'quick.interrupt', skip: 0 };
   if (name === 'sse' && constants[0] === FENCE) return { callee: 'quick.fence', skip: constants.length };
   if (name === 'sse') return constants[0] === LOAD_MXCSR ? { callee: 'quick.loadMxcsr', skip: 1 } : undefined;
   if (name !== 'x87') return undefined;

@@ -3,6 +3,7 @@ import { arithmeticRoutines } from './arithmetic.ts';
 import { counterRoutines } from './counters.ts';
 import { eptRoutines } from './ept.ts';
 import { floatRoutines } from './float.ts';
+import { gateRoutines } from './gates32.ts';
 import { lockRoutines } from './locks.ts';
 import { lookupRoutines } from './lookup.ts';
 import { memoryRoutines } from './memory.ts';
@@ -29,6 +30,7 @@ export const ROUTINES: readonly RoutineDefinition[] = [
   ...lockRoutines,
   ...regionRoutines,
   ...privilegeRoutines,
+  ...gateRoutines,
   ...lookupRoutines,
   ...counterRoutines,
   ...addressSpaceRoutines,

@@ -10,14 +10,14 @@ import { nextIp } from './next-ip.ts';
 import type { Routine, RoutineDefinition } from './routine.ts';
 
 const [RCX, RSP, R11] = [1, 4, 11] as const;
-const FLAG = { T: 0x100, I: 0x200, N: 0x4000, R: 0x10000, VM: 0x20000, AC: 0x40000 } as const;
+export const FLAG = { T: 0x100, I: 0x200, N: 0x4000, R: 0x10000, VM: 0x20000, AC: 0x40000 } as const;
 const EFER_SCE = 1;
 /** Access rights of the flat segments of SYSCALL and SYSRET, DPL 0. */
 const [CODE64, DATA32] = [0xa09b, 0xc093];
 const UNUSABLE = 0x10000;
-const BREAKPOINTS = 0xff;
+export const BREAKPOINTS = 0xff;
 /** RFLAGS bits besides the status flags that IRET to and from any ring may load at CPL 0, but RF and VM. */
-const RETURNED = 0x3c7700;
+export const RETURNED = 0x3c7700;
 
 type Segment = 'cs' | 'ss';
 interface SegmentParts {
@@ -27,7 +27,7 @@ interface SegmentParts {
   readonly attr: Int;
 }
 
-function setSegment(r: Routine, name: Segment, parts: SegmentParts): void {
+export function setSegment(r: Routine, name: Segment, parts: SegmentParts): void {
   r.setState(`${name}Selector`, parts.selector);
   r.setState(`${name}Base`, parts.base);
   r.setState(`${name}Limit`, parts.limit);
@@ -42,7 +42,7 @@ const flat = (r: Routine, selector: Int, attr: number): SegmentParts => ({
 });
 
 /** What a code or data descriptor loads. */
-function loaded(r: Routine, selector: Int, d: Int): SegmentParts {
+export function loaded(r: Routine, selector: Int, d: Int): SegmentParts {
   const low = r.and(r.shr(64, d, r.const(16)), r.const(0xffffff));
   const raw = r.or(r.and(d, r.const(0xffff)), r.and(r.shr(64, d, r.const(32)), r.const(0xf0000)));
   const pages = r.or(r.shl(64, raw, r.const(12)), r.const(0xfff));
@@ -61,35 +61,35 @@ const nullStack = (r: Routine, selector: Int): SegmentParts => ({
   attr: r.const(UNUSABLE),
 });
 
-const all = (r: Routine, ...conditions: Bool[]): Bool => conditions.reduce((a, b) => r.andB(a, b));
+export const all = (r: Routine, ...conditions: Bool[]): Bool => conditions.reduce((a, b) => r.andB(a, b));
 const isCanonical = (r: Routine, address: Int): Bool => r.eq(r.sar(64, r.shl(64, address, r.const(16)), r.const(16)), address);
-const rplOf = (r: Routine, selector: Int): Int => r.and(selector, r.const(3));
-const isNull = (r: Routine, selector: Int): Bool => r.none(selector, 0xfffc);
-const dplOf = (r: Routine, d: Int): Int => r.and(r.shr(64, d, r.const(45)), r.const(3));
-const faulted = (r: Routine): Bool => r.ne(r.state('excPending'), r.const(0));
+export const rplOf = (r: Routine, selector: Int): Int => r.and(selector, r.const(3));
+export const isNull = (r: Routine, selector: Int): Bool => r.none(selector, 0xfffc);
+export const dplOf = (r: Routine, d: Int): Int => r.and(r.shr(64, d, r.const(45)), r.const(3));
+export const faulted = (r: Routine): Bool => r.ne(r.state('excPending'), r.const(0));
 
 /** Flags may trap, data accesses are watched, or the caller is not 64-bit code. */
 const isPlain = (r: Routine, sysFlags: Int, forbidden: number): Bool =>
   all(r, r.ne(r.state('longMode'), r.const(0)), r.none(sysFlags, forbidden), r.eq(r.state('slowData'), r.const(0)));
 
 /** Descriptor in the GDT; `refuse` unless the selector is inside it. */
-function descriptor(r: Routine, selector: Int, refuse: (unless: Bool) => void): Int {
+export function descriptor(r: Routine, selector: Int, refuse: (unless: Bool) => void): Int {
   const offset = r.and(selector, r.const(0xfff8));
   refuse(r.andB(r.notB(r.bit(selector, 2)), r.leU(r.add(64, offset, r.const(7)), r.state('gdtrLimit'))));
   return r.callInt('load64', r.cpu, r.add(64, r.state('gdtrBase'), offset));
 }
 
 /** Bits of a descriptor's access byte and flags, at their places in the eight bytes. */
-const bits = (attr: number): bigint => BigInt(attr) << 40n;
+export const bits = (attr: number): bigint => BigInt(attr) << 40n;
 /** Present, accessed, 64-bit, not conforming code of any DPL; mask and value. */
 const CODE = { mask: bits(0x609d), value: bits(0x2099) };
 /** Present, accessed, writable data that does not grow down or does. */
 const STACK = { mask: bits(0x9b), value: bits(0x93) };
-const fits = (r: Routine, d: Int, kind: { mask: bigint; value: bigint }): Bool =>
+export const fits = (r: Routine, d: Int, kind: { mask: bigint; value: bigint }): Bool =>
   r.eq(r.and(d, r.const(kind.mask)), r.const(kind.value));
 
 /** The processor goes on at `rip` with these system flags and the CPL in the state. */
-function enter(r: Routine, rip: Int, sysFlags: Int): void {
+export function enter(r: Routine, rip: Int, sysFlags: Int): void {
   r.setState('rip', rip);
   r.call('setSystemFlags', 'i32', r.cpu, sysFlags);
 }
@@ -139,7 +139,7 @@ const sysret: RoutineDefinition = {
 };
 
 /** A data segment that stays usable in ring 3, or is unusable already. */
-const staysInRing3 = (r: Routine, name: 'es' | 'ds' | 'fs' | 'gs'): Bool => {
+export const staysInRing3 = (r: Routine, name: 'es' | 'ds' | 'fs' | 'gs'): Bool => {
   const attr = r.state(`${name}Attr`);
   return r.orB(r.any(attr, UNUSABLE), r.eq(r.and(attr, r.const(0x60)), r.const(0x60)));
 };
