@@ -7,9 +7,12 @@ import { BLOCK } from '../regions.ts';
  */
 export const HEAT = { on: 100_000, force: 1 } as const;
 /** Entries between two looks at a block. */
-const STEP = 20_000;
-/** A block is hot when one of so many instructions of the last while was an entry of it: the program is in a loop around it. */
-const DENSE = 50;
+const STEP = 10_000;
+/**
+ * A block is hot when one of so many instructions of the last while was an entry of it: the program is in a loop around it, or the kernel is
+ * asked for the same again and again, which takes it some thousand instructions each time.
+ */
+const DENSE = 1000;
 /** Of the entries of the block that was hot: that part makes another one warm. */
 const WARM = 1 / 50;
 const LEAST_WARM = 100;
