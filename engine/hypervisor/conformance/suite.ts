@@ -7,6 +7,12 @@ import { REQUEST } from '../../base/index.ts';
 import { type Backend, bench, finish } from './bench.ts';
 import { stateConformance } from './state-suite.ts';
 
+/** The first vCPU sends INIT to the second one. */
+const INIT_TO_SECOND = `mov edi, 0xfee00000
+  mov dword [edi + 0x310], 0x1000000
+  mov dword [edi + 0x300], 0x4500
+  hlt`;
+
 export function hypervisorConformance(backend: Backend): void {
   const capabilities = backend.capabilities();
   const { groups } = capabilities;
@@ -409,10 +415,7 @@ export function hypervisorConformance(backend: Backend): void {
       b.apicOn(0);
       b.code(0x7000, 16, 'inc word [0x500]\n top: hlt\n jmp top');
       b.isr(2, 'inc word [0x502]\n iret');
-      b.real(`mov edi, 0xfee00000
-        mov dword [edi + 0x310], 0x1000000
-        mov dword [edi + 0x300], 0x4500
-        hlt`);
+      b.real(INIT_TO_SECOND);
       const second = b.vcpuAt(1);
       expect(second.run(100).reason).toBe('wait-for-sipi');
       finish(b.vcpu);
@@ -441,10 +444,7 @@ export function hypervisorConformance(backend: Backend): void {
         held.push(b.machine.memory.lock.held);
         init();
       };
-      b.real(`mov edi, 0xfee00000
-        mov dword [edi + 0x310], 0x1000000
-        mov dword [edi + 0x300], 0x4500
-        hlt`);
+      b.real(INIT_TO_SECOND);
       const second = b.vcpuAt(1);
       expect(second.run(100).reason).toBe('wait-for-sipi');
       finish(b.vcpu);

@@ -259,23 +259,28 @@ test('VMREAD and VMWRITE are probes that carry the field’s encoding, and cost 
   expect(events.every(({ probe }) => probe.name === 'vmread' || probe.name === 'vmwrite')).toBe(true);
 });
 
-test('CPUID is answered inside the guest while nobody looks on, and its exit is recorded and counted all the same', () => {
-  const { flat, vcpu, regs, count, observation } = stage();
-  const { monitor, core } = vcpu as SoftwareVcpu;
+/** Times the guest was entered from now on. */
+function countedRuns({ core }: SoftwareVcpu): () => number {
   let runs = 0;
   const run = core.run.bind(core);
   core.run = (limit) => {
     runs++;
     return run(limit);
   };
+  return () => runs;
+}
+
+test('CPUID is answered inside the guest while nobody looks on, and its exit is recorded and counted all the same', () => {
+  const { flat, vcpu, regs, count, observation } = stage();
+  const { monitor } = vcpu as SoftwareVcpu;
+  const runs = countedRuns(vcpu as SoftwareVcpu);
   const round = () => {
-    const before = count('exits');
-    runs = 0;
+    const before = [count('exits'), runs()] as const;
     vcpu.set('mp_state', { mp_state: 0 });
     flat('mov eax, 1\n cpuid\n mov esi, ecx\n mov eax, 0x40000000\n cpuid\n mov edi, ebx\n in al, 0x80\n hlt');
     finish(vcpu);
     const { rsi, rdi, rip } = regs();
-    return { answer: [rsi, rdi, rip], exits: count('exits') - before, runs };
+    return { answer: [rsi, rdi, rip], exits: count('exits') - before[0], runs: runs() - before[1] };
   };
   round();
   const quick = round();
@@ -307,22 +312,16 @@ test('a port is served without leaving the guest while nobody looks on, and its 
     },
   });
   const program = 'mov dx, 0x300\n mov al, 7\n out dx, al\n in ax, dx\n mov dx, 0x302\n out dx, ax\n hlt';
-  const { core } = vcpu as SoftwareVcpu;
-  let runs = 0;
-  const run = core.run.bind(core);
-  core.run = (limit) => {
-    runs++;
-    return run(limit);
-  };
+  const runs = countedRuns(vcpu as SoftwareVcpu);
   const round = () => {
     seen.length = 0;
-    const before = [count('io-exits'), count('exits'), runs];
+    const before = [count('io-exits'), count('exits'), runs()];
     vcpu.set('mp_state', { mp_state: 0 });
     flat(program);
     finish(vcpu);
     expect([seen, regs().rax & 0xffffn]).toEqual([[7, 0x1234], 0x1234n]);
     const [ports = 0, exits = 0, ran = 0] = before;
-    return [count('io-exits') - ports, count('exits') - exits, runs - ran];
+    return [count('io-exits') - ports, count('exits') - exits, runs() - ran];
   };
   round();
   const [ports, exits, quick] = round();
