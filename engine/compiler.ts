@@ -3,7 +3,7 @@ import { createCompilerThread, type RegionAnswer, type RegionOrder } from './cpu
 import { monotonicOrigin, monotonicSince } from './host/clock.ts';
 import { listeningEnd, type PortEnd } from './host/compiler-port.ts';
 import { threadData } from './host/threads.ts';
-import { setCodeSettings, withOptimizer } from './host/v8-settings.ts';
+import { collectGarbage, setCodeSettings, withOptimizer } from './host/v8-settings.ts';
 
 export interface CompilerPlan {
   readonly memory: WebAssembly.Memory;
@@ -11,6 +11,8 @@ export interface CompilerPlan {
   readonly ends: readonly PortEnd[];
 }
 
+/** Bytes of WebAssembly after which this thread lets go of the modules it has made: they are the others' alone then. */
+const GARBAGE = 4 * 2 ** 20;
 /** How long an order waits for others, in milliseconds: they share a module. */
 const GATHER = 2;
 
@@ -18,9 +20,25 @@ setCodeSettings();
 void threadData().then((data) => {
   const { memory, ends } = data as CompilerPlan;
   const now = monotonicSince(monotonicOrigin());
+  let bytes = 0;
   for (const end of ends) {
-    listeningEnd<RegionAnswer, RegionOrder>(end, GATHER, ({ take, answer }) =>
-      createCompilerThread({ memory, now: () => now() / 1000, take, answer, optimized: withOptimizer }),
-    );
+    listeningEnd<RegionAnswer, RegionOrder>(end, GATHER, ({ take, answer }) => {
+      const serve = createCompilerThread({
+        memory,
+        now: () => now() / 1000,
+        take,
+        answer: (made) => {
+          bytes += made.bytes;
+          answer(made);
+        },
+        optimized: withOptimizer,
+      });
+      return () => {
+        serve();
+        if (bytes < GARBAGE) return;
+        bytes = 0;
+        collectGarbage();
+      };
+    });
   }
 });

@@ -4,6 +4,7 @@ import { calendarOf, monotonicSince } from './host/clock.ts';
 import { type PortEnd, pollingEnd } from './host/compiler-port.ts';
 import { directFiles } from './host/image-file.ts';
 import { parent, threadData } from './host/threads.ts';
+import { collectGarbage } from './host/v8-settings.ts';
 import { readInterpreter } from './interpreter-image.ts';
 import { buildVcpuThread } from './machine/build.ts';
 import type { FromVcpus, ThreadPlan } from './machine/messages.ts';
@@ -14,6 +15,8 @@ export interface VcpuThreadPlan extends ThreadPlan {
   readonly compilerEnd?: PortEnd;
 }
 
+/** MiB of WebAssembly that may be in use, where a test wants code to be dropped more often. */
+const codeBytes = Number(process.env['ROOTMODE_CODE_MIB'] ?? 0) * 2 ** 20;
 // While the plan is made.
 const interpreter = readInterpreter();
 
@@ -27,6 +30,8 @@ void threadData().then((data) => {
       interpreter,
       directFiles,
       ...(plan.compilerEnd && { compiler: pollingEnd<RegionOrder, RegionAnswer>(plan.compilerEnd) }),
+      collectGarbage,
+      ...(codeBytes > 0 && { codeBytes }),
       onEvent: (event) => channel.post({ kind: 'event', event }),
       onTone: (hertz) => channel.post({ kind: 'tone', hertz }),
     }),

@@ -19,14 +19,14 @@ export interface GuestProcess {
 }
 
 /** Start `rootmode run` with these options. */
-export function startGuest(options: readonly string[]): GuestProcess {
-  return startProgram(join(root, 'build/cli/rootmode'), ['run', ...options]);
+export function startGuest(options: readonly string[], environment: NodeJS.ProcessEnv = {}): GuestProcess {
+  return startProgram(join(root, 'build/cli/rootmode'), ['run', ...options], environment);
 }
 
 /** Another program with its guest's serial port on standard output. */
-export function startProgram(program: string, words: readonly string[]): GuestProcess {
+export function startProgram(program: string, words: readonly string[], environment: NodeJS.ProcessEnv = {}): GuestProcess {
   const started = performance.now();
-  const child: ChildProcess = spawn(program, words, { detached: true, stdio: 'pipe' });
+  const child: ChildProcess = spawn(program, words, { detached: true, stdio: 'pipe', env: { ...process.env, ...environment } });
   let heard = '';
   let errors = '';
   const listeners = new Set<() => void>();

@@ -56,6 +56,8 @@ export interface CodeLookupOptions {
   readonly compilers: CompilerLink;
   /** As in `JitOptions`. */
   readonly codeBytes?: number;
+  /** As in `ProcessorOptions`. */
+  readonly collectGarbage?: () => void;
 }
 
 export class CodeLookup {
@@ -111,7 +113,10 @@ export class CodeLookup {
   /** Between two runs: take what has been compiled, drop everything when there is too much of it. */
   beforeRun(): void {
     this.#o.compilers.poll();
-    if (this.jit?.isFull === true) this.forget();
+    const { jit } = this;
+    if (jit === undefined) return;
+    if (jit.isFull) this.forget();
+    if (jit.takeGarbage()) this.#o.collectGarbage?.();
   }
 
   /** Forget all decoded code and what was compiled of it. */

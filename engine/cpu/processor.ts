@@ -50,6 +50,8 @@ export interface ProcessorOptions {
   readonly codeBytes?: number;
   /** Makes the regions elsewhere; absent: this thread does, in its turn. */
   readonly compiler?: CompilerPort;
+  /** Called between two runs when much compiled code has been dropped on this thread: the host gives it back when it collects garbage. */
+  readonly collectGarbage?: () => void;
   /** Entries after which a block is hot, for tests that shuffle tiers. */
   readonly heat?: () => number;
   /** As in `VcpuOptions`. */
@@ -121,6 +123,7 @@ export function createProcessor(options: ProcessorOptions): Processor {
       regions,
       compilers,
       ...(options.codeBytes === undefined ? {} : { codeBytes: options.codeBytes }),
+      ...(options.collectGarbage && { collectGarbage: options.collectGarbage }),
       shootdown: options.shootdown ?? (() => undefined),
       exclusive: options.exclusive ?? { begin: () => undefined, end: () => undefined },
       ...(options.busTable === undefined ? {} : { busTable: options.busTable }),

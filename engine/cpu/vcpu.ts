@@ -50,6 +50,8 @@ export interface VcpuOptions extends InstructionContextOptions {
   readonly compilers: CompilerLink;
   /** As in `JitOptions`. */
   readonly codeBytes?: number;
+  /** As in `ProcessorOptions`. */
+  readonly collectGarbage?: () => void;
 }
 
 const RETIRED = offsetOf('retired');

@@ -1,5 +1,6 @@
 /** Settings of V8 that suit generated code, for the whole process. */
 import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 
 /**
  * Optimize functions of generated code earlier than by default: what has become a region was hot before (decision 0104). Heed branch hints:
@@ -42,6 +43,21 @@ export function withOptimizer<T>(act: () => T): T {
 /** Those of V8 again, under which it takes up bytecode. */
 export function clearCodeSettings(): void {
   for (const [, theirs] of CODE) setFlagsFromString(theirs);
+}
+
+let collect: (() => void) | undefined;
+
+/**
+ * Collect all garbage of this thread, which takes tens of milliseconds. V8 gives machine code back when no thread has any of it any more, but
+ * the code counts for nothing when it decides whether to look: a thread with a small heap does that once in ten minutes.
+ */
+export function collectGarbage(): void {
+  if (collect === undefined) {
+    setFlagsFromString('--expose-gc');
+    collect = runInNewContext('gc') as () => void;
+    setFlagsFromString('--no-expose-gc');
+  }
+  collect();
 }
 
 /** Room for young objects in threads that start later, in MiB. */

@@ -53,6 +53,9 @@ export interface VcpuThreadPorts extends ThreadPorts {
   readonly directFiles?: DirectFiles;
   /** Compiles hot code beside this thread's vCPUs. */
   readonly compiler?: NonNullable<ProcessorMachineOptions['compiler']>;
+  /** As in `ProcessorOptions`. */
+  readonly codeBytes?: number;
+  readonly collectGarbage?: () => void;
 }
 
 interface Parts {
@@ -82,8 +85,18 @@ function build({ settings, memory: shared, role, displayRom }: ThreadPlan, ports
   const keyReader = takeKeyReader(memory);
   const keeperPlace = memory.arena.take('deadline-keeper', 8, 64);
   const create = accel === 'software' ? createSoftwareMachine : createBareMachine;
-  const { calendar, compiler, directFiles, interpreter, hostNow } = ports;
-  const machine = create({ memory, model: cpu, interpreter, observation, jit, calendar, ...(compiler && { compiler }) });
+  const { calendar, compiler, codeBytes, collectGarbage, directFiles, interpreter, hostNow } = ports;
+  const machine = create({
+    memory,
+    model: cpu,
+    interpreter,
+    observation,
+    jit,
+    calendar,
+    ...(compiler && { compiler }),
+    ...(codeBytes && { codeBytes }),
+    ...(collectGarbage && { collectGarbage }),
+  });
   const { requests } = machine;
   const { vmcsFields } = capabilitiesOf(settings);
   const stops = new StopKeeper({ memory, list, tail, gate, requests, observation, vmcsFields });

@@ -35,7 +35,7 @@ function start(text: string, { mode = 'long', vcpus = 1 }: { mode?: StageMode; v
   const orders: RegionOrder[] = [];
   const answers: RegionAnswer[] = [];
   const port = { post: (order: RegionOrder) => void orders.push(structuredClone(order)), receive: () => answers.shift() };
-  const stage = new Stage(tierBesideCompiler(port, undefined, vcpus), mode);
+  const stage = new Stage(tierBesideCompiler(port, {}, vcpus), mode);
   const { cpu, s } = stage;
   const { machine } = cpu;
   const compiler = new RegionCompiler({ decode, memory: machine.u8, now: () => 0 });

@@ -71,6 +71,8 @@ const MOST_ORDERS = 96;
 const LATER = 1000;
 /** Bytes of WebAssembly that regions in use may have been: V8 makes five times as many of machine code of them. */
 const CODE_BYTES = 24 * 2 ** 20;
+/** That part of them dropped is worth a collection of garbage. */
+const GARBAGE = 1 / 3;
 /**
  * A page whose regions were found to be of other code that often, while so many instructions were executed, is left to the interpreter until
  * they are over: a guest that patches its code cannot spend its time on compiling, and a page that is used by one process after the other is
@@ -140,6 +142,8 @@ export class Jit implements Customer {
   readonly #ordered = new Map<number, Ordered>();
   #ticket = 0;
   #noSlot = false;
+  /** Bytes of WebAssembly dropped and not yet collected. */
+  #garbage = 0;
   readonly counters: JitCounters = {
     regions: 0,
     modules: 0,
@@ -161,7 +165,18 @@ export class Jit implements Customer {
 
   /** There is more code than should be: all blocks are to be forgotten. What is still hot will be made again. */
   get isFull(): boolean {
-    return this.counters.live > (this.#o.codeBytes ?? CODE_BYTES) || this.#noSlot;
+    return this.counters.live > this.#codeBytes || this.#noSlot;
+  }
+
+  get #codeBytes(): number {
+    return this.#o.codeBytes ?? CODE_BYTES;
+  }
+
+  /** Has much code been dropped since this was true last? */
+  takeGarbage(): boolean {
+    if (this.#garbage < this.#codeBytes * GARBAGE) return false;
+    this.#garbage = 0;
+    return true;
   }
 
   /** A block has been entered often; RIP is at its beginning. */
@@ -381,7 +396,9 @@ export class Jit implements Customer {
 
   #counts(made: MadeRegion, before: Region | undefined): void {
     const { counters } = this;
-    counters.live += made.bytes - (before?.made.bytes ?? 0);
+    const old = before?.made.bytes ?? 0;
+    counters.live += made.bytes - old;
+    this.#garbage += old;
     if (before === undefined) counters.inUse++;
     counters.regions++;
     counters.instructions += made.instructions;
@@ -547,6 +564,7 @@ export class Jit implements Customer {
   #release({ slot, made }: Region): void {
     this.#o.regions.release(slot);
     this.counters.live -= made.bytes;
+    this.#garbage += made.bytes;
     this.counters.inUse--;
   }
 

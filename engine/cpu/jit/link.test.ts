@@ -17,8 +17,12 @@ const CODE_BYTES = 6000;
 function start(program = PROGRAM) {
   const orders: RegionOrder[] = [];
   const answers: RegionAnswer[] = [];
+  const collected: number[] = [];
   const stage = new Stage(
-    tierBesideCompiler({ post: (order) => void orders.push(structuredClone(order)), receive: () => answers.shift() }, CODE_BYTES),
+    tierBesideCompiler(
+      { post: (order) => void orders.push(structuredClone(order)), receive: () => answers.shift() },
+      { codeBytes: CODE_BYTES, collectGarbage: () => void collected.push(stage.cpu.jit?.live ?? 0) },
+    ),
     'long',
   );
   const { machine, s } = stage.cpu;
@@ -32,6 +36,7 @@ function start(program = PROGRAM) {
   return {
     orders,
     answers,
+    collected,
     stage,
     s,
     compile: () => compiler.compile(orders.splice(0)),
@@ -179,10 +184,11 @@ describe('code of a guest that never stops making code', () => {
   const TURNS = 12_000;
 
   it('stays within its budget, with the same results', () => {
-    const { stage, s, compile, orders, answers } = start();
+    const { stage, s, compile, orders, answers, collected } = start();
     const { machine } = stage.cpu;
-    let [rax, rbx] = [0n, 0n];
-    s.gpr.set([0n, 0n, 0n, 0n]);
+    const rax = 0x123456789n;
+    let rbx = 0n;
+    s.gpr.set([rax, 0n, 0n, rbx]);
     let most = 0;
     for (let n = 0; n < ROUNDS * FUNCTIONS; n++) {
       const at = AT.code + 4096 * (n % FUNCTIONS) + WRITTEN * (n % 8);
@@ -195,16 +201,19 @@ describe('code of a guest that never stops making code', () => {
         if (orders.length > 0) answers.push(compile());
         most = Math.max(most, stage.cpu.jit?.live ?? 0);
       }
-      for (let turn = 0; turn < TURNS; turn++) {
-        rax ^= BigInt(n + 1);
-        rbx = BigInt.asUintN(64, rbx + rax);
-      }
+      // Every other turn has undone what the one before did to RAX.
+      rbx = BigInt.asUintN(64, rbx + BigInt(TURNS / 2) * ((rax ^ BigInt(n + 1)) + rax));
       expect([s.gpr[0], s.gpr[3]]).toEqual([rax, rbx]);
     }
     expect(stage.cpu.jit?.regions).toBeGreaterThan(FUNCTIONS);
     expect(stage.cpu.jit?.resets).toBeGreaterThan(0);
     // One module may go beyond it.
     expect(most).toBeLessThan(CODE_BYTES + 4096);
+    // Whenever a third of the budget was dropped, the host was told; after a reset nothing was in use.
+    const { bytes = 0, resets = 0 } = stage.cpu.jit ?? {};
+    expect(collected.length).toBeGreaterThanOrEqual(resets);
+    expect(collected.length).toBeLessThanOrEqual(bytes / (CODE_BYTES / 3));
+    expect(collected).toContain(0);
   });
 });
 

@@ -77,7 +77,7 @@ export function interpreterImage(): InterpreterImage {
 
 const generated = (
   name: Exclude<Tier['name'], 'oracle'>,
-  options: Pick<ProcessorOptions, 'jit' | 'compiler' | 'codeBytes' | 'heat'>,
+  options: Pick<ProcessorOptions, 'jit' | 'compiler' | 'codeBytes' | 'heat' | 'collectGarbage'>,
   vcpus: 1 | 2 = 1,
 ): Tier => ({
   name,
@@ -122,8 +122,11 @@ const generated = (
 export const tiers: readonly Tier[] = [oracle, generated('interpreter', { jit: 'off' }), generated('jit', { jit: 'force' })];
 
 /** Regions of what is hot after 10000 entries, made by a compiler that answers when it likes. */
-export const tierBesideCompiler = (compiler: CompilerPort, codeBytes?: number, vcpus: 1 | 2 = 1): Tier =>
-  generated('jit', { jit: 'on', compiler, heat: () => 10_000, ...(codeBytes === undefined ? {} : { codeBytes }) }, vcpus);
+export const tierBesideCompiler = (
+  compiler: CompilerPort,
+  options: Pick<ProcessorOptions, 'codeBytes' | 'collectGarbage'> = {},
+  vcpus: 1 | 2 = 1,
+): Tier => generated('jit', { jit: 'on', compiler, heat: () => 10_000, ...options }, vcpus);
 
 /** Blocks become regions after a random number of entries, so that each run goes through the tiers in an order of its own. */
 export const shuffled = (random: Random): Tier => generated('shuffled', { jit: 'force', heat: () => 1 + random.below(12) });

@@ -33,6 +33,9 @@ export interface ProcessorMachineOptions extends MachineOptions {
   readonly jit?: JitSetting;
   /** Compiles hot code beside the vCPUs of this thread. */
   readonly compiler?: CompilerPort;
+  /** As in `ProcessorOptions`. */
+  readonly codeBytes?: number;
+  readonly collectGarbage?: () => void;
 }
 
 /** How a back end uses the processor. */
@@ -78,6 +81,8 @@ export function createProcessorBase(options: ProcessorMachineOptions, use: Proce
     ...(options.interpreter && { interpreter: options.interpreter }),
     jit: options.jit ?? 'off',
     ...(options.compiler && { compiler: options.compiler }),
+    ...(options.codeBytes && { codeBytes: options.codeBytes }),
+    ...(options.collectGarbage && { collectGarbage: options.collectGarbage }),
     ...use.processor,
     shootdown: (vcpu) => {
       observation.counters.add(vcpu, COUNTER['remote-tlb-flush']);
