@@ -10,6 +10,7 @@ import { derivePollMask, modeName } from './derived.ts';
 import { EventContext } from './event-context.ts';
 import { FLAG } from './flags.ts';
 import type { InstructionContextOptions } from './instruction-context.ts';
+import { LONGEST_RUN } from './interpreter/loop-budget.ts';
 import type { JitCounters, JitSetting } from './jit/jit.ts';
 import type { CompilerLink } from './jit/link.ts';
 import type { RegionTable } from './jit/table.ts';
@@ -221,7 +222,7 @@ export class VcpuCore extends EventContext {
     }
     if (this.stepping && this.#instructionBreakpoint()) return 0;
     const held = this.stepping || s.shadow !== 0;
-    const budget = held ? 1 : s.nonRoot !== 0 && exitsByTime(s) ? Math.min(limit, TIMED_RUN) : limit;
+    const budget = held ? 1 : s.nonRoot !== 0 && exitsByTime(s) ? Math.min(limit, TIMED_RUN) : Math.min(limit, LONGEST_RUN);
     const single = (s.sysFlags & FLAG.T) !== 0;
     const resumed = (s.sysFlags & FLAG.R) !== 0;
     this.steps = true;

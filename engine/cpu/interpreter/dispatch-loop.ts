@@ -7,7 +7,6 @@ import { lower } from '../ir/lower.ts';
 import type { Statement } from '../ir/node.ts';
 import {
   BLOCK,
-  BLOCK_BYTES,
   CPU_JUMPS,
   EXIT,
   JUMP_ENTRIES,
@@ -22,6 +21,7 @@ import {
 import { offsetOf, type VcpuFieldName } from '../state.ts';
 import { CaseFrame, LocalPool, type LoopLabels } from './frames.ts';
 import { aloneInShadow } from './interrupt-shadow.ts';
+import { LoopBudget } from './loop-budget.ts';
 import { RegionEntry } from './region-entry.ts';
 
 export interface LoopOptions {
@@ -48,7 +48,7 @@ class LoopWriter {
   readonly #code: Code;
   readonly #options: LoopOptions;
   readonly #record: number;
-  readonly #budget: number;
+  readonly #budget: LoopBudget;
   readonly #status: number;
   readonly #block: number;
   readonly #found: number;
@@ -63,7 +63,7 @@ class LoopWriter {
     this.#code = code;
     this.#options = options;
     this.#record = code.local('i32');
-    this.#budget = code.local('i32');
+    this.#budget = new LoopBudget(code, this.#record);
     this.#status = code.local('i32');
     this.#block = code.local('i32');
     this.#found = code.local('i32');
@@ -80,20 +80,20 @@ class LoopWriter {
 
   write(): void {
     const code = this.#code;
-    this.#load('i32.load', 'budget', this.#budget);
+    this.#budget.load();
     this.#load('i64.load', 'rip', this.#rip);
     const outer = code.loop(); // to the top with RIP set: look the block up
     const lookup = code.block();
+    // the first turn has RIP and no record
+    code.get(this.#record);
+    code.op('i32.eqz');
+    code.brIf(lookup);
     const next = code.loop();
     const branch = code.block();
     const takeRel = code.block();
     const status = code.block();
     const fault = code.block();
-    // the first turn has RIP and no record
-    code.get(this.#record);
-    code.op('i32.eqz');
-    code.brIf(branch);
-    this.#countDown();
+    this.#atLimit();
     this.#cases({
       next,
       fault,
@@ -111,6 +111,7 @@ class LoopWriter {
     code.end(); // takeRel
     this.#takeRelative(next, lookup, outer);
     code.end(); // branch
+    this.#budget.settle('retired');
     code.br(lookup);
     code.end(); // next
     code.end(); // lookup
@@ -120,18 +121,14 @@ class LoopWriter {
     code.i32(EXIT.limit);
   }
 
-  #countDown(): void {
+  #atLimit(): void {
     const code = this.#code;
-    code.get(this.#budget);
-    code.op('i32.eqz');
-    code.if();
+    this.#budget.isAtLimit();
+    code.if(undefined, false);
     this.#currentIp();
+    this.#budget.settle('not retired');
     this.#leave(EXIT.limit);
     code.end();
-    code.get(this.#budget);
-    code.i32(-1);
-    code.op('i32.add');
-    code.set(this.#budget);
   }
 
   #cases(labels: LoopLabels): void {
@@ -193,7 +190,7 @@ class LoopWriter {
 
   /** Records that are no instruction: continue at their address through the lookup. */
   #special(_kind: number, labels: LoopLabels): void {
-    this.#giveBack();
+    this.#budget.giveBack();
     this.#currentIp();
     this.#code.br(labels.branch);
   }
@@ -245,7 +242,6 @@ class LoopWriter {
       code.br(labels.branch);
     });
     is(STATUS.repeat, () => {
-      this.#giveBack();
       // Traps are taken between the repetitions of a string instruction.
       code.get(CPU);
       code.memory('i32.load', offsetOf('debugTraps'));
@@ -256,18 +252,24 @@ class LoopWriter {
       code.op('i32.or');
       code.if();
       this.#currentIp();
+      this.#budget.settle('not retired');
       this.#leave(EXIT.repeat);
       code.end();
-      this.#pollAt(() => this.#currentIp());
+      this.#pollAt(() => {
+        this.#currentIp();
+        this.#budget.settle('not retired');
+      });
       code.br(labels.next);
     });
     is(STATUS.leave, () => {
       this.#load('i64.load', 'rip', this.#rip);
+      this.#budget.settle('retired');
       this.#leave(EXIT.leave);
     });
     is(STATUS.shadow, () => {
+      this.#budget.settle('retired');
       code.get(CPU);
-      code.get(this.#budget);
+      this.#budget.instructions();
       code.memory('i32.store', offsetOf('shadowBudget'));
       code.i32(1);
       code.set(this.#shadow);
@@ -279,7 +281,7 @@ class LoopWriter {
   /** The instruction has queued an exception: on to its handler where that is simple. */
   #fault(branch: Label): void {
     const code = this.#code;
-    this.#giveBack();
+    this.#budget.giveBack();
     this.#currentIp();
     this.#storeRip();
     code.get(CPU);
@@ -290,6 +292,7 @@ class LoopWriter {
     this.#load('i64.load', 'rip', this.#rip);
     code.br(branch);
     code.end();
+    this.#budget.settle('retired');
     this.#leave(EXIT.fault);
   }
 
@@ -315,6 +318,7 @@ class LoopWriter {
     };
     code.i32(STATUS.next);
     code.set(this.#status);
+    this.#budget.settle('retired');
     code.get(CPU);
     code.memory('i64.load', offsetOf('ripBase'));
     code.get(this.#record);
@@ -344,8 +348,8 @@ class LoopWriter {
     code.get(this.#rip);
     code.call(this.#options.functionIndex('checkTarget'));
     code.if();
-    this.#giveBack();
     this.#currentIp();
+    this.#budget.settle('not retired');
     this.#leave(EXIT.fault);
     code.end();
     code.get(this.#found);
@@ -362,10 +366,8 @@ class LoopWriter {
     code.end();
     this.#region.enter(this.#found, outer);
     code.get(this.#found);
-    code.tee(this.#block);
-    code.i32(BLOCK_BYTES);
-    code.op('i32.add');
-    code.set(this.#record);
+    code.set(this.#block);
+    this.#budget.begin(this.#found);
     code.br(next);
   }
 
@@ -373,8 +375,7 @@ class LoopWriter {
   #lookUp(outer: Label): void {
     const code = this.#code;
     this.#pollAt(() => undefined);
-    code.get(this.#budget);
-    code.op('i32.eqz');
+    this.#budget.isSpent();
     code.if();
     this.#leave(EXIT.limit);
     code.end();
@@ -422,9 +423,7 @@ class LoopWriter {
     code.brIf(miss);
     code.end();
     this.#storeRip();
-    code.get(CPU);
-    code.get(this.#budget);
-    code.memory('i32.store', offsetOf('budget'));
+    this.#budget.store();
     code.get(CPU);
     code.call(this.#options.functionIndex('lookup'));
     code.tee(this.#found);
@@ -443,10 +442,8 @@ class LoopWriter {
     });
     this.#region.enter(this.#found, outer);
     code.get(this.#found);
-    code.tee(this.#block);
-    code.i32(BLOCK_BYTES);
-    code.op('i32.add');
-    code.set(this.#record);
+    code.set(this.#block);
+    this.#budget.begin(this.#found);
     code.get(CPU);
     code.get(this.#rip);
     code.get(this.#block);
@@ -562,14 +559,6 @@ class LoopWriter {
     code.set(this.#rip);
   }
 
-  #giveBack(): void {
-    const code = this.#code;
-    code.get(this.#budget);
-    code.i32(1);
-    code.op('i32.add');
-    code.set(this.#budget);
-  }
-
   #storeRip(): void {
     const code = this.#code;
     code.get(CPU);
@@ -585,9 +574,7 @@ class LoopWriter {
       code.memory('i32.store', offsetOf('faultRecord'));
     }
     this.#storeRip();
-    code.get(CPU);
-    code.get(this.#budget);
-    code.memory('i32.store', offsetOf('budget'));
+    this.#budget.store();
     code.i32(exit);
     code.return();
   }

@@ -2,6 +2,7 @@
 import type { Code, Label } from '../../wasm/code.ts';
 import { BLOCK, LEFT } from '../regions.ts';
 import { offsetOf, type RegionCounter } from '../state.ts';
+import type { LoopBudget } from './loop-budget.ts';
 
 const CPU = 0;
 
@@ -11,7 +12,7 @@ export interface RegionEntryOptions {
   /** RIP and budget of the loop; its record and status, which say nothing any more when a region has run; whether interrupts are held back. */
   readonly locals: {
     readonly rip: number;
-    readonly budget: number;
+    readonly budget: LoopBudget;
     readonly record: number;
     readonly status: number;
     readonly shadow: number;
@@ -74,11 +75,7 @@ export class RegionEntry {
     code.op('i32.and');
     code.set(locals.shadow);
     this.#count('regionRetired', () => {
-      code.get(locals.budget);
-      code.get(CPU);
-      code.memory('i32.load', offsetOf('budget'));
-      code.tee(locals.budget);
-      code.op('i32.sub');
+      locals.budget.takeLess();
       code.op('i64.extend_i32_u');
     });
     this.#count('regionEntries', () => code.i64(1n));
@@ -116,8 +113,6 @@ export class RegionEntry {
     code.get(CPU);
     code.get(locals.rip);
     code.memory('i64.store', offsetOf('rip'));
-    code.get(CPU);
-    code.get(locals.budget);
-    code.memory('i32.store', offsetOf('budget'));
+    locals.budget.store();
   }
 }
