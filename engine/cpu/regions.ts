@@ -29,10 +29,18 @@ export const LARGE_PAGES = { shift: 30, fold: 10, mask: 1023 } as const;
 export const TLB_ENTRY = { readTag: 0, writeTag: 8, addend: 16, pa: 24 } as const;
 /**
  * Places of generated code by what forms their addresses, for reads and again for writes: the tag of the first-level TLB entry that was met there
- * last, 0 for none, and its addend. What changes the first level forgets them all. `known`: u32, not 0 where there may be any.
+ * last, 0 for none, and its addend. What changes the first level forgets them all. `known`: u32, not 0 where there may be any. `odd`: u32,
+ * times regions were left for a float that they do not compute with (jit/floats.ts).
  */
 const SITE_COUNT = 22;
-export const SITES = { count: SITE_COUNT, writes: SITE_COUNT, tag: 0, addend: 16 * SITE_COUNT, known: 24 * SITE_COUNT } as const;
+export const SITES = {
+  count: SITE_COUNT,
+  writes: SITE_COUNT,
+  tag: 0,
+  addend: 16 * SITE_COUNT,
+  known: 24 * SITE_COUNT,
+  odd: 24 * SITE_COUNT + 4,
+} as const;
 const SITE_BYTES = 24 * SITE_COUNT + 8;
 /** Of a host page's information: what its write entries are, as far as one word with two halves says it (engine/memory/map.ts). */
 export const WRITER = { at: 12, page: TLB2_ENTRIES - 1, known: TLB2_ENTRIES, half: 16, several: 0xffffffff } as const;

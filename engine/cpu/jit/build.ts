@@ -6,10 +6,13 @@ import { Refused, RegionBuilder } from './builder.ts';
 import { type Place, targetOffset } from './early-binding.ts';
 import { RegionEmitter } from './emitter.ts';
 import type { FarCheck } from './far-check.ts';
+import { FastFloats } from './floats.ts';
 import { pageOf, type RegionBlock, type RegionInstruction, type RegionPlan } from './form.ts';
+import { floatsOf } from './loop-floats.ts';
 import { spread } from './spread.ts';
 import { Dirty } from './state.ts';
 import { analyse, edgeKey, type Structure } from './structure.ts';
+import type { FloatRange } from './values.ts';
 
 const PAGE = 4096;
 /** Computed targets that are compared one after the other. */
@@ -22,6 +25,8 @@ export interface RegionMode {
   readonly far?: FarCheck | undefined;
   readonly long: boolean;
   readonly flat: number;
+  /** As `RegionOrder.anyFloat`. */
+  readonly anyFloat: boolean;
   /** Address of the vCPU that runs it: a constant needs no register, and V8 knows that what lies there is in memory. */
   readonly cpu: number;
 }
@@ -77,6 +82,7 @@ class TreeBuilder {
       shadow: () => this.#shadow(),
       constants,
     });
+    this.#ir.anyFloat = mode.anyFloat;
     this.#ripBase = this.#ir.valueOf(this.#ir.page);
   }
 
@@ -108,16 +114,37 @@ class TreeBuilder {
     }
     const labels = Array.from({ length: this.#levels(at) }, (_, depth): LabelCell => ({ name: `loop ${at} ${depth}` }));
     const loop = { labels, dirty: new Dirty() };
+    this.#ir.begin(at);
+    const known = this.#floats(at);
     this.#ir.settle(loop.dirty);
     const body = (): void => {
       this.#loops.set(at, loop);
       this.#ir.join(loop.dirty);
       this.#ir.begin(at);
+      for (const { register, bits, range } of known) this.#ir.noteRange(this.#ir.scalar(register, bits), range);
       this.#ir.poll(this.#plan.instructions);
       this.#within(at, within);
       this.#loops.delete(at);
     };
     labels.reduce<() => void>((inside, label) => () => this.#ir.construct('loop', label, inside), body)();
+  }
+
+  /**
+   * What is known of XMM registers when a loop begins, as far as it does not change them. Operands of its arithmetic are looked at here: where
+   * they are not what a region computes with, the interpreter goes on.
+   */
+  #floats(head: number): { register: number; bits: 32 | 64; range: FloatRange }[] {
+    const ir = this.#ir;
+    if (ir.dead || ir.anyFloat) return [];
+    const body = this.#structure.bodies.get(head) as ReadonlySet<number>;
+    const { kept, operands } = floatsOf([...body].map((block) => this.#plan.blocks.get(block) as RegionBlock));
+    for (const [register, bits] of operands) new FastFloats(ir, bits).require(ir.scalar(register, bits));
+    return kept.flatMap((register) =>
+      ([32, 64] as const).flatMap((bits) => {
+        const range = ir.holdsFloats(register) ? ir.rangeOf(ir.scalar(register, bits)) : undefined;
+        return range === undefined ? [] : [{ register, bits, range }];
+      }),
+    );
   }
 
   /** Loops that begin at a block. */

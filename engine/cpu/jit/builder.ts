@@ -7,13 +7,13 @@ import type { ValueType } from '../../wasm/code.ts';
 import type { MemoryOp } from '../../wasm/opcodes.ts';
 import { IrBuilder } from '../ir/builder.ts';
 import type { Exit, FlagJoin, GuestPlace, LabelCell, LeavePoint, Node, NodeOp, Statement, VarCell } from '../ir/node.ts';
-import { LEFT } from '../regions.ts';
-import { CONTROLS, FAST } from '../routines/mxcsr.ts';
+import { CPU_SITES, LEFT, SITES } from '../regions.ts';
+import { CONTROLS, FAST, FLUSH } from '../routines/mxcsr.ts';
 import { offsetOf } from '../state.ts';
 import type { FlagFact } from './conditions.ts';
 import { checkPages, type FarCheck } from './far-check.ts';
 import { loadedPart, partOf, storedPart, withPart } from './slot-parts.ts';
-import { FLAGS, flagWordOf, GENERAL, SLOTS, slotAt } from './slots.ts';
+import { FLAGS, flagWordOf, GENERAL, SLOTS, slotAt, XMM_FROM } from './slots.ts';
 import { Dirty, flagJoin, SlotState } from './state.ts';
 import { CR0, CR4, OSFXSR, type Scope, SSE_OFF, scopeIn, ValueBuilder } from './values.ts';
 
@@ -29,7 +29,6 @@ const CONTEXT = offsetOf('context');
 const MXCSR = offsetOf('mxcsr');
 /** Instructions of loops between two looks at what others ask for: that much of the budget is in a local, the rest in memory. */
 export const POLL_INSTRUCTIONS = 1024;
-const NOT_NOW = -1n;
 const STABLE = new Set((['cr0', 'cr4', 'shared', 'fsBase', 'gsBase', 'cpl'] as const).map(offsetOf));
 
 /** An instruction that a region cannot hold: it ends before it. */
@@ -67,8 +66,9 @@ export class RegionBuilder extends ValueBuilder {
   readonly #cells: (VarCell | undefined)[] = [];
   readonly #hooks: RegionHooks;
   readonly #points: LeavePoint[] = [];
-  readonly #fast: VarCell = { type: 'i64', local: -1 };
-  #usesFast = false;
+  /** i32: 0 where SSE arithmetic may use the host's. */
+  readonly #notFast: VarCell = { type: 'i32', local: -1 };
+  #isNotFast: Node | undefined;
   /** The flags as the region is entered. */
   readonly #entry: FlagJoin;
   #start: SlotState;
@@ -85,10 +85,10 @@ export class RegionBuilder extends ValueBuilder {
   storesEarly = false;
   slots: SlotState;
   readonly #facts = new Map<Node, FlagFact>();
-  /** Doubles that operations of the region have made: not denormal while they may be fast. */
-  readonly results = new Set<Node>();
-  /** The same for vectors, all lanes, by their format. */
+  /** Vectors that operations of the region have made, by their format: no lane is denormal. */
   readonly laneResults = new Map<Node, 32 | 64>();
+  /** Nothing is taken for granted of floats: any are computed with. */
+  anyFloat = false;
   /** Names the registers that form the address of what is accessed next. */
   site = 0;
 
@@ -137,7 +137,10 @@ export class RegionBuilder extends ValueBuilder {
       const tag = ir.numeric('i64.or', ir.valueOf(this.page), ir.valueOf(this.context));
       checkPages(ir, { cpu: this.cpu, tag, long: region.long }, region.far);
     }
-    if (this.#usesFast) ir.assign(this.#fast, fastOrNot(ir, ir.load('i32.load', this.cpu, MXCSR)));
+    if (this.#isNotFast !== undefined) {
+      const controls = ir.numeric('i32.and', ir.load('i32.load', this.cpu, MXCSR), ir.const32(CONTROLS & ~FLUSH));
+      ir.assign(this.#notFast, ir.numeric('i32.ne', controls, ir.const32(FAST)));
+    }
     for (const [i, { cell, reads }] of this.#entry.words.entries()) if (reads.length > 0) this.#cells[FLAGS + i] = cell;
     for (const [slot, cell] of this.#cells.entries()) {
       if (cell === undefined) continue;
@@ -178,6 +181,21 @@ export class RegionBuilder extends ValueBuilder {
     const value = this.valueOf(word.cell);
     word.reads.push(value);
     return value;
+  }
+
+  /** The lowest scalar of an XMM register, as a float. */
+  scalar(register: number, bits: 32 | 64): Node {
+    return this.lane(
+      bits === 64 ? 'f64x2.extract_lane' : 'f32x4.extract_lane',
+      0,
+      `f${bits}`,
+      this.#slotValue(XMM_FROM + register),
+    );
+  }
+
+  /** Has the region come to know this XMM register where it is? */
+  holdsFloats(register: number): boolean {
+    return this.slots.values[XMM_FROM + register] !== undefined;
   }
 
   /** An instruction has left these flags, kept in `aux`. A constant says all of them by itself. */
@@ -254,31 +272,43 @@ export class RegionBuilder extends ValueBuilder {
   }
 
   /**
-   * i64: 0 where SSE arithmetic may use the host's (engine/cpu/routines/mxcsr.ts), otherwise -1. Looked at when the region is entered: nothing
-   * in it changes that.
+   * SSE arithmetic uses the host's from here on. MXCSR is looked at when the region is entered, and nothing in it changes its controls; where
+   * they do not let it, the interpreter goes on. Flushing and denormals as zeros concern only values that are not computed here.
    */
-  notFast(): Node {
-    this.#usesFast = true;
-    return this.valueOf(this.#fast);
+  requireFast(): void {
+    this.#isNotFast ??= this.#first(this.#notFast);
+    this.if(this.#isNotFast, () => this.interpretHere());
   }
 
-  mayBeFast(): Node {
-    return this.numeric('i64.eqz', this.notFast());
+  /** The value of a cell that only the prologue assigns, for all of the region. */
+  #first(cell: VarCell): Node {
+    return this.node({ op: 'variable', variable: cell }, cell.type, [], 'pure');
   }
 
   /**
-   * The exact routine has run. Where it queued an exception, made a denormal (`plain` is 0: results are not looked at when they become operands)
-   * or set the sticky flag that lets the next operations be fast, the interpreter does the instruction once more: it sets the same flags.
+   * The exact routine has run. Where it queued an exception, or its result is none that is taken for granted later on (`good` is 0), the
+   * interpreter does the instruction once more: it sets the same flags.
    */
-  lookAgain(plain: Node = this.const32(1)): void {
-    const isFast = this.numeric(
-      'i32.eqz',
-      this.numeric('i32.wrap_i64', fastOrNot(this, super.load('i32.load', this.cpu, MXCSR))),
-    );
-    const became = this.numeric('i32.and', isFast, this.numeric('i32.wrap_i64', this.notFast()));
+  lookAgain(good: Node = this.const32(1)): void {
     const pending = super.load('i32.load', this.cpu, offsetOf('excPending'));
-    const leaves = this.numeric('i32.or', this.numeric('i32.or', pending, became), this.numeric('i32.eqz', plain));
-    this.if(leaves, () => this.#leaveAt({ ...this.interpret(), faulted: true }));
+    this.if(this.numeric('i32.or', pending, this.numeric('i32.eqz', good)), () => {
+      this.#countOdd();
+      this.#leaveAt({ ...this.interpret(), faulted: true });
+    });
+  }
+
+  /** The interpreter goes on where this is 0: a float is none that regions compute with. */
+  require(good: Node): void {
+    this.if(this.numeric('i32.eqz', good), () => {
+      this.#countOdd();
+      this.interpretHere();
+    });
+  }
+
+  #countOdd(): void {
+    const at = CPU_SITES + SITES.odd;
+    const count = this.numeric('i32.add', super.load('i32.load', this.cpu, at), this.const32(1));
+    super.store('i32.store', this.cpu, count, at);
   }
 
   // ---- paths ----
@@ -574,10 +604,5 @@ export class RegionBuilder extends ValueBuilder {
     return { s: 'assign', variable, value, epoch: this.epoch++ };
   }
 }
-
-const fastOrNot = (ir: IrBuilder, mxcsr: Node): Node => {
-  const isFast = ir.numeric('i32.eq', ir.numeric('i32.and', mxcsr, ir.const32(CONTROLS)), ir.const32(FAST));
-  return ir.select(isFast, ir.const64(0n), ir.const64(NOT_NOW));
-};
 
 const isCpu = (address: Node): boolean => address.what.op === 'param' && address.what.local === 0;

@@ -10,6 +10,10 @@ export interface FlagFact {
   readonly result: Node | undefined;
   readonly carry?: Bool;
   readonly overflow?: Bool;
+  readonly zero?: Bool;
+  readonly parity?: Bool;
+  /** Carry or zero, of floats: in one comparison. */
+  readonly belowOrEqual?: Bool;
   /** Operands that were compared: zero-extended to the width. */
   readonly compared?: { readonly width: Width; readonly a: Int; readonly b: Int; readonly onlyCompares: boolean };
 }
@@ -19,11 +23,13 @@ export const SUMS = new Set(['add', 'xadd']);
 export const DIFFERENCES = new Set(['sub', 'cmp', 'neg', 'cmpxchg', 'cmps', 'scas']);
 
 /** Conditions by code without the bit that negates. */
-const CODE = { carry: 1, zero: 2, belowOrEqual: 3, less: 6, lessOrEqual: 7 } as const;
+const CODE = { carry: 1, zero: 2, belowOrEqual: 3, parity: 5, less: 6, lessOrEqual: 7 } as const;
 
 /** The flag of what `aux` and `result` hold, where it need not be read from them. */
 export function knownFlag(fact: FlagFact | undefined, name: StatusFlag): Bool | undefined {
   if (name === 'C') return fact?.carry;
+  if (name === 'Z') return fact?.zero;
+  if (name === 'P') return fact?.parity;
   return name === 'O' ? fact?.overflow : undefined;
 }
 
@@ -32,7 +38,10 @@ export function knownCondition(ir: IrBuilder, fact: FlagFact | undefined, cc: Co
   const code = cc >> 1;
   if (fact === undefined) return undefined;
   if (code === CODE.carry) return fact.carry;
-  const { compared } = fact;
+  const { compared, zero, parity, belowOrEqual } = fact;
+  if (code === CODE.zero && zero !== undefined) return zero;
+  if (code === CODE.parity && parity !== undefined) return parity;
+  if (code === CODE.belowOrEqual && belowOrEqual !== undefined) return belowOrEqual;
   if (compared === undefined) return undefined;
   const { width, onlyCompares } = compared;
   const [a, b] = [node(compared.a), node(compared.b)];

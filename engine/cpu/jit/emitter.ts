@@ -14,7 +14,7 @@ import type {
   Width,
 } from '../../isa/emitter.ts';
 import type { SlowName } from '../../isa/fields.ts';
-import { int, node, vec } from '../ir/arithmetic.ts';
+import { bool, int, node, vec } from '../ir/arithmetic.ts';
 import { IrEmitter } from '../ir/emitter.ts';
 import type { Node } from '../ir/node.ts';
 import { quickCall } from '../ir/quick-calls.ts';
@@ -48,6 +48,8 @@ export class RegionEmitter extends IrEmitter {
   readonly #lanes: FastLanes;
   readonly #place: Place;
   readonly #relative = new Set<Int>();
+  /** Floats that the instruction has compared. */
+  #lessOrEqual: Bool | undefined;
   /** An exact routine is called on a path that looks for exceptions itself. */
   #isExact = false;
 
@@ -170,7 +172,14 @@ export class RegionEmitter extends IrEmitter {
     const before = this.#fact();
     super.flags(change);
     const [carry, overflow] = [change.C ?? before?.carry, change.O ?? before?.overflow];
-    this.#note({ ...(carry && { carry }), ...(overflow && { overflow }) });
+    const lessOrEqual = this.#lessOrEqual;
+    this.#note({
+      ...(carry && { carry }),
+      ...(overflow && { overflow }),
+      ...(change.Z && { zero: change.Z }),
+      ...(change.P && { parity: change.P }),
+      ...(change.Z && lessOrEqual && { belowOrEqual: lessOrEqual }),
+    });
   }
 
   override flag(name: StatusFlag): Bool {
@@ -213,18 +222,20 @@ export class RegionEmitter extends IrEmitter {
     if (kind === 'f64.i32') return int(this.#floats[64].fromInt32(node(a)));
     if (kind === 'f64.f32') return int(this.#floats[64].convert(node(a), this.#floats[32], exact));
     if (kind === 'f32.f64') return int(this.#floats[32].convert(node(a), this.#floats[64], exact));
-    if (kind === 'f32.i32') return int(this.#floats[32].fromInteger(node(this.sext(32, a)), exact));
-    if (kind === 'f32.i64') return int(this.#floats[32].fromInteger(node(a), exact));
-    if (kind === 'f64.i64') return int(this.#floats[64].fromInteger(node(a), exact));
+    if (kind === 'f32.i32') return int(this.#floats[32].fromInteger(node(this.sext(32, a))));
+    if (kind === 'f32.i64') return int(this.#floats[32].fromInteger(node(a)));
+    if (kind === 'f64.i64') return int(this.#floats[64].fromInteger(node(a)));
     const [, to, from, how] = /^i(32|64)\.f(32|64)\.(trunc|round)$/.exec(kind) ?? [];
     if (to === undefined) return super.floatConvert(kind, a);
     const format = this.#floats[Number(from) as 32 | 64];
     return int(format.toInteger(node(a), { bits: Number(to) as 32 | 64, nearest: how === 'round' }, exact));
   }
 
-  override floatOrder(bits: 32 | 64, operands: readonly [Int, Int], quiet: boolean): Int {
-    const exact = this.#exactly((x, y) => super.floatOrder(bits, [x as Int, y as Int], quiet));
-    return int(this.#floats[bits].compare([node(operands[0]), node(operands[1])], exact));
+  override floatCompare(bits: 32 | 64, a: Int, b: Int, quiet: boolean): { less: Bool; equal: Bool; unordered: Bool } {
+    if (this.#builder.anyFloat) return super.floatCompare(bits, a, b, quiet);
+    const { less, equal, lessOrEqual } = this.#floats[bits].compare([node(a), node(b)]);
+    this.#lessOrEqual = bool(lessOrEqual);
+    return { less: bool(less), equal: bool(equal), unordered: this.false() };
   }
 
   override vecFloat(op: FloatBinary, bits: 32 | 64, a: Vec, b: Vec): Vec {

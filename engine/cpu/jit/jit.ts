@@ -6,7 +6,7 @@
 import type { DecodeMode } from '../../isa/variants.ts';
 import { FIXED, type MachineMemory } from '../../memory/index.ts';
 import type { VcpuState } from '../context.ts';
-import { BLOCK } from '../regions.ts';
+import { BLOCK, CPU_SITES, SITES } from '../regions.ts';
 import type { RegionFunction } from './compile.ts';
 import { FarEntries } from './far-entries.ts';
 import { isHot, lookAgain, warmBeside } from './heat.ts';
@@ -80,6 +80,8 @@ const GARBAGE = 1 / 3;
  */
 const MOST_REWRITES = 16;
 const REWRITES_WITHIN = 4_000_000_000n;
+/** Times regions are left for floats that they do not compute with, until all are made anew to compute with any. */
+const ODD_FLOATS = { on: 20_000, force: 40 } as const;
 
 export interface JitCounters {
   regions: number;
@@ -144,6 +146,7 @@ export class Jit implements Customer {
   #noSlot = false;
   /** Bytes of WebAssembly dropped and not yet collected. */
   #garbage = 0;
+  #anyFloat = false;
   readonly counters: JitCounters = {
     regions: 0,
     modules: 0,
@@ -163,13 +166,18 @@ export class Jit implements Customer {
     options.link.register(options.index, this);
   }
 
-  /** There is more code than should be: all blocks are to be forgotten. What is still hot will be made again. */
+  /** There is more code than should be, or it is not fit: all blocks are to be forgotten. What is still hot will be made again. */
   get isFull(): boolean {
-    return this.counters.live > this.#codeBytes || this.#noSlot;
+    return this.#meetsOddFloats || this.counters.live > this.#codeBytes || this.#noSlot;
   }
 
   get #codeBytes(): number {
     return this.#o.codeBytes ?? CODE_BYTES;
+  }
+
+  get #meetsOddFloats(): boolean {
+    const { machine, s, setting } = this.#o;
+    return !this.#anyFloat && (machine.u32[(s.base + CPU_SITES + SITES.odd) >>> 2] as number) >= ODD_FLOATS[setting];
   }
 
   /** Has much code been dropped since this was true last? */
@@ -300,6 +308,7 @@ export class Jit implements Customer {
           : mode.code === 64
             ? PAGE
             : s.csLimit + 1 - (Number(BigInt.asUintN(32, s.rip)) - first),
+      anyFloat: this.#anyFloat,
       targets: this.#o.targets(page, s.modeKey),
       entries: setting === 'force' ? undefined : this.#o.entries(page, s.modeKey),
       warm: warmBeside(machine.u32, here),
@@ -578,6 +587,7 @@ export class Jit implements Customer {
   /** All regions are dropped, and nothing is held against any page. */
   reset(): void {
     if (this.isFull) this.counters.resets++;
+    this.#anyFloat ||= this.#meetsOddFloats;
     this.#noSlot = false;
     this.detach();
     for (const [page, present] of this.#pages) {

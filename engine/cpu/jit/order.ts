@@ -23,6 +23,8 @@ export interface RegionOrder {
   readonly targets: ReadonlyMap<number, readonly number[]>;
   /** Code of other pages is taken in as well. */
   readonly far: FarOrder | undefined;
+  /** Floats of any size are to be computed in it. */
+  readonly anyFloat: boolean;
   /** The most that the region may retire in one pass. */
   readonly instructions: number;
 }

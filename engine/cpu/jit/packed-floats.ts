@@ -1,7 +1,7 @@
 /**
  * Packed floating point of regions: all lanes by the host's operation where none of them can raise anything but a sticky precision flag, else
  * the exact routine. As in floats.ts, arithmetic is done here on ordinary values; the conditions of MIN, MAX and roots are those of
- * engine/cpu/routines/vector-float.ts. No result is denormal while `mayBeFast` says so.
+ * engine/cpu/routines/vector-float.ts. No result is denormal.
  */
 import type { FloatBinary } from '../../isa/emitter.ts';
 import type { SimdOp } from '../../wasm/opcodes.ts';
@@ -94,8 +94,9 @@ export class FastLanes {
   #either(bits: Bits, good: Node, fast: Node, exact: () => Node): Node {
     const ir = this.#ir;
     const result = ir.fresh('v128');
+    ir.requireFast();
     ir.expect(
-      ir.numeric('i32.and', ir.mayBeFast(), good),
+      good,
       () => ir.assign(result, fast),
       () => {
         const lanes = exact();

@@ -105,8 +105,8 @@ export class RegionCompiler {
         const hostPage = (number: number): number => pages.get(number)?.host ?? 0;
         const hostPages = farPagesOf(plan, pages).map(({ host }) => host);
         const far = order.far && hostPages.length > 0 ? { entry: order.far.entry, hostPages } : undefined;
-        const { flat, cpu } = order;
-        return { plan, region: makeRegion(plan, { hostPage, far, long: order.mode.code === 64, flat, cpu }) };
+        const { flat, cpu, anyFloat } = order;
+        return { plan, region: makeRegion(plan, { hostPage, far, long: order.mode.code === 64, flat, cpu, anyFloat }) };
       } catch (thrown) {
         if (!(thrown instanceof Unbuildable)) throw thrown;
         this.#refuse(plan, thrown.at);

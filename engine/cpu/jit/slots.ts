@@ -11,7 +11,7 @@ export interface Slot {
 const GPR = offsetOf('gpr');
 const XMM = offsetOf('xmm');
 export const GENERAL = 16;
-const XMM_FROM = 18;
+export const XMM_FROM = 18;
 /** The two words of the flags. */
 export const FLAGS = 16;
 

@@ -14,6 +14,8 @@ export interface Structure {
   readonly children: ReadonlyMap<number, readonly number[]>;
   /** Edges, by `edgeKey`, that a structured program cannot have: they leave the region. */
   readonly refused: ReadonlySet<string>;
+  /** By the head: blocks of all loops that it is the head of. */
+  readonly bodies: ReadonlyMap<number, ReadonlySet<number>>;
   /** Blocks of loops that have no loop inside and are not long. */
   readonly inner: ReadonlySet<number>;
 }
@@ -57,10 +59,12 @@ export function analyse(plan: RegionPlan, successorsOf: (at: number) => readonly
   }
   const inner = new Set<number>();
   const level = new Map<string, number>();
+  const bodies = new Map<number, ReadonlySet<number>>();
   for (const head of heads) {
     const sources = back.filter(({ to }) => to === head).map(({ from }) => from);
     const nested = nest(sources.map((from) => ({ from, body: bodyOf(head, [from], edges) })));
     for (const [depth, loop] of nested.entries()) for (const from of loop.sources) level.set(edgeKey(from, head), depth);
+    bodies.set(head, new Set(nested.flatMap((loop) => [...loop.body])));
     const { body } = nested[0] as Loop;
     const length = [...body].reduce((sum, at) => sum + (plan.blocks.get(at)?.instructions.length ?? 0), 0);
     const isInnermost = [...body].every((at) => at === head || !heads.has(at));
@@ -73,7 +77,7 @@ export function analyse(plan: RegionPlan, successorsOf: (at: number) => readonly
   }
   for (const list of children.values()) list.sort((a, b) => (order.get(b) as number) - (order.get(a) as number));
   const joins = new Set([...forward].filter(([, n]) => n > 1).map(([at]) => at));
-  return { order, joins, heads, level, children, refused, inner };
+  return { order, joins, heads, level, children, refused, bodies, inner };
 }
 
 interface Loop {

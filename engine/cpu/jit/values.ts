@@ -20,12 +20,25 @@ const isZero = ({ what }: Node): boolean =>
 export interface Scope {
   /** Loads of what stays, by operation and place. */
   readonly loads: Map<string, Node>;
+  /** What is known of floats. */
+  readonly ranges: Map<Node, FloatRange>;
   /** Conditions that are false wherever this scope reaches: the path on which they hold has left. */
   readonly impossible: Set<Node>;
   readonly outer: Scope | undefined;
 }
 
-export const scopeIn = (outer: Scope | undefined): Scope => ({ loads: new Map(), impossible: new Set(), outer });
+/** Of a float: 0, or 2^least ≤ |value| ≤ 2^most. */
+export interface FloatRange {
+  readonly least: number;
+  readonly most: number;
+}
+
+export const scopeIn = (outer: Scope | undefined): Scope => ({
+  loads: new Map(),
+  ranges: new Map(),
+  impossible: new Set(),
+  outer,
+});
 
 export class ValueBuilder extends IrBuilder {
   protected scope: Scope = scopeIn(undefined);
@@ -44,6 +57,20 @@ export class ValueBuilder extends IrBuilder {
     const node = make();
     if (!this.dead) this.scope.loads.set(key, node);
     return node;
+  }
+
+  /** Undefined where nothing is known. */
+  rangeOf(float: Node): FloatRange | undefined {
+    for (let scope: Scope | undefined = this.scope; scope; scope = scope.outer) {
+      const known = scope.ranges.get(float);
+      if (known) return known;
+    }
+    return undefined;
+  }
+
+  /** Whatever follows is reached only with the value in this range. */
+  noteRange(float: Node, range: FloatRange): void {
+    if (!this.dead) this.scope.ranges.set(float, range);
   }
 
   protected override node(what: NodeOp, type: ValueType, args: readonly Node[], kind: Node['kind']): Node {
