@@ -1,6 +1,7 @@
 /** Entries of the vCPU for regions with code of several pages: what they ask when they are entered (`FAR_ENTRY`). */
 import { FIXED, type MachineMemory } from '../../memory/index.ts';
 import { CPU_FAR, CPU_FAR_TAGS, FAR_ENTRIES, FAR_ENTRY, FAR_ENTRY_BYTES } from '../regions.ts';
+import type { JitCounters } from './counters.ts';
 import type { FarPage } from './order.ts';
 
 const PAIR = 8;
@@ -9,20 +10,26 @@ export class FarEntries {
   readonly #machine: MachineMemory;
   /** Address of the vCPU's region. */
   readonly #base: number;
+  readonly #counters: JitCounters;
   readonly #free = Array.from({ length: FAR_ENTRIES }, (_, i) => FAR_ENTRIES - 1 - i);
 
-  constructor(machine: MachineMemory, base: number) {
+  constructor(machine: MachineMemory, base: number, counters: JitCounters) {
     this.#machine = machine;
     this.#base = base;
+    this.#counters = counters;
   }
 
   take(): number | undefined {
-    return this.#free.pop();
+    const entry = this.#free.pop();
+    if (entry === undefined) this.#counters.farLost.crowded++;
+    else this.#counters.farEntries++;
+    return entry;
   }
 
   release(entry: number): void {
     this.#forget(entry);
     this.#free.push(entry);
+    this.#counters.farEntries--;
   }
 
   #forget(entry: number): void {

@@ -21,6 +21,7 @@ const MANY = 2n ** 40n;
 /** Instructions of a slice, and slices within which what is hot must have its region. */
 const SLICE = 20_000;
 const PATIENCE = 2000;
+const VECTOR = 0x41;
 
 /** A loop whose function is on the next page. It goes by `special` once where RDI is not 0. */
 const CALLS = (special: string): string =>
@@ -115,6 +116,60 @@ describe('a region with code of another page', () => {
     run.far();
     const { added, passes } = run.slice();
     expect([near(added, passes), passes > 2000n]).toEqual([true, true]);
+    const { farInUse, farEntries, farLive = 0, live = 0, farLost } = run.cpu.jit ?? {};
+    expect([farInUse, farEntries, farLive > 0, farLive < live]).toEqual([1, 1, true, true]);
+    // Of the function alone none could be made.
+    expect(farLost).toEqual({ written: 0, anew: 0, reset: 0, failed: 1, crowded: 0 });
+  });
+
+  it('is held against an interrupt for one instruction after STI, wherever that comes', () => {
+    const run = start('t: call f\nsti\nlea rdx, [rdx+1]\nb: cli\nsub rcx, 1\njnz t\nhlt\nalign 4096\nf: add rax, 1\nret');
+    run.begin();
+    for (let i = 0; i < PATIENCE && run.cpu.jit?.far === 0; i++) run.settle(1);
+    run.settle(2);
+    expect(run.cpu.jit?.farInUse).toBeGreaterThan(0);
+    const { cpu, s, stage, machine } = run;
+    machine.dma.write(AT.handlers + VECTOR * 16, assemble('iretq', { code: 64 }).bytes);
+    const [b, saved] = [BigInt(run.base) + 5n + 1n + 4n, (AT.stack & ~15) - 40];
+    for (let skipped = 1; skipped <= 40; skipped++) {
+      run.slice(1000 + skipped);
+      stage.write(saved, 0n);
+      cpu.interrupt(VECTOR);
+      const before = s.regionRetired;
+      run.slice(1000);
+      expect([skipped, stage.read(saved, 64)]).toEqual([skipped, b]);
+      expect(s.regionRetired - before > 900n).toBe(true);
+    }
+    expect(near((s.gpr[2] as bigint) + (s.gpr[1] as bigint), MANY)).toBe(true);
+  });
+
+  it('is left for single steps, which go through its pages one by one', () => {
+    const run = looping('pushfq\nor dword [rsp], 256\npopfq');
+    const { cpu, s, stage } = run;
+    run.special();
+    const steps: bigint[] = [];
+    while (steps.length < 12) {
+      while (s.activity === 0) cpu.run(SLICE);
+      // In the handler of #DB: what was saved goes on.
+      expect(s.rip).toBe(BigInt(AT.handlers + 16 + 1));
+      const frame = Number(s.gpr[4]);
+      const [rip, flags, rsp] = [stage.read(frame, 64), stage.read(frame + 16, 64), stage.read(frame + 24, 64)];
+      steps.push(rip - BigInt(run.base));
+      expect(flags & 0x100n).toBe(0x100n);
+      s.rip = rip;
+      s.gpr.set([rsp], 4);
+      s.activity = 0;
+      s.sysFlags |= 0x100;
+      cpu.modeChanged();
+    }
+    // From the jump behind XOR on, which is the first to be stepped.
+    const pass = [0n, BigInt(FAR), BigInt(FAR) + 4n, 5n, 8n, 10n, 14n];
+    expect(steps).toEqual([28n, 10n, 14n, ...pass, 0n, BigInt(FAR)]);
+    s.sysFlags &= ~0x100;
+    cpu.modeChanged();
+    run.slice();
+    run.adds(1n);
+    expect(run.slice().entries).toBeLessThan(10);
   });
 
   it.each([1, 2, 3, 4, 5, 6, 8, 9, 11, 13, 14, 15])('holds a loop that begins %i bytes before the boundary', (bytes) => {
@@ -145,6 +200,8 @@ describe('a region with code of another page', () => {
     run.adds(3n);
     run.machine.dma.write(FRAMES[1], adding(5));
     run.adds(5n);
+    expect(run.cpu.jit?.farLost.written).toBeGreaterThan(0);
+    expect(run.cpu.jit?.farEntries).toBeLessThanOrEqual(2);
   });
 
   it('stays where a device has written beside the function', () => {
@@ -209,6 +266,7 @@ describe('a region with code of another page', () => {
       run.special();
       run.adds(round % 2 === 0 ? -2n : 1n);
     }
+    expect(run.cpu.jit?.farElsewhere).toBeGreaterThan(0);
   });
 
   it('faults where the page is gone', () => {

@@ -8,6 +8,7 @@ import { FIXED, type MachineMemory } from '../../memory/index.ts';
 import type { VcpuState } from '../context.ts';
 import { BLOCK, CPU_SITES, SITES } from '../regions.ts';
 import type { RegionFunction } from './compile.ts';
+import { type FarLoss, newCounters } from './counters.ts';
 import { FarEntries } from './far-entries.ts';
 import { isHot, lookAgain, warmBeside } from './heat.ts';
 import type { CompilerLink, Customer } from './link.ts';
@@ -85,22 +86,6 @@ const REWRITES_WITHIN = 4_000_000_000n;
 /** Times regions are left for floats that they do not compute with, until all are made anew to compute with any. */
 const ODD_FLOATS = { on: 20_000, force: 40 } as const;
 
-export interface JitCounters {
-  regions: number;
-  modules: number;
-  bytes: number;
-  refused: number;
-  instructions: number;
-  microseconds: number;
-  /** Regions in use, and bytes of their WebAssembly. */
-  inUse: number;
-  live: number;
-  /** Regions made with code of several pages. */
-  far: number;
-  /** Times all regions were dropped because there were too many. */
-  resets: number;
-}
-
 /** A region that was ordered. */
 interface Ordered {
   readonly modeKey: number;
@@ -151,22 +136,11 @@ export class Jit implements Customer {
   /** Bytes of WebAssembly dropped and not yet collected. */
   #garbage = 0;
   #anyFloat = false;
-  readonly counters: JitCounters = {
-    regions: 0,
-    modules: 0,
-    bytes: 0,
-    refused: 0,
-    instructions: 0,
-    microseconds: 0,
-    inUse: 0,
-    live: 0,
-    far: 0,
-    resets: 0,
-  };
+  readonly counters = newCounters();
 
   constructor(options: JitOptions) {
     this.#o = options;
-    this.#entries = new FarEntries(options.machine, options.s.base);
+    this.#entries = new FarEntries(options.machine, options.s.base, this.counters);
     options.link.register(options.index, this);
   }
 
@@ -337,7 +311,7 @@ export class Jit implements Customer {
     if (ordered === undefined) return false;
     this.#ordered.delete(made.ticket);
     const isInstalled = ordered.order.far === undefined ? this.#place(ordered, made, run) : this.#placeFar(ordered, made, run);
-    if (!isInstalled && ordered.order.far !== undefined) this.#entries.release(ordered.order.far.entry);
+    if (!isInstalled && ordered.order.far !== undefined) this.#farFailed(ordered.order.far);
     return isInstalled;
   }
 
@@ -394,10 +368,13 @@ export class Jit implements Customer {
     if (before?.far !== undefined) {
       this.#far.delete(before.far.entry);
       this.#entries.release(before.far.entry);
+      this.#farLost(before, 'anew');
     }
     this.#far.set(far.entry, { region, page });
     this.#counts(made, before);
     this.counters.far++;
+    this.counters.farInUse++;
+    this.counters.farLive += made.bytes;
     this.#begin(region, page, block);
     return true;
   }
@@ -478,23 +455,35 @@ export class Jit implements Customer {
     const near = region.far?.near;
     if (near !== undefined && this.#stands(near.made, page)) {
       if (this.#stands(region.made, page)) return region;
-      this.#dropFar(region, page);
+      this.#dropFar(region, page, 'written');
       return near;
     }
     if (near === undefined && this.#stands(region.made, page)) return region;
-    if (near !== undefined) this.#dropFar(region, page);
+    if (near !== undefined) this.#dropFar(region, page, 'written');
     const rest = near ?? region;
     this.#release(rest);
     this.#pages.get(page)?.delete(keyOf(rest.entry, rest.modeKey));
     return undefined;
   }
 
+  #farLost({ made }: Region, why: FarLoss): void {
+    this.counters.farInUse--;
+    this.counters.farLive -= made.bytes;
+    this.counters.farLost[why]++;
+  }
+
+  #farFailed({ entry }: FarOrder): void {
+    this.#entries.release(entry);
+    this.counters.farLost.failed++;
+  }
+
   /** The region without code of other pages runs in place of this one. */
-  #dropFar(region: Region, page: number): void {
+  #dropFar(region: Region, page: number, why: FarLoss): void {
     const { far } = region;
     if (far === undefined) return;
     this.#far.delete(far.entry);
     this.#entries.release(far.entry);
+    this.#farLost(region, why);
     this.#release(region);
     this.#pages.get(page)?.set(keyOf(region.entry, region.modeKey), far.near);
   }
@@ -506,6 +495,7 @@ export class Jit implements Customer {
     const { region, page } = known;
     const block = this.#o.known(page * PAGE + region.entry, region.modeKey);
     if (block === 0 || region.far === undefined) return;
+    this.counters.farElsewhere++;
     this.#o.machine.u32[(block + BLOCK.region) >>> 2] = region.far.near.slot;
     this.#o.machine.u32[(block + BLOCK.heat) >>> 2] = ELSEWHERE[this.#o.setting];
   }
@@ -526,7 +516,7 @@ export class Jit implements Customer {
     const block = this.#o.known(page * PAGE + region.entry, region.modeKey);
     const { near } = region.far as { near: Region };
     near.farRound = region.farRound;
-    this.#dropFar(region, page);
+    this.#dropFar(region, page, 'written');
     if (block !== 0) this.#attach(near, page, block);
     return false;
   }
@@ -550,7 +540,7 @@ export class Jit implements Customer {
     const ordered = this.#ordered.get(ticket);
     this.#ordered.delete(ticket);
     if (ordered?.order.far !== undefined) {
-      this.#entries.release(ordered.order.far.entry);
+      this.#farFailed(ordered.order.far);
       if (ordered.again !== undefined) ordered.again.round = MOST_ROUNDS;
     }
     // Without a region the block is never asked about again.
@@ -596,7 +586,7 @@ export class Jit implements Customer {
     this.#noSlot = false;
     this.detach();
     for (const [page, present] of this.#pages) {
-      for (const region of present.values()) this.#dropFar(region, page);
+      for (const region of present.values()) this.#dropFar(region, page, 'reset');
       for (const region of present.values()) this.#release(region);
     }
     this.#pages.clear();

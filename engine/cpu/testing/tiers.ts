@@ -5,7 +5,7 @@ import type { MachineMemory } from '../../memory/index.ts';
 import type { VcpuState } from '../context.ts';
 import { floatRoutines } from '../fpu/routines.ts';
 import { generateInterpreter } from '../interpreter/generate.ts';
-import type { JitCounters } from '../jit/jit.ts';
+import type { JitCounters } from '../jit/counters.ts';
 import type { CompilerPort } from '../jit/order.ts';
 import { Oracle } from '../oracle/oracle.ts';
 import { createProcessor, type InterpreterImage, type ProcessorOptions } from '../processor.ts';

@@ -7,6 +7,8 @@ const JIT_COUNTERS = [
   ...(['jit-regions', 'jit-modules', 'jit-bytes', 'jit-refused', 'jit-instructions', 'jit-microseconds'] as const),
   ...(['jit-live', 'jit-live-bytes', 'jit-resets', 'jit-entries', 'jit-chains', 'jit-retired', 'jit-all-retired'] as const),
   ...(['jit-missing', 'jit-asked', 'jit-stopped', 'jit-faulted'] as const),
+  ...(['jit-far', 'jit-far-live', 'jit-far-live-bytes', 'jit-far-entries', 'jit-far-elsewhere'] as const),
+  ...(['jit-far-written', 'jit-far-anew', 'jit-far-reset', 'jit-far-failed', 'jit-far-crowded'] as const),
 ];
 
 const DISK_COUNTERS = [

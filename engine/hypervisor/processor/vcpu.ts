@@ -46,6 +46,9 @@ const USES = [
   ] as const),
 ] as const;
 
+/** Why regions with code of several pages go. */
+const FAR_LOSSES = ['written', 'anew', 'reset', 'failed', 'crowded'] as const;
+
 export interface ProcessorVcpuParts {
   readonly core: VcpuCore;
   readonly requests: Requests;
@@ -179,6 +182,12 @@ export abstract class ProcessorVcpu implements Vcpu {
     set('jit-microseconds', Math.round(jit.microseconds));
     set('jit-live', jit.inUse);
     set('jit-live-bytes', jit.live);
+    set('jit-far', jit.far);
+    set('jit-far-live', jit.farInUse);
+    set('jit-far-live-bytes', jit.farLive);
+    set('jit-far-entries', jit.farEntries);
+    set('jit-far-elsewhere', jit.farElsewhere);
+    for (const why of FAR_LOSSES) set(`jit-far-${why}`, jit.farLost[why]);
   }
 
   wait(milliseconds: number): boolean {

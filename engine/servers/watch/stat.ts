@@ -144,6 +144,23 @@ const JIT_COLUMNS: readonly (readonly [title: string, counter: string, unit: num
   ['ms', 'jit-microseconds', 1000],
 ];
 
+/** Those with code of several pages: in use, their WebAssembly and entries; then, in thousands, how often other pages were elsewhere. */
+const FAR_COLUMNS: readonly (readonly [title: string, counter: string, unit: number])[] = [
+  ['far', 'jit-far-live', 1],
+  ['KiB', 'jit-far-live-bytes', 1024],
+  ['entries', 'jit-far-entries', 1],
+  ['away/k', 'jit-far-elsewhere', 1000],
+];
+
+/** Why they went, or did not come. */
+const FAR_LOST: readonly (readonly [title: string, counter: string, unit: number])[] = [
+  ['written', 'jit-far-written', 1],
+  ['anew', 'jit-far-anew', 1],
+  ['reset', 'jit-far-reset', 1],
+  ['failed', 'jit-far-failed', 1],
+  ['crowded', 'jit-far-crowded', 1],
+];
+
 /** Why regions were left for the interpreter. What no counter tells is left by the end of a turn. */
 const LEFT_BY: readonly (readonly [title: string, counter: string])[] = [
   ['none', 'jit-missing'],
@@ -155,15 +172,20 @@ const LEFT_BY: readonly (readonly [title: string, counter: string])[] = [
 export function jitHeading(): string {
   const made = JIT_COLUMNS.map(([title]) => title.padStart(8)).join(' ');
   const left = [...LEFT_BY.map(([title]) => title), 'turn'].map((title) => title.padStart(5)).join(' ');
-  return `   pid vcpu | ${made} | share% entered/k chained/k | left%: ${left} | name\n`;
+  const [far, lost] = [FAR_COLUMNS, FAR_LOST].map((columns) => columns.map(([title]) => title.padStart(7)).join(' '));
+  return `   pid vcpu | ${made} | share% entered/k chained/k | left%: ${left} | ${far} | lost: ${lost} | name\n`;
 }
 
 /** What was made since power on; how it was used since an earlier row of the same vCPU, or since power on. */
 export function jitLine({ pid, vcpu, name, values }: Row, earlier?: Row): string {
-  const made = JIT_COLUMNS.map(([, counter, unit]) => {
-    const value = values[counter] ?? null;
-    return (value === null ? '-' : String(Math.round(value / unit))).padStart(8);
-  });
+  const cells = (columns: typeof JIT_COLUMNS, width: number): string =>
+    columns
+      .map(([, counter, unit]) => {
+        const value = values[counter] ?? null;
+        return (value === null ? '-' : String(Math.round(value / unit))).padStart(width);
+      })
+      .join(' ');
+  const made = cells(JIT_COLUMNS, 8);
   const since = (counter: string): number => (values[counter] ?? 0) - (earlier?.values[counter] ?? 0);
   const percent = (part: number, whole: number): string => (whole === 0 ? '-' : ((100 * part) / whole).toFixed(0));
   const entries = since('jit-entries');
@@ -172,7 +194,8 @@ export function jitLine({ pid, vcpu, name, values }: Row, earlier?: Row): string
   const left = [...causes, turns].map((cause) => percent(cause, entries).padStart(5)).join(' ');
   const share = percent(since('jit-retired'), since('jit-all-retired')).padStart(6);
   const [entered, chained] = [entries, since('jit-chains')].map((times) => String(Math.round(times / 1000)).padStart(9));
-  return `${String(pid).padStart(6)} ${String(vcpu).padStart(4)} | ${made.join(' ')} | ${share} ${entered} ${chained} |        ${left} | ${name}\n`;
+  const far = `${cells(FAR_COLUMNS, 7)} |       ${cells(FAR_LOST, 7)}`;
+  return `${String(pid).padStart(6)} ${String(vcpu).padStart(4)} | ${made} | ${share} ${entered} ${chained} |        ${left} | ${far} | ${name}\n`;
 }
 
 /** Every counter of a machine by its kstat name. */

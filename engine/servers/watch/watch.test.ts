@@ -55,6 +55,11 @@ describe('stat', () => {
         'jit-refused': 1,
         'jit-instructions': 500,
         'jit-microseconds': 7800,
+        'jit-far-live': 4,
+        'jit-far-live-bytes': 20_480,
+        'jit-far-entries': 5,
+        'jit-far-written': 2,
+        'jit-far-crowded': 1,
         ...used,
       };
       const groups = [...made.counted.groups, { group: 'jit', sets: [{ vcpu: 0, counters: jit }] }];
@@ -68,10 +73,10 @@ describe('stat', () => {
     >);
     expect(jitHeading() + jitLine(first) + jitLine(second, first) + jitLine(row({}))).toBe(
       [
-        '   pid vcpu |  regions   in use  modules      KiB  refused     code       ms | share% entered/k chained/k | left%:  none asked  slow fault  turn | name\n',
-        '  4668    0 |       12        9        3       10        1      500        8 |     90        10        40 |           50    20    15     5    10 | one\n',
-        '  4668    0 |       12        9        3       10        1      500        8 |      0         2         0 |          100     0     0     0     0 | one\n',
-        '  4668    0 |       12        9        3       10        1      500        8 |      -         0         0 |            -     -     -     -     - | one\n',
+        '   pid vcpu |  regions   in use  modules      KiB  refused     code       ms | share% entered/k chained/k | left%:  none asked  slow fault  turn |     far     KiB entries  away/k | lost: written    anew   reset  failed crowded | name\n',
+        '  4668    0 |       12        9        3       10        1      500        8 |     90        10        40 |           50    20    15     5    10 |       4      20       5       - |             2       -       -       -       1 | one\n',
+        '  4668    0 |       12        9        3       10        1      500        8 |      0         2         0 |          100     0     0     0     0 |       4      20       5       - |             2       -       -       -       1 | one\n',
+        '  4668    0 |       12        9        3       10        1      500        8 |      -         0         0 |            -     -     -     -     - |       4      20       5       - |             2       -       -       -       1 | one\n',
       ].join(''),
     );
   });
