@@ -72,8 +72,11 @@ const PATIENCE = 1000;
 /** Orders under way; more are asked for again when their blocks have been entered that often once more. */
 const MOST_ORDERS = 96;
 const LATER = 1000;
-/** Bytes of WebAssembly that regions in use may have been: V8 makes five times as many of machine code of them. */
-const CODE_BYTES = 24 * 2 ** 20;
+/**
+ * Bytes of WebAssembly that regions in use may have been: V8 makes five times as many of machine code of them. Where everything is to become a
+ * region, those of a kernel that boots must find room together: made again and again they cost 5 ms each.
+ */
+const CODE_BYTES = { on: 24 * 2 ** 20, force: 128 * 2 ** 20 } as const;
 /** That part of them dropped is worth a collection of garbage. */
 const GARBAGE = 1 / 3;
 /**
@@ -150,7 +153,7 @@ export class Jit implements Customer {
   }
 
   get #codeBytes(): number {
-    return this.#o.codeBytes ?? CODE_BYTES;
+    return this.#o.codeBytes ?? CODE_BYTES[this.#o.setting];
   }
 
   get #meetsOddFloats(): boolean {

@@ -1,5 +1,9 @@
-/** The table of regions of one thread. Slot 0, and every slot without a region, holds a function that returns to the interpreter. */
+/**
+ * The table of regions of one thread. Slot 0, and every slot without a region, holds a function that returns to the interpreter. It grows where
+ * everything becomes a region.
+ */
 const SLOTS = 16384;
+const MOST_SLOTS = 65536;
 
 /** What every vCPU of a thread shares: the table, and the routines regions import. */
 export interface RegionTable {
@@ -21,8 +25,10 @@ export function createRegionTable(): RegionTable & { connect(exports: WebAssembl
     routines: () => exports as Record<string, unknown>,
     empty: () => exports['noRegion'],
     take() {
-      const slot = free.pop() ?? (next < SLOTS ? next++ : 0);
-      return slot;
+      const slot = free.pop();
+      if (slot !== undefined) return slot;
+      if (next === table.length && next < MOST_SLOTS) table.grow(SLOTS, exports['noRegion']);
+      return next < table.length ? next++ : 0;
     },
     release(slot) {
       table.set(slot, exports['noRegion']);
