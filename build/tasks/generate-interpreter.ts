@@ -9,13 +9,13 @@ import { withCodeSettings } from '../../engine/host/v8-settings.ts';
 import { definitions } from '../../engine/isa/all.ts';
 
 const hot = JSON.parse(readFileSync(new URL('../../engine/cpu/interpreter/hot.json', import.meta.url), 'utf8')) as string[];
-const { wasm, trees, ends, stack, names, loopBytes, inlineCases } = generateInterpreter(definitions, hot);
+const { wasm, trees, ends, stack, shaped, names, loopBytes, inlineCases } = generateInterpreter(definitions, hot);
 const out = new URL('../../.out/', import.meta.url);
 mkdirSync(out, { recursive: true });
 writeFileSync(new URL('interpreter.wasm', out), wasm);
 const code = writeMachineCode(wasm, (bytes) => withCodeSettings(() => new WebAssembly.Module(bytes)));
 writeFileSync(new URL('interpreter.code', out), code);
-writeFileSync(new URL('interpreter.json', out), JSON.stringify({ trees, ends, stack }));
+writeFileSync(new URL('interpreter.json', out), JSON.stringify({ trees, ends, stack, shaped }));
 process.stdout.write(
   `interpreter: ${names.length} handlers, ${inlineCases} in the loop (${loopBytes} bytes), ${wasm.length} bytes in all\n`,
 );

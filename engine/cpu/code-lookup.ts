@@ -4,6 +4,7 @@ import type { DecodeMode, Variant } from '../isa/variants.ts';
 import { FIXED, type MachineMemory } from '../memory/index.ts';
 import type { CpuHost, VcpuState } from './context.ts';
 import { decodeModeOf, flatSegmentsOf } from './derived.ts';
+import type { ShapedHandlers } from './interpreter/address-shapes.ts';
 import { type CodeAddress, CodeCache } from './interpreter/code-cache.ts';
 import { entriesOf, FIRST_LOOK, HEAT } from './jit/heat.ts';
 import { Jit, type JitSetting } from './jit/jit.ts';
@@ -45,6 +46,7 @@ export interface CodeLookupOptions {
   readonly decodeFeatures: number;
   readonly handlerOf: (variant: Variant) => number;
   readonly ends: readonly boolean[];
+  readonly shaped: ShapedHandlers;
   readonly arena: { readonly base: number; readonly bytes: number };
   readonly exports: () => ProcessorExports;
   /** The host page begins to hold code: no other vCPU may keep a write entry for it. */
@@ -78,6 +80,7 @@ export class CodeLookup {
       decode: options.decode,
       handlerOf: options.handlerOf,
       ends: options.ends,
+      shaped: options.shaped,
       heat: options.heat ?? (() => (options.jit === 'off' ? 0 : FIRST_LOOK[options.jit])),
       retired: () => s.lo('retired'),
       entriesOf: (block) => entriesOf(machine.u32, block),

@@ -9,6 +9,7 @@ import type { MachineMemory } from '../memory/index.ts';
 import type { CpuHost, SlowRoutineBody, VcpuState } from './context.ts';
 import { floatRoutines } from './fpu/routines.ts';
 import type { ExclusiveSection } from './instruction-context.ts';
+import type { ShapedHandlers } from './interpreter/address-shapes.ts';
 import { findHandler, type HandlerTree } from './interpreter/tracked-facts.ts';
 import type { JitSetting } from './jit/jit.ts';
 import { CompilerLink } from './jit/link.ts';
@@ -29,6 +30,7 @@ export interface InterpreterImage {
   readonly module: WebAssembly.Module;
   readonly trees: readonly (readonly (HandlerTree | null | undefined)[])[];
   readonly ends: readonly boolean[];
+  readonly shaped: ShapedHandlers;
   readonly stack: readonly boolean[];
 }
 
@@ -116,6 +118,7 @@ export function createProcessor(options: ProcessorOptions): Processor {
       decode,
       handlerOf,
       ends: interpreter?.ends ?? [],
+      shaped: interpreter?.shaped ?? { plain: [], indexed: [] },
       stack: interpreter?.stack ?? [],
       arena: { base: arenas[index] as number, bytes: CODE_ARENA_BYTES },
       jit: options.jit ?? 'off',

@@ -10,6 +10,7 @@ import { derivePollMask, modeName } from './derived.ts';
 import { EventContext } from './event-context.ts';
 import { FLAG } from './flags.ts';
 import type { InstructionContextOptions } from './instruction-context.ts';
+import type { ShapedHandlers } from './interpreter/address-shapes.ts';
 import { LONGEST_RUN } from './interpreter/loop-budget.ts';
 import type { JitCounters } from './jit/counters.ts';
 import type { JitSetting } from './jit/jit.ts';
@@ -37,6 +38,7 @@ export interface VcpuOptions extends InstructionContextOptions {
   readonly decode: Decode;
   readonly handlerOf: (variant: Variant) => number;
   readonly ends: readonly boolean[];
+  readonly shaped: ShapedHandlers;
   readonly stack: readonly boolean[];
   readonly arena: { readonly base: number; readonly bytes: number };
   /** Address of the table of physical pages this processor sees; absent: that of the machine's memory slots. */

@@ -8,6 +8,7 @@ import type { Decode } from '../../isa/decoder.ts';
 import type { DecodeMode, Variant } from '../../isa/variants.ts';
 import { FIXED, type MachineMemory } from '../../memory/index.ts';
 import { BLOCK, BLOCK_BYTES, REC, RECORD_BYTES, SPECIAL } from '../regions.ts';
+import { addressShape, type ShapedHandlers } from './address-shapes.ts';
 import { packRecord } from './records.ts';
 
 const PAGE = 4096;
@@ -36,6 +37,7 @@ export interface CodeCacheOptions {
   readonly decode: Decode;
   readonly handlerOf: (variant: Variant) => number;
   readonly ends: readonly boolean[];
+  readonly shaped: ShapedHandlers;
   /** Entries after which the JIT looks at a new block; 0: never. */
   readonly heat: () => number;
   /** Instructions retired so far, modulo 2^32; those of the present run may be missing. */
@@ -253,8 +255,14 @@ export class CodeCache {
       this.#raise(at, offset, decoded === 'undefined' ? UD : GP);
       return true;
     }
-    const handler = this.#o.handlerOf(decoded.variant);
-    packRecord(this.#o.machine.dv, decoded, { at, offset, handler, long: address.mode.code === 64, flat: address.flat });
+    const { variant } = decoded;
+    const long = address.mode.code === 64;
+    let handler = this.#o.handlerOf(variant);
+    if (long && variant.memory) {
+      const shape = addressShape(decoded);
+      if (shape !== 'general') handler = this.#o.shaped[shape][handler] as number;
+    }
+    packRecord(this.#o.machine.dv, decoded, { at, offset, handler, long, flat: address.flat });
     return this.#o.ends[handler] === true;
   }
 

@@ -1,8 +1,8 @@
 /** Generates the interpreter: one wasm module with the dispatch loop, the handlers of all definitions and the routines they call. */
 
-import type { Facts } from '../../isa/emitter.ts';
+import type { Facts, Operand } from '../../isa/emitter.ts';
 import type { Definition } from '../../isa/form.ts';
-import { makeVariant, variantKeys } from '../../isa/variants.ts';
+import { makeVariant, type VariantOperand, variantKeys } from '../../isa/variants.ts';
 import { Code, type ValueType } from '../../wasm/code.ts';
 import { ModuleBuilder, type Signature } from '../../wasm/module.ts';
 import { IrEmitter } from '../ir/emitter.ts';
@@ -11,14 +11,15 @@ import type { Statement } from '../ir/node.ts';
 import { SPECIAL_COUNT } from '../regions.ts';
 import { ROUTINES } from '../routines/all.ts';
 import { Routine, type RoutineDefinition } from '../routines/routine.ts';
+import { type AddressShape, type ShapedHandlers, SIMPLE_SHAPES, type SimpleShape } from './address-shapes.ts';
 import { buildDispatchLoop } from './dispatch-loop.ts';
 import { FunctionFrame } from './frames.ts';
 import { lateBinding } from './late-binding.ts';
 import { RoutineFrame } from './routine-frame.ts';
 import { findHandler, growTree, type HandlerTree, shapeOf, type TrackedFact, trackFacts } from './tracked-facts.ts';
 
-/** What V8 compiles well (design.md, section 4): bytes of the loop, of one function, and number of cases. */
-const LIMITS = { loopBytes: 64 * 1024, functionBytes: 32 * 1024, inlineCases: 400 } as const;
+/** What V8 compiles well (design.md, section 4): bytes of the loop, of one function, and number of cases; of these, for simple addresses. */
+const LIMITS = { loopBytes: 64 * 1024, functionBytes: 32 * 1024, inlineCases: 400, shaped: { plain: 80, indexed: 24 } } as const;
 
 export interface Interpreter {
   readonly wasm: Uint8Array<ArrayBuffer>;
@@ -28,6 +29,7 @@ export interface Interpreter {
   readonly ends: readonly boolean[];
   /** Whether that handler reaches the stack implicitly: a non-canonical address is #SS then. */
   readonly stack: readonly boolean[];
+  readonly shaped: ShapedHandlers;
   /** Name of each handler from number SPECIAL_COUNT on: definition, form, facts. */
   readonly names: readonly string[];
   readonly loopBytes: number;
@@ -69,7 +71,7 @@ function collectHandlers(definitions: readonly Definition[]): { handlers: Handle
         const { facts } = makeVariant(form, key);
         if (findHandler(tree, facts) !== undefined) continue;
         const consulted: TrackedFact[] = ['shape'];
-        buildHandler({ name: '', facts, run: definition.run }, consulted);
+        buildHandler({ name: '', facts, run: definition.run }, { consulted });
         const path = consulted.map((fact) => (fact === 'shape' ? shapeOf(facts) : `${fact}=${String(facts[fact])}`));
         handlers.push({ name: `${definition.name} | ${form.text} | ${path.join(' ')}`, facts, run: definition.run });
         tree = growTree(tree, facts, consulted, handlers.length - 1);
@@ -86,9 +88,15 @@ interface Built {
   readonly stack: boolean;
 }
 
-function buildHandler(handler: Handler, consulted: TrackedFact[] = []): Built {
+interface BuildOptions {
+  /** Facts it consults are added here. */
+  readonly consulted?: TrackedFact[];
+  readonly shape?: AddressShape;
+}
+
+function buildHandler(handler: Handler, { consulted = [], shape }: BuildOptions = {}): Built {
   const facts = trackFacts(handler.facts, consulted);
-  const emitter = new IrEmitter(facts, lateBinding(facts));
+  const emitter = new IrEmitter(facts, lateBinding(facts, shape));
   handler.run(emitter, facts);
   const ends = emitter.endsBlock;
   emitter.end();
@@ -129,6 +137,10 @@ export function generateInterpreter(
     .sort((a, b) => heat(a) - heat(b))
     .slice(0, LIMITS.inlineCases);
   const inLoop = new Set(inline);
+  const withAddress = inline.filter(({ handler }) => handler.facts.operands.some(isAddressed));
+  const variants = SIMPLE_SHAPES.flatMap((shape) =>
+    withAddress.slice(0, LIMITS.shaped[shape]).map((entry) => ({ entry, shape })),
+  );
   const called = unique.filter((entry) => !inLoop.has(entry));
 
   const table: number[] = [];
@@ -143,7 +155,10 @@ export function generateInterpreter(
   const run = module.declare('run', { parameters: ['i32'], results: ['i32'] });
   const loop = new Code(1);
   buildDispatchLoop(loop, {
-    inline: inline.map((entry) => buildHandler(entry.handler).statements),
+    inline: [
+      ...inline.map((entry) => buildHandler(entry.handler).statements),
+      ...variants.map(({ entry, shape }) => buildHandler(entry.handler, { shape }).statements),
+    ],
     functionIndex,
     handlerType: module.type(HANDLER),
     regionType: module.type(REGION),
@@ -160,19 +175,29 @@ export function generateInterpreter(
   module.export('run', run);
   for (const r of ROUTINES) module.export(r.name, functionIndex(r.name));
 
-  const order = [...inline, ...called];
-  const position = new Map(order.map((entry, i) => [entry, i + SPECIAL_COUNT]));
+  const order = [...inline, ...variants.map(({ entry }) => entry), ...called];
+  const position = new Map<Unique, number>();
+  for (const [i, entry] of order.entries()) if (!position.has(entry)) position.set(entry, i + SPECIAL_COUNT);
+  const shapedBy = (shape: SimpleShape): number[] => {
+    const table = Array.from({ length: SPECIAL_COUNT + order.length }, (_, i) => i);
+    for (const [i, variant] of variants.entries())
+      if (variant.shape === shape) table[position.get(variant.entry) as number] = SPECIAL_COUNT + inline.length + i;
+    return table;
+  };
   const numbers = numberOf.map((entry) => position.get(entry) as number);
   return {
     wasm: module.finish(),
     trees: trees.map((forms) => forms.map((tree) => renumber(tree, numbers))),
     ends: [...Array<boolean>(SPECIAL_COUNT).fill(true), ...order.map((entry) => entry.ends)],
     stack: [...Array<boolean>(SPECIAL_COUNT).fill(false), ...order.map((entry) => entry.stack)],
+    shaped: { plain: shapedBy('plain'), indexed: shapedBy('indexed') },
     names: order.map((entry) => entry.names[0] as string),
     loopBytes: loop.size,
-    inlineCases: inline.length,
+    inlineCases: inline.length + variants.length,
   };
 }
+
+const isAddressed = (operand: Operand): boolean => operand.kind === 'mem' && (operand as VariantOperand).spec.source === 'rm';
 
 interface Unique {
   readonly handler: Handler;

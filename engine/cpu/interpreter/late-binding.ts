@@ -7,6 +7,7 @@ import type { Binding, IrEmitter } from '../ir/emitter.ts';
 import type { Node } from '../ir/node.ts';
 import { REC, REC_FLAG } from '../regions.ts';
 import { offsetOf } from '../state.ts';
+import type { AddressShape } from './address-shapes.ts';
 
 /** Kinds of operands that name a register and so take one of the record's two register fields, in order. */
 const REGISTER_KINDS: readonly Operand['kind'][] = ['reg', 'xmm', 'mmx', 'st', 'seg', 'cr', 'dr'];
@@ -39,7 +40,8 @@ export function placesOf(operands: readonly Operand[]): readonly Place[] {
   });
 }
 
-export function lateBinding(facts: Facts): (e: IrEmitter) => Binding {
+/** @param shape what is known of the address of the memory operand */
+export function lateBinding(facts: Facts, shape: AddressShape = 'general'): (e: IrEmitter) => Binding {
   const places = placesOf(facts.operands);
   const placeOf = (op: Operand): Place => {
     const at = facts.operands.indexOf(op);
@@ -74,16 +76,21 @@ export function lateBinding(facts: Facts): (e: IrEmitter) => Binding {
       memoryOffset: (op) => {
         if ((op as VariantOperand).spec?.source === 'moffs')
           return ir.numeric('i64.and', ir.load('i64.load', record, REC.immediate), state(small(REC.mask)));
-        const index = ir.numeric('i64.shl', state(small(REC.index)), ir.load('i64.load8_u', record, REC.scale));
         const displacement = ir.load('i64.load32_s', record, REC.displacement);
-        const sum = ir.numeric('i64.add', ir.numeric('i64.add', state(small(REC.base)), index), displacement);
-        return ir.numeric('i64.and', sum, state(small(REC.mask)));
+        const base = state(small(REC.base));
+        if (shape === 'plain') return ir.numeric('i64.add', base, displacement);
+        const index = ir.numeric('i64.shl', state(small(REC.index)), ir.load('i64.load8_u', record, REC.scale));
+        const sum = ir.numeric('i64.add', ir.numeric('i64.add', base, index), displacement);
+        return shape === 'indexed' ? sum : ir.numeric('i64.and', sum, state(small(REC.mask)));
       },
-      addressMask: () => state(small(REC.mask)),
+      addressMask: () => (shape === 'general' ? state(small(REC.mask)) : ir.const64(0xffffffffffffffffn)),
       segment: () => ({
         number: ir.load('i32.load8_u', record, REC.segment),
-        base: state(small(REC.segmentBase)),
-        checked: ir.numeric('i32.and', ir.load('i32.load8_u', record, REC.flags), ir.const32(REC_FLAG.checkedSegment)),
+        base: shape === 'general' ? state(small(REC.segmentBase)) : ir.const64(0n),
+        checked:
+          shape !== 'general'
+            ? ir.const32(0)
+            : ir.numeric('i32.and', ir.load('i32.load8_u', record, REC.flags), ir.const32(REC_FLAG.checkedSegment)),
       }),
       nextIp: () => ir.numeric('i64.add', rip(), ir.load('i64.load16_u', record, REC.nextIp)),
       relTarget: () => {

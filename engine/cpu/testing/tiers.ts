@@ -78,7 +78,7 @@ export function interpreterImage(): InterpreterImage {
 const generated = (
   name: Exclude<Tier['name'], 'oracle'>,
   options: Pick<ProcessorOptions, 'jit' | 'compiler' | 'codeBytes' | 'heat' | 'collectGarbage'>,
-  vcpus: 1 | 2 = 1,
+  { vcpus = 1, image = interpreterImage }: { vcpus?: 1 | 2; image?: () => InterpreterImage } = {},
 ): Tier => ({
   name,
   create() {
@@ -89,7 +89,7 @@ const generated = (
       vcpus,
       model,
       host,
-      interpreter: interpreterImage(),
+      interpreter: image(),
       shootdown: (from) => Atomics.or(machine.i32, processor.requestWord(1 - from) >>> 2, REQUEST.flushTlb),
       ...options,
     });
@@ -126,7 +126,14 @@ export const tierBesideCompiler = (
   compiler: CompilerPort,
   options: Pick<ProcessorOptions, 'codeBytes' | 'collectGarbage'> = {},
   vcpus: 1 | 2 = 1,
-): Tier => generated('jit', { jit: 'on', compiler, ...options }, vcpus);
+): Tier => generated('jit', { jit: 'on', compiler, ...options }, { vcpus });
 
 /** Blocks become regions after a random number of entries, so that each run goes through the tiers in an order of its own. */
 export const shuffled = (random: Random): Tier => generated('shuffled', { jit: 'force', heat: () => 1 + random.below(12) });
+
+/** The interpreter with these handlers in its loop, hottest first, and what exists once more for simple addresses. */
+export function tierOfLoop(hot: readonly string[]): Tier {
+  const { wasm, ...rest } = generateInterpreter(definitions, hot);
+  const image = { ...rest, module: new WebAssembly.Module(wasm) };
+  return generated('interpreter', { jit: 'off' }, { image: () => image });
+}

@@ -4,6 +4,6 @@ import { definitions } from '../../../isa/all.ts';
 
 /** The interpreter as it is in the sources now, with every handler outside the loop. */
 export function interpreterImage(): InterpreterImage {
-  const { wasm, trees, ends, stack } = generateInterpreter(definitions, []);
-  return { module: new WebAssembly.Module(wasm), trees, ends, stack };
+  const { wasm, trees, ends, stack, shaped } = generateInterpreter(definitions, []);
+  return { module: new WebAssembly.Module(wasm), trees, ends, stack, shaped };
 }
