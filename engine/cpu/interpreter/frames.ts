@@ -1,6 +1,6 @@
 /** Where handler code stands: a function of its own, or a case of the dispatch loop. */
 import type { Code, Label, ValueType } from '../../wasm/code.ts';
-import type { Frame } from '../ir/lower.ts';
+import type { GuestFrame } from '../ir/lower.ts';
 import type { Exit } from '../ir/node.ts';
 import { CPU_TLB, STATUS, TLB_ENTRIES, TLB_ENTRY, TLB_ENTRY_BYTES } from '../regions.ts';
 import { offsetOf } from '../state.ts';
@@ -11,7 +11,7 @@ const STORE = { 8: 'i64.store8', 16: 'i64.store16', 32: 'i64.store32', 64: 'i64.
 type Functions = (name: string) => number;
 
 /** Guest memory through the functions load8 … store128, or with the TLB probe in line. */
-abstract class HandlerFrame implements Frame {
+abstract class HandlerFrame implements GuestFrame {
   readonly code: Code;
   readonly functionIndex: Functions;
   readonly #inlineProbe: boolean;

@@ -1,9 +1,9 @@
 import type { Code, ValueType } from '../../wasm/code.ts';
-import type { Frame } from '../ir/lower.ts';
+import type { GuestFrame } from '../ir/lower.ts';
 import type { Exit } from '../ir/node.ts';
 
 /** A routine of the processor: it reaches guest memory only through other routines and leaves by returning its value. */
-export class RoutineFrame implements Frame {
+export class RoutineFrame implements GuestFrame {
   readonly code: Code;
   readonly functionIndex: (name: string) => number;
 

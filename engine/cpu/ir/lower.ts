@@ -19,22 +19,28 @@ export interface Frame {
   /** A local not in use by this piece of code. */
   local(type: ValueType): number;
   functionIndex(name: string): number;
-  /** Linear address in the local `linear`; leaves the value on the wasm stack, or leaves the frame when the access faults. */
-  guestLoad(bits: 8 | 16 | 32 | 64 | 128, linear: number, where?: GuestPlace): void;
-  /** Address and value are in locals. */
-  guestStore(bits: 8 | 16 | 32 | 64 | 128, at: { linear: number; value: number }, where?: GuestPlace): void;
-  /** Leaves an i32 host address. */
-  guestRef(bits: 8 | 16 | 32 | 64, linear: number, where?: GuestPlace): void;
   /** The exit's operand, if any, is on the wasm stack. */
   exit(exit: Exit): void;
 }
 
-export function lower(statements: readonly Statement[], frame: Frame): void {
-  chooseInline(statements);
-  new Lowering(frame).block(statements);
+/** One that reaches guest memory by code of its own. */
+export interface GuestFrame extends Frame {
+  /** Linear address in the local `linear`; leaves the value on the wasm stack, or leaves the frame when the access faults. */
+  guestLoad(bits: 8 | 16 | 32 | 64 | 128, linear: number): void;
+  /** Address and value are in locals. */
+  guestStore(bits: 8 | 16 | 32 | 64 | 128, at: { linear: number; value: number }): void;
+  /** Leaves an i32 host address. */
+  guestRef(bits: 8 | 16 | 32 | 64, linear: number): void;
 }
 
-export class Lowering {
+export function lower(statements: readonly Statement[], frame: GuestFrame): void {
+  chooseInline(statements);
+  new HandlerLowering(frame).block(statements);
+}
+
+export type GuestStore = Statement & { readonly s: 'guestStore' };
+
+export abstract class Lowering {
   protected readonly frame: Frame;
   readonly #labels = new Map<LabelCell, Label>();
 
@@ -59,11 +65,8 @@ export class Lowering {
         this.value(statement.address);
         this.value(statement.value);
         return code.v128Store(statement.offset);
-      case 'guestStore': {
-        const linear = this.asLocal(statement.linear);
-        const value = this.asLocal(statement.value);
-        return this.frame.guestStore(statement.bits, { linear, value }, statement.where);
-      }
+      case 'guestStore':
+        return this.guestStore(statement);
       case 'assign':
         this.value(statement.value);
         return code.set(this.cell(statement.variable));
@@ -177,11 +180,18 @@ export class Lowering {
     return local;
   }
 
+  protected abstract guestStore(store: GuestStore): void;
+
+  /** Leaves the value on the wasm stack. */
+  protected abstract guestLoad(bits: 8 | 16 | 32 | 64 | 128, linear: Node, where: GuestPlace | undefined): void;
+
+  /** Leaves a host address. */
+  protected abstract guestRef(bits: 8 | 16 | 32 | 64, linear: Node, where: GuestPlace | undefined): void;
+
   protected compute(node: Node): void {
-    const { frame } = this;
     const { what } = node;
-    if (what.op === 'guestLoad') return frame.guestLoad(what.bits, this.asLocal(node.args[0] as Node), what.where);
-    if (what.op === 'guestRef') return frame.guestRef(what.bits, this.asLocal(node.args[0] as Node), what.where);
+    if (what.op === 'guestLoad') return this.guestLoad(what.bits, node.args[0] as Node, what.where);
+    if (what.op === 'guestRef') return this.guestRef(what.bits, node.args[0] as Node, what.where);
     for (const arg of node.args) this.value(arg);
     this.operator(node);
   }
@@ -222,5 +232,28 @@ export class Lowering {
   protected cell(variable: VarCell): number {
     if (variable.local < 0) variable.local = this.frame.local(variable.type);
     return variable.local;
+  }
+}
+
+class HandlerLowering extends Lowering {
+  readonly #guest: GuestFrame;
+
+  constructor(frame: GuestFrame) {
+    super(frame);
+    this.#guest = frame;
+  }
+
+  protected override guestStore(store: GuestStore): void {
+    const linear = this.asLocal(store.linear);
+    const value = this.asLocal(store.value);
+    this.#guest.guestStore(store.bits, { linear, value });
+  }
+
+  protected override guestLoad(bits: 8 | 16 | 32 | 64 | 128, linear: Node): void {
+    this.#guest.guestLoad(bits, this.asLocal(linear));
+  }
+
+  protected override guestRef(bits: 8 | 16 | 32 | 64, linear: Node): void {
+    this.#guest.guestRef(bits, this.asLocal(linear));
   }
 }

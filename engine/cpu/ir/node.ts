@@ -85,10 +85,32 @@ export interface LeavePoint {
   readonly faulted: boolean;
 }
 
-/** A guest access of a region: where it is left when the access cannot be made, and which accesses it is likely to share a page with. */
+/**
+ * A guest access of a region: where it is left when the access cannot be made, which accesses it is likely to share a page with, and which it
+ * has its distance to.
+ */
 export interface GuestPlace {
   readonly point: LeavePoint;
   readonly site: number;
+  readonly member: GroupMember | undefined;
+}
+
+/** An access of a group whose addresses differ by constants: how far from the group's base, and whether it is the one that asks for all. */
+export interface GroupMember {
+  readonly group: AccessGroup;
+  readonly distance: number;
+  readonly isFirst: boolean;
+}
+
+/** Guest accesses near each other. */
+export interface AccessGroup {
+  /** From the base to the first byte, and to the one after the last. */
+  readonly low: number;
+  readonly high: number;
+  readonly writes: boolean;
+  readonly members: number;
+  /** Host address of the first byte; 0 where it is not known. */
+  readonly host: VarCell;
 }
 
 export interface Spill {
@@ -107,6 +129,17 @@ export interface FlagJoin {
   readonly number: VarCell;
   /** Cells of slots by what a path brought them to: values that need no cells of their own. */
   readonly slots: ReadonlyMap<Node, VarCell>[];
+  /** By the path: where it brings the words from as they were there. */
+  readonly through: (FlagThrough | undefined)[];
+}
+
+/** A path from one join to the next on which the flags do not change. */
+export interface FlagThrough {
+  readonly from: FlagJoin;
+  /** Cells of slots that are assigned on it. */
+  readonly assigned: ReadonlySet<VarCell>;
+  /** What `from` left behind stands for what this path would. */
+  isTaken: boolean;
 }
 
 export interface FlagWord {

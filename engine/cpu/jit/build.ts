@@ -35,7 +35,6 @@ export interface BuiltRegion {
   readonly cpu: number;
   readonly body: readonly Statement[];
   readonly budget: VarCell;
-  readonly context: VarCell;
   readonly page: VarCell;
   readonly loops: boolean;
 }
@@ -92,8 +91,8 @@ class TreeBuilder {
     const loops = this.#structure.heads.size > 0;
     const { far, long } = this.#mode;
     const body = [...this.#ir.prologue({ entry, instructions, loops, far, long }), ...this.#ir.root];
-    const { budget, context, page } = this.#ir;
-    return { cpu: this.#mode.cpu, body, budget, context, page, loops };
+    const { budget, page } = this.#ir;
+    return { cpu: this.#mode.cpu, body, budget, page, loops };
   }
 
   #successors(at: number): readonly number[] {

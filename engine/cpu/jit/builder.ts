@@ -10,21 +10,16 @@ import type { Exit, FlagJoin, GuestPlace, LabelCell, LeavePoint, Node, NodeOp, S
 import { CPU_SITES, LEFT, SITES } from '../regions.ts';
 import { CONTROLS, FAST, FLUSH } from '../routines/mxcsr.ts';
 import { offsetOf } from '../state.ts';
+import { COMPUTES, REFUSED, REGISTERS } from './called.ts';
 import type { FlagFact } from './conditions.ts';
-import { checkPages, type FarCheck } from './far-check.ts';
+import { checkPages } from './far-check.ts';
+import { Groups } from './groups.ts';
+import type { RegionHooks, RegionStart } from './hooks.ts';
 import { loadedPart, partOf, storedPart, withPart } from './slot-parts.ts';
 import { FLAGS, flagWordOf, GENERAL, SLOTS, slotAt, XMM_FROM } from './slots.ts';
 import { Dirty, flagJoin, SlotState } from './state.ts';
 import { CR0, CR4, OSFXSR, type Scope, SSE_OFF, scopeIn, ValueBuilder } from './values.ts';
 
-/** Routines after which something else than the region has to go on, or that need all registers in memory. */
-const REFUSED = new Set(['exclusiveBegin', 'stageAlone', 'lockPair', 'slow']);
-/** General registers that routines read from the state block and leave there. */
-const [RAX, RCX, RSI, RDI] = [0, 1, 6, 7] as const;
-const REGISTERS: Readonly<Record<string, { readonly reads: readonly number[]; readonly writes: readonly number[] }>> = {
-  bulkMovs: { reads: [RCX, RSI, RDI], writes: [RCX, RSI, RDI] },
-  bulkStos: { reads: [RAX, RCX, RDI], writes: [RCX, RDI] },
-};
 const CONTEXT = offsetOf('context');
 const MXCSR = offsetOf('mxcsr');
 /** Instructions of loops between two looks at what others ask for: that much of the budget is in a local, the rest in memory. */
@@ -34,33 +29,9 @@ const STABLE = new Set((['cr0', 'cr4', 'shared', 'fsBase', 'gsBase', 'cpl'] as c
 /** An instruction that a region cannot hold: it ends before it. */
 export class Refused extends Error {}
 
-/** What the builder asks of the region it builds. */
-export interface RegionHooks {
-  /** The end of the instruction on this path. */
-  readonly next: () => void;
-  /** The direct branch of the instruction is taken. */
-  readonly taken: () => void;
-  readonly branch: (target: Node) => void;
-  /** The instruction has ended, and interrupts are held back until after the next one. */
-  readonly shadow: () => void;
-  /** Members of the state block that are constant in the region's mode. */
-  readonly constants: ReadonlyMap<number, bigint>;
-}
-
-/** What a region's function asks first. */
-export interface RegionStart {
-  readonly entry: number;
-  /** The most it retires before it asks again. */
-  readonly instructions: number;
-  readonly loops: boolean;
-  readonly far: FarCheck | undefined;
-  readonly long: boolean;
-}
-
 export class RegionBuilder extends ValueBuilder {
   readonly cpu: Node;
   readonly budget: VarCell;
-  readonly context: VarCell;
   /** RIP at the start of the region's page. */
   readonly page: VarCell;
   readonly #cells: (VarCell | undefined)[] = [];
@@ -78,6 +49,7 @@ export class RegionBuilder extends ValueBuilder {
   #depth = 0;
   #interpret: LeavePoint | undefined;
   readonly #joins = new Set<Dirty>();
+  readonly #groups = new Groups();
   /**
    * General registers are stored before the first access of an instruction, each value once, and not at every place where the region may be
    * left: a seventh less code. In the innermost loops the stores would cost more than the code.
@@ -100,7 +72,6 @@ export class RegionBuilder extends ValueBuilder {
     this.slots = new SlotState(new Dirty(this.#entry));
     this.#start = this.slots;
     this.budget = { type: 'i32', local: -1 };
-    this.context = { type: 'i64', local: -1 };
     this.page = { type: 'i64', local: -1 };
   }
 
@@ -132,9 +103,8 @@ export class RegionBuilder extends ValueBuilder {
     }
     const rip = ir.load('i64.load', this.cpu, offsetOf('rip'));
     ir.assign(this.page, ir.numeric('i64.sub', rip, ir.const64(BigInt(region.entry))));
-    ir.assign(this.context, ir.load('i64.load', this.cpu, CONTEXT));
     if (region.far !== undefined) {
-      const tag = ir.numeric('i64.or', ir.valueOf(this.page), ir.valueOf(this.context));
+      const tag = ir.numeric('i64.or', ir.valueOf(this.page), ir.load('i64.load', this.cpu, CONTEXT));
       checkPages(ir, { cpu: this.cpu, tag, long: region.long }, region.far);
     }
     if (this.#isNotFast !== undefined) {
@@ -148,10 +118,12 @@ export class RegionBuilder extends ValueBuilder {
       ir.assign(cell, type === 'v128' ? ir.loadV(this.cpu, offset) : ir.load('i64.load', this.cpu, offset));
     }
     if (region.loops) {
-      const least = ir.const32(POLL_INSTRUCTIONS);
       const all = ir.valueOf(budget);
-      ir.assign(this.budget, ir.select(ir.numeric('i32.lt_u', all, least), all, least));
-      ir.store('i32.store', this.cpu, ir.numeric('i32.sub', all, ir.valueOf(this.budget)), offsetOf('budget'));
+      const over = ir.numeric('i32.sub', all, ir.const32(POLL_INSTRUCTIONS));
+      const isPositive = ir.numeric('i32.xor', ir.numeric('i32.shr_s', over, ir.const32(31)), ir.const32(-1));
+      const rest = ir.variable(ir.numeric('i32.and', over, isPositive));
+      ir.store('i32.store', this.cpu, ir.valueOf(rest), offsetOf('budget'));
+      ir.assign(this.budget, ir.numeric('i32.sub', all, ir.valueOf(rest)));
     }
     return ir.root;
   }
@@ -215,7 +187,6 @@ export class RegionBuilder extends ValueBuilder {
     if (isCpu(address)) {
       const constant = this.#hooks.constants.get(offset);
       if (constant !== undefined) return name.startsWith('i32') ? this.const32(Number(constant)) : this.const64(constant);
-      if (offset === CONTEXT) return this.valueOf(this.context);
       const at = slotAt(offset);
       if (at) return this.#loadSlot(name, at.slot.index, at.byte);
       if (STABLE.has(offset)) return this.#loadStable(name, offset);
@@ -490,10 +461,15 @@ export class RegionBuilder extends ValueBuilder {
       word.paths.push({ value, leaves: isStored ? [] : undefined, isStored });
     }
     const cells = new Map<Node, VarCell>();
+    const assigned = new Set<VarCell>();
     for (let slot = 0; slot < GENERAL; slot++) {
       const value = values[slot];
       if (value !== undefined) cells.set(value, this.cell(slot));
+      if (this.slots.hasChanged(slot)) assigned.add(this.cell(slot));
     }
+    const from = this.slots.base.flags;
+    const isSame = from !== this.#entry && !this.slots.hasChanged(FLAGS) && !this.slots.hasChanged(FLAGS + 1);
+    flags.through.push(isSame ? { from, assigned, isTaken: false } : undefined);
     this.push({ s: 'flags', join: flags, path: flags.slots.push(cells) - 1, epoch: this.epoch++ });
   }
 
@@ -547,24 +523,28 @@ export class RegionBuilder extends ValueBuilder {
 
   // ---- guest memory ----
 
-  #where(): GuestPlace {
-    return { point: this.interpret(), site: this.site };
+  #where(linear: Node, bits: number, writes: boolean): GuestPlace {
+    const point = this.interpret();
+    const member = this.dead ? undefined : this.#groups.member(this.scope, linear, { bytes: bits / 8, writes });
+    return { point, site: this.site, member };
   }
 
   override guestLoad(bits: 8 | 16 | 32 | 64 | 128, linear: Node): Node {
-    const what: NodeOp = { op: 'guestLoad', bits, where: this.#where() };
+    const what: NodeOp = { op: 'guestLoad', bits, where: this.#where(linear, bits, false) };
     return this.define(this.node(what, bits === 128 ? 'v128' : 'i64', [linear], 'effect'));
   }
 
   override guestRef(bits: 8 | 16 | 32 | 64, linear: Node): Node {
     this.epoch++;
-    const node = this.define(this.node({ op: 'guestRef', bits, where: this.#where() }, 'i32', [linear], 'effect'));
+    const where = this.#where(linear, bits, true);
+    const node = this.define(this.node({ op: 'guestRef', bits, where }, 'i32', [linear], 'effect'));
     this.epoch++;
     return node;
   }
 
   override guestStore(bits: 8 | 16 | 32 | 64 | 128, linear: Node, value: Node): void {
-    this.push({ s: 'guestStore', bits, linear, value, epoch: this.epoch, where: this.#where() });
+    const where = this.#where(linear, bits, true);
+    this.push({ s: 'guestStore', bits, linear, value, epoch: this.epoch, where });
   }
 
   override call(callee: string, type: ValueType, args: readonly Node[], changesState: boolean): Node {
@@ -572,6 +552,7 @@ export class RegionBuilder extends ValueBuilder {
       this.interpretHere();
       return type === 'i32' ? this.const32(0) : type === 'i64' ? this.const64(0n) : this.constV(0n, 0n);
     }
+    if (!COMPUTES.test(callee)) this.#groups.close();
     const registers = REGISTERS[callee];
     if (registers === undefined) return super.call(callee, type, args, changesState);
     const at = (slot: number): number => (SLOTS[slot] as (typeof SLOTS)[number]).offset;
@@ -588,7 +569,7 @@ export class RegionBuilder extends ValueBuilder {
 
   /** Accesses are made in another TLB context from here on. */
   contextChanged(): void {
-    this.assign(this.context, super.load('i64.load', this.cpu, CONTEXT));
+    this.#groups.close();
     this.epoch++;
   }
 

@@ -44,7 +44,6 @@ export function encodeRegions(regions: readonly BuiltRegion[], lengths: number[]
       functionIndex,
       regionType,
       budget: region.budget,
-      context: region.context,
       page: region.page,
       cpu: region.cpu,
     });

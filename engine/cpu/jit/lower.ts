@@ -1,10 +1,12 @@
 /** Regions to wasm: guest memory by an inline probe of the TLB, and places where the state goes back to memory. */
 import type { Code, ValueType } from '../../wasm/code.ts';
-import { type Frame, Lowering } from '../ir/lower.ts';
+import { type Frame, type GuestStore, Lowering } from '../ir/lower.ts';
 import type { Exit, FlagJoin, FlagPath, FlagWord, GuestPlace, LeavePoint, Node, Spill, Statement, VarCell } from '../ir/node.ts';
-import { CPU_SITES, CPU_TLB, LEFT, SITES, TLB_ENTRIES, TLB_ENTRY, TLB_ENTRY_BYTES } from '../regions.ts';
+import { LEFT } from '../regions.ts';
 import { offsetOf } from '../state.ts';
 import { POLL_INSTRUCTIONS } from './builder.ts';
+import { isFollower } from './groups.ts';
+import { Reach, type ReachFrame } from './reach.ts';
 
 /** The parameter of a region. */
 const CPU = 0;
@@ -18,7 +20,6 @@ export interface RegionFunction {
   /** Type (i32 cpu) → i32 of regions. */
   readonly regionType: number;
   readonly budget: VarCell;
-  readonly context: VarCell;
   readonly page: VarCell;
   /** As `RegionMode.cpu`. */
   readonly cpu: number;
@@ -27,8 +28,6 @@ export interface RegionFunction {
 export function lowerRegion(body: readonly Statement[], into: RegionFunction): void {
   const frame = new RegionFrame(into);
   const lowering = new RegionLowering(frame, into);
-  frame.leave = (point) => lowering.leave(point);
-  frame.cellOf = (cell) => lowering.permanent(cell);
   // A constant from here on, for V8: shorter than one at every use.
   into.code.i32(into.cpu);
   into.code.set(CPU);
@@ -36,24 +35,22 @@ export function lowerRegion(body: readonly Statement[], into: RegionFunction): v
   into.code.unreachable();
 }
 
+/** A word of the flags that is computed where the region is left. */
+interface LazySpill {
+  readonly offset: number;
+  readonly word: FlagWord;
+}
+
 class RegionFrame implements Frame {
   readonly code: Code;
   readonly functionIndex: (name: string) => number;
-  readonly #context: VarCell;
-  readonly #cpu: number;
   readonly #regionType: number;
-  /** Loops of the region around what is being lowered. */
-  loopDepth = 0;
-  leave: (point: LeavePoint) => void = () => undefined;
-  cellOf: (cell: VarCell) => number = () => 0;
   readonly #free: Record<ValueType, number[]> = { i32: [], i64: [], f32: [], f64: [], v128: [] };
   #taken: { type: ValueType; local: number }[] = [];
 
   constructor(into: RegionFunction) {
     this.code = into.code;
     this.functionIndex = into.functionIndex;
-    this.#context = into.context;
-    this.#cpu = into.cpu;
     this.#regionType = into.regionType;
   }
 
@@ -72,132 +69,6 @@ class RegionFrame implements Frame {
     this.#taken = outer;
   }
 
-  guestLoad(bits: Bits, linear: number, where?: GuestPlace): void {
-    this.#reach({ bits, linear, write: false }, where as GuestPlace);
-    if (bits === 128) this.code.v128Load();
-    else this.code.memory(LOAD[bits]);
-  }
-
-  guestStore(bits: Bits, { linear, value }: { linear: number; value: number }, where?: GuestPlace): void {
-    const { code } = this;
-    this.#reach({ bits, linear, write: true }, where as GuestPlace);
-    code.get(value);
-    if (bits === 128) code.v128Store();
-    else code.memory(STORE[bits]);
-  }
-
-  guestRef(bits: 8 | 16 | 32 | 64, linear: number, where?: GuestPlace): void {
-    this.#reach({ bits, linear, write: true }, where as GuestPlace);
-  }
-
-  /**
-   * Leaves the host address on the stack. First, in loops, the page that accesses of this kind met last, then the TLB, then the page walk.
-   * Only a naturally aligned access is sure to lie in one page; others ask the TLB.
-   */
-  #reach(access: { bits: Bits; linear: number; write: boolean }, { point, site }: GuestPlace): void {
-    const { code } = this;
-    const { linear, write, bits } = access;
-    if (site === 0 || this.loopDepth === 0) return this.#probe(access, point, undefined);
-    const place = write ? site + SITES.writes : site;
-    code.get(linear);
-    code.i64(-4096n | BigInt(bits / 8 - 1));
-    code.op('i64.and');
-    code.get(this.cellOf(this.#context));
-    code.op('i64.xor');
-    code.get(CPU);
-    code.memory('i64.load', CPU_SITES + SITES.tag + 8 * place);
-    code.op('i64.eq');
-    code.if('i32', true);
-    code.get(linear);
-    code.op('i32.wrap_i64');
-    code.get(CPU);
-    code.memory('i32.load', CPU_SITES + SITES.addend + 4 * place);
-    code.op('i32.add');
-    code.else();
-    this.#probe(access, point, place);
-    code.end();
-  }
-
-  /**
-   * Leaves where the host address on the stack is 0. V8 takes nothing for granted of the upper half of what a call returns, and would clear that
-   * of every address again, on the quick path too; of a disjunction (with a word that is 0 in regions) it knows.
-   */
-  #orLeave(point: LeavePoint): void {
-    const { code } = this;
-    const host = this.local('i32');
-    code.tee(host);
-    code.op('i32.eqz');
-    code.if(undefined, false);
-    this.leave(point);
-    code.end();
-    code.get(host);
-    code.get(CPU);
-    code.memory('i32.load', offsetOf('exclusive'));
-    code.op('i32.or');
-  }
-
-  /** Page of the last byte of an access. */
-  #pageOf({ bits, linear }: { bits: Bits; linear: number }): void {
-    const { code } = this;
-    code.get(linear);
-    if (bits > 8) {
-      code.i64(BigInt(bits / 8 - 1));
-      code.op('i64.add');
-    }
-    code.i64(-4096n);
-    code.op('i64.and');
-  }
-
-  #probe(access: { bits: Bits; linear: number; write: boolean }, point: LeavePoint, place: number | undefined): void {
-    const { code } = this;
-    const { linear, write, bits } = access;
-    const slot = this.local('i32');
-    const tlb = this.#cpu + CPU_TLB;
-    code.get(linear);
-    code.op('i32.wrap_i64');
-    code.i32(7);
-    code.op('i32.shr_u');
-    code.i32((TLB_ENTRIES - 1) * TLB_ENTRY_BYTES);
-    code.op('i32.and');
-    code.tee(slot);
-    code.memory('i64.load', tlb + (write ? TLB_ENTRY.writeTag : TLB_ENTRY.readTag));
-    this.#pageOf(access);
-    code.get(this.cellOf(this.#context));
-    code.op('i64.or');
-    const tag = place === undefined ? -1 : this.local('i64');
-    if (place !== undefined) code.tee(tag);
-    code.op('i64.eq');
-    code.if('i32', true);
-    if (place !== undefined) this.#note(place, { slot, tag });
-    code.get(linear);
-    code.op('i32.wrap_i64');
-    code.get(slot);
-    code.memory('i32.load', tlb + TLB_ENTRY.addend);
-    code.op('i32.add');
-    code.else();
-    code.get(CPU);
-    code.get(linear);
-    code.i64(BigInt(bits / 8));
-    code.call(this.functionIndex(write ? 'touchWrite' : 'touchRead'));
-    this.#orLeave(point);
-    code.end();
-  }
-
-  /** The place has met the page of this TLB entry. */
-  #note(place: number, { slot, tag }: { slot: number; tag: number }): void {
-    const { code } = this;
-    code.get(CPU);
-    code.get(tag);
-    code.memory('i64.store', CPU_SITES + SITES.tag + 8 * place);
-    code.get(CPU);
-    code.get(slot);
-    code.memory('i32.load', this.#cpu + CPU_TLB + TLB_ENTRY.addend);
-    code.memory('i32.store', CPU_SITES + SITES.addend + 4 * place);
-    code.get(CPU);
-    code.i32(1);
-    code.memory('i32.store', CPU_SITES + SITES.known);
-  }
-
   exit(exit: Exit): void {
     if (exit.exit === 'instead') return this.code.returnCallIndirect(this.#regionType, 0);
     if (exit.exit !== 'return') throw new TypeError(`a region cannot leave by ${exit.exit}`);
@@ -205,17 +76,44 @@ class RegionFrame implements Frame {
   }
 }
 
-class RegionLowering extends Lowering {
+class RegionLowering extends Lowering implements ReachFrame {
   readonly #into: RegionFunction;
   readonly #region: RegionFrame;
   #memo = new Map<Node, number>();
+  readonly #reach: Reach;
   /** Values of another path are being computed: their locals mean something else by now. */
   #isJoined = false;
+  /** Loops of the region around what is being lowered. */
+  loopDepth = 0;
 
   constructor(frame: RegionFrame, into: RegionFunction) {
     super(frame);
     this.#region = frame;
     this.#into = into;
+    this.#reach = new Reach(this);
+  }
+
+  get code(): Code {
+    return this.#into.code;
+  }
+
+  get cpu(): number {
+    return this.#into.cpu;
+  }
+
+  functionIndex(name: string): number {
+    return this.#into.functionIndex(name);
+  }
+
+  local(type: ValueType): number {
+    return this.#region.local(type);
+  }
+
+  aside(body: () => void): void {
+    const outer = this.#memo;
+    this.#memo = new Map();
+    this.#region.scope(body);
+    this.#memo = outer;
   }
 
   /** Cells outlive the constructs they are assigned in. */
@@ -227,9 +125,55 @@ class RegionLowering extends Lowering {
   protected override statement(statement: Statement): void {
     if (statement.s === 'assign' && statement.variable.isMemory && statement.variable.isUsed !== true) return;
     const isLoop = statement.s === 'loop';
-    if (isLoop) this.#region.loopDepth++;
+    if (isLoop) this.loopDepth++;
     super.statement(statement);
-    if (isLoop) this.#region.loopDepth--;
+    if (isLoop) this.loopDepth--;
+  }
+
+  protected override guestStore({ bits, linear, value, where }: GuestStore): void {
+    const { code } = this.#into;
+    const place = where as GuestPlace;
+    const address = this.#addressOf(linear, place);
+    const local = this.asLocal(value);
+    const use = (offset: number): void => {
+      code.get(local);
+      if (bits === 128) code.v128Store(offset);
+      else code.memory(STORE[bits], offset);
+    };
+    this.#reach.access({ bits, write: true, where: place, linear: address, use, type: undefined });
+  }
+
+  protected override guestLoad(bits: Bits, linear: Node, where: GuestPlace | undefined): void {
+    const { code } = this.#into;
+    const place = where as GuestPlace;
+    const use = (offset: number): void => (bits === 128 ? code.v128Load(offset) : code.memory(LOAD[bits], offset));
+    const type = bits === 128 ? 'v128' : 'i64';
+    this.#reach.access({ bits, write: false, where: place, linear: this.#addressOf(linear, place), use, type });
+  }
+
+  protected override guestRef(bits: 8 | 16 | 32 | 64, linear: Node, where: GuestPlace | undefined): void {
+    const { code } = this.#into;
+    const place = where as GuestPlace;
+    const use = (offset: number): void => {
+      if (offset === 0) return;
+      code.i32(offset);
+      code.op('i32.add');
+    };
+    this.#reach.access({ bits, write: true, where: place, linear: this.#addressOf(linear, place), use, type: 'i32' });
+  }
+
+  /** The local of a linear address. One that somebody else has asked for is computed where it is needed after all. */
+  #addressOf(linear: Node, where: GuestPlace): () => number {
+    if (!isFollower(where)) {
+      const local = this.asLocal(linear);
+      return () => local;
+    }
+    return () => {
+      this.#again(linear);
+      const local = this.local('i64');
+      this.#into.code.set(local);
+      return local;
+    };
   }
 
   protected override cell(variable: VarCell): number {
@@ -242,10 +186,8 @@ class RegionLowering extends Lowering {
 
   override leave(point: LeavePoint): void {
     const { code } = this.#into;
-    const outer = this.#memo;
-    this.#memo = new Map();
-    this.#region.scope(() => {
-      const lazy: { offset: number; word: FlagWord }[] = [];
+    this.aside(() => {
+      const lazy: LazySpill[] = [];
       for (const spill of point.spills()) {
         const { offset, value } = spill;
         if ('paths' in value && !value.isRead && value.paths.length > 0) lazy.push({ offset, word: value });
@@ -279,7 +221,6 @@ class RegionLowering extends Lowering {
         code.return();
       }
     });
-    this.#memo = outer;
   }
 
   /** Goes on while the budget in the local lasts; then it is filled up again, or the region left. */
@@ -305,17 +246,25 @@ class RegionLowering extends Lowering {
       code.i32(least);
       code.op('i32.lt_u');
       code.brIf(off, false);
+      const over = this.#region.local('i32');
+      // Not by a select: V8 would keep its constant in a register all through the loop.
       code.get(CPU);
       code.get(all);
-      code.get(all);
       code.i32(POLL_INSTRUCTIONS);
-      code.get(all);
-      code.i32(POLL_INSTRUCTIONS);
-      code.op('i32.lt_u');
-      code.select();
-      code.tee(budget);
       code.op('i32.sub');
+      code.tee(over);
+      code.get(over);
+      code.i32(31);
+      code.op('i32.shr_s');
+      code.i32(-1);
+      code.op('i32.xor');
+      code.op('i32.and');
+      code.tee(over);
       code.memory('i32.store', offsetOf('budget'));
+      code.get(all);
+      code.get(over);
+      code.op('i32.sub');
+      code.set(budget);
     });
     code.br(on);
     code.end();
@@ -374,11 +323,11 @@ class RegionLowering extends Lowering {
   }
 
   /** Words of the flags after a join, computed as the path that was taken would have. */
-  #spillJoined(lazy: readonly { readonly offset: number; readonly word: FlagWord }[]): void {
+  #spillJoined(lazy: readonly LazySpill[]): void {
     const { code } = this.#into;
     const join = lazy[0]?.word.join;
     if (join === undefined) return;
-    const outer = this.#memo;
+    const [outer, wasJoined] = [this.#memo, this.#isJoined];
     const last = join.slots.length - 1;
     this.#isJoined = true;
     for (let i = 0; i <= last; i++) {
@@ -390,21 +339,44 @@ class RegionLowering extends Lowering {
         } else code.op('i32.eqz');
         code.if();
       }
-      this.#memo = new Map();
-      for (const { word } of lazy)
-        for (const { node, cell } of (word.paths[i] as FlagPath).leaves ?? []) this.#memo.set(node, this.permanent(cell));
-      for (const { offset, word } of lazy) {
-        const { value, isStored } = word.paths[i] as FlagPath;
-        if (isStored) continue;
-        code.get(CPU);
-        this.#again(value);
-        code.memory('i64.store', offset);
-      }
+      const through = join.through[i];
+      if (through?.isTaken) this.#spillBefore(lazy, through.from);
+      else this.#spillPath(lazy, i);
       if (i < last) code.else();
     }
     for (let i = 0; i < last; i++) code.end();
-    this.#isJoined = false;
+    this.#isJoined = wasJoined;
     this.#memo = outer;
+  }
+
+  #spillPath(lazy: readonly LazySpill[], path: number): void {
+    const { code } = this.#into;
+    this.#memo = new Map();
+    for (const { word } of lazy)
+      for (const { node, cell } of (word.paths[path] as FlagPath).leaves ?? []) this.#memo.set(node, this.permanent(cell));
+    for (const { offset, word } of lazy) {
+      const { value, isStored } = word.paths[path] as FlagPath;
+      if (isStored) continue;
+      code.get(CPU);
+      this.#again(value);
+      code.memory('i64.store', offset);
+    }
+  }
+
+  /** The words as they were at the join before. */
+  #spillBefore(lazy: readonly LazySpill[], from: FlagJoin): void {
+    const { code } = this.#into;
+    const rest: LazySpill[] = [];
+    for (const { offset, word } of lazy) {
+      const before = from.words[word.join.words.indexOf(word)] as FlagWord;
+      if (!before.isRead) rest.push({ offset, word: before });
+      else {
+        code.get(CPU);
+        code.get(this.permanent(before.cell));
+        code.memory('i64.store', offset);
+      }
+    }
+    this.#spillJoined(rest);
   }
 
   /** A value where the region is left: from its local, or computed again. */

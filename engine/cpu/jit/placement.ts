@@ -6,6 +6,7 @@ import {
   type FlagJoin,
   type FlagLeaf,
   type FlagPath,
+  type FlagWord,
   type LeavePoint,
   type Node,
   operandsOf,
@@ -13,6 +14,7 @@ import {
   type VarCell,
 } from '../ir/node.ts';
 import { walk } from '../ir/walk.ts';
+import { isFollower } from './groups.ts';
 
 export function place(body: readonly Statement[]): void {
   forget(body);
@@ -36,16 +38,22 @@ function need(body: readonly Statement[]): void {
   walk(body, (statement) => {
     if (statement.s === 'def') {
       const { node } = statement;
-      if (node.kind === 'effect') for (const arg of node.args) hot(arg);
-      if ('where' in node.what && node.what.where) cold(node.what.where.point);
+      const where = 'where' in node.what ? node.what.where : undefined;
+      if (node.kind === 'effect') for (const arg of node.args) (isFollower(where) ? coldNode : hot)(arg);
+      if (where) cold(where.point);
       return;
     }
     if (statement.s === 'flags') return; // decided when everything else is
-    for (const operand of operandsOf(statement)) hot(operand);
+    for (const operand of statement.s === 'guestStore' ? storeOperands(statement) : operandsOf(statement)) hot(operand);
+    if (statement.s === 'guestStore' && isFollower(statement.where)) coldNode(statement.linear);
     if (statement.s === 'guestStore' && statement.where) cold(statement.where.point);
     if (statement.s === 'leave' || statement.s === 'poll') cold(statement.point);
   });
 }
+
+/** What a store needs on the quick path. */
+const storeOperands = ({ linear, value, where }: Statement & { s: 'guestStore' }): readonly Node[] =>
+  isFollower(where) ? [value] : [linear, value];
 
 function hot(node: Node): void {
   node.uses++;
@@ -77,12 +85,50 @@ function coldNode(node: Node): void {
 const MOST_LEAVES = 4;
 const MOST_OPERATIONS = 40;
 
+/** Paths that bring lazy flags to one place, at most: each is code wherever the region is left there. */
+const MOST_PATHS = 8;
+
+/**
+ * Flags that come from one join to the next unchanged stay as the first has left them, unless the way leads back to it: what it left behind is
+ * of another round then.
+ */
+function takeThrough(joins: ReadonlySet<FlagJoin>): void {
+  const edges = [...joins].flatMap((join) => join.through.map((edge, path) => ({ join, edge, path })));
+  for (const { edge } of edges) if (edge !== undefined) edge.isTaken = false;
+  /** Paths by which flags come here; infinite in a circle. */
+  const paths = (join: FlagJoin, within: readonly FlagJoin[] = []): number => {
+    if (within.includes(join)) return Number.POSITIVE_INFINITY;
+    const inner = [...within, join];
+    return join.through.reduce((sum, edge) => sum + (edge?.isTaken ? paths(edge.from, inner) : 1), 0);
+  };
+  for (const { edge } of edges) {
+    if (edge === undefined || !joins.has(edge.from)) continue;
+    edge.isTaken = true;
+    for (const join of joins) if (edge.isTaken && paths(join) > MOST_PATHS) edge.isTaken = false;
+  }
+}
+
+/** Cells of slots that have been assigned anew where what this join left behind is still needed. */
+function assignedAfter(join: FlagJoin, joins: ReadonlySet<FlagJoin>): Set<VarCell> {
+  const cells = new Set<VarCell>();
+  for (const other of joins) {
+    for (const edge of other.through) {
+      if (!edge?.isTaken || edge.from !== join) continue;
+      for (const cell of edge.assigned) cells.add(cell);
+      for (const cell of assignedAfter(other, joins)) cells.add(cell);
+    }
+  }
+  return cells;
+}
+
 /** Which words have to be computed where paths join, and what the paths to the others leave behind. */
 function settleFlags(body: readonly Statement[]): void {
   const joins = new Set<FlagJoin>();
   walk(body, (statement) => {
     if (statement.s === 'flags') joins.add(statement.join);
   });
+  takeThrough(joins);
+  const assigned = new Map([...joins].map((join) => [join, assignedAfter(join, joins)]));
   const words = [...joins].flatMap((join) => join.words);
   for (const word of words) word.isRead = false;
   for (let changed = true; changed; ) {
@@ -98,7 +144,15 @@ function settleFlags(body: readonly Statement[]): void {
     for (const word of words) {
       if (word.isRead || !word.isNeeded || word.paths.every((path) => path.leaves !== undefined)) continue;
       for (const [i, path] of word.paths.entries()) {
-        path.leaves ??= leavesOf(path.value, word.join.slots[i] as FlagJoin['slots'][number]);
+        const through = word.join.through[i];
+        if (through?.isTaken) {
+          path.leaves ??= [];
+          const before = through.from.words[word.join.words.indexOf(word)] as FlagWord;
+          before.isNeeded = true;
+          continue;
+        }
+        const lost = assigned.get(word.join) as ReadonlySet<VarCell>;
+        path.leaves ??= leavesOf(path.value, new Map([...(word.join.slots[i] ?? [])].filter(([, cell]) => !lost.has(cell))));
         for (const { node } of path.leaves) hot(node);
       }
       changed = true;
@@ -169,9 +223,14 @@ function choose(body: readonly Statement[], loopDepth: number): void {
         break;
       case 'def': {
         const { node } = statement;
-        if (!node.inline && (node.uses > 0 || node.kind === 'effect')) mark(node.args, node.epoch, node.loopDepth);
+        const isNeeded = node.uses > 0 || node.kind === 'effect';
+        const hasAddress = !('where' in node.what && isFollower(node.what.where));
+        if (!node.inline && isNeeded && hasAddress) mark(node.args, node.epoch, node.loopDepth);
         break;
       }
+      case 'guestStore':
+        mark(storeOperands(statement), statement.epoch, loopDepth);
+        break;
       default:
         if ('epoch' in statement) mark(operandsOf(statement), statement.epoch, loopDepth);
     }

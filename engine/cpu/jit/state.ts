@@ -47,7 +47,7 @@ export class Dirty {
 /** `isRead`: the words are in their cells. */
 export function flagJoin(isRead = false): FlagJoin {
   const words: FlagWord[] = [];
-  const join: FlagJoin = { words, number: { type: 'i32', local: -1 }, slots: [] };
+  const join: FlagJoin = { words, number: { type: 'i32', local: -1 }, slots: [], through: [] };
   for (let i = 0; i < 2; i++) {
     const cell: VarCell = { type: 'i64', local: -1, isMemory: isRead };
     words.push({ join, paths: [], reads: [], cell, isRead, isNeeded: false });

@@ -4,6 +4,7 @@ import type { NumericOp, SimdLaneOp } from '../../wasm/opcodes.ts';
 import { IrBuilder } from '../ir/builder.ts';
 import type { Node, NodeOp, VarCell } from '../ir/node.ts';
 import { offsetOf } from '../state.ts';
+import type { OpenGroup } from './groups.ts';
 import { isSame, pivotOf } from './same-node.ts';
 import { mulHigh, sameOperands, simplifyAnd, withoutExtension } from './simplify.ts';
 import { asWord, comparedWords, onWords } from './words.ts';
@@ -24,6 +25,8 @@ export interface Scope {
   readonly ranges: Map<Node, FloatRange>;
   /** Conditions that are false wherever this scope reaches: the path on which they hold has left. */
   readonly impossible: Set<Node>;
+  /** Groups whose first access is in this scope, by the base of their addresses. */
+  readonly groups: Map<Node, OpenGroup>;
   readonly outer: Scope | undefined;
 }
 
@@ -37,6 +40,7 @@ export const scopeIn = (outer: Scope | undefined): Scope => ({
   loads: new Map(),
   ranges: new Map(),
   impossible: new Set(),
+  groups: new Map(),
   outer,
 });
 
