@@ -29,6 +29,7 @@ import { Tlb } from './tlb.ts';
 import { CurrentVmcs } from './vmx/current-vmcs.ts';
 import { softwareEvent } from './vmx/event-exits.ts';
 import { INTERCEPTS } from './vmx/intercepts.ts';
+import { PORT_IN, PORT_OUT, quickPort } from './vmx/quick-ports.ts';
 import { RULE_INDEX } from './vmx/rule-index.ts';
 
 /** Fraction bits of the TSC multiplier. */
@@ -132,12 +133,13 @@ export abstract class InstructionContext implements SlowContext {
 
   /** A slow routine by number; returns STATUS. */
   slow(record: number, id: number): number {
+    this.#record = record;
+    this.#jumped = false;
+    if ((id === PORT_OUT || id === PORT_IN) && this.watcher === undefined && quickPort(this, id)) return 0;
     const { s } = this;
     const name = slowName(id);
     const routine = SLOW[name];
     const { scratch } = s;
-    this.#record = record;
-    this.#jumped = false;
     if (!routine.ends && this.watcher?.alone === true && ACCESSES.has(name) && this.#mustBeAlone()) return STATUS.fault;
     const args = routine.args;
     try {

@@ -123,6 +123,11 @@ export class Bus {
     else this.#writePieces(size, (i) => [this.#findPort(port + i), (port + i) & 0xffff], { vcpu, value });
   }
 
+  /** Is `letWait` to be asked about a write to a port? */
+  mayWait(port: number): boolean {
+    return this.#findPort(port)?.coalesced === true;
+  }
+
   /** Does the device there let this write of a vCPU wait? Then it is done as far as the vCPU is concerned. Without the machine lock. */
   letWait(write: CoalescedWrite): boolean {
     this.#refresh();
@@ -140,6 +145,7 @@ export class Bus {
 
   /** Perform the writes that wait, as taking the machine lock does. Under that lock, or while all vCPUs are stopped. */
   settle(): void {
+    if (this.#waiting.isEmpty) return;
     this.#waiting.take(({ vcpu, space, at, size, value }) => {
       if (space === 'port') this.portWrite(vcpu, at, size, value);
       else this.mmioWrite(vcpu, at, size, value);

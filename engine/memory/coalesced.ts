@@ -57,6 +57,11 @@ export class CoalescedWrites {
     return !full;
   }
 
+  /** Under the machine lock: does nothing wait? */
+  get isEmpty(): boolean {
+    return this.#i32[this.#at + TAKEN] === Atomics.load(this.#i32, this.#at + WRITTEN);
+  }
+
   /** Under the machine lock: perform what waits, oldest first. */
   take(write: (written: CoalescedWrite) => void): void {
     const words = this.#i32;

@@ -2,6 +2,8 @@ import type { Views } from '../state/index.ts';
 import type { DirtyLog } from './dirty-log.ts';
 import { FIXED, type MemoryMap, PAGE, PHYS, PHYSICAL_END } from './map.ts';
 
+const PHYSICAL_PAGES = PHYSICAL_END / PAGE;
+
 /**
  * How devices and loaders reach guest memory: with the dirty log kept and decoded code dropped. Addresses and lengths come from guests:
  * what is not memory reads as ones and swallows writes.
@@ -96,8 +98,12 @@ export class Dma {
       const pages = ((hva + count - 1) >>> 12) - first + 1;
       this.#dirty.markPages(hva, pages);
       // The bytes are in place before the masks are looked at: one fence for all of them.
-      Atomics.or(this.#views.i32, this.#map.pageInfo >>> 2, 0);
-      for (let page = first; page < first + pages; page++) this.#forgetPage(page);
+      const { i32 } = this.#views;
+      const info = this.#map.pageInfo >>> 2;
+      Atomics.or(i32, info, 0);
+      for (let page = first; page < first + pages; page++) {
+        if (((i32[info + page * 4] as number) | (i32[info + page * 4 + 1] as number)) !== 0) this.#forgetPage(page);
+      }
     });
   }
 
@@ -130,19 +136,22 @@ export class Dma {
   #runs(gpa: number, length: number, kinds: number, visit: (hva: number, count: number) => void): void {
     const { u32 } = this.#views;
     const table = FIXED.physTable >>> 2;
-    let [start, run] = [-1, 0];
-    for (let at = 0; at < length; ) {
-      const address = gpa + at;
-      const offset = address % PAGE;
-      const count = Math.min(PAGE - offset, length - at);
-      const entry = address >= 0 && address < PHYSICAL_END ? (u32[table + Math.floor(address / PAGE)] as number) : 0;
+    let start = -1;
+    let run = 0;
+    let page = Math.floor(gpa / PAGE);
+    let offset = gpa - page * PAGE;
+    for (let left = length; left > 0; page++) {
+      const count = Math.min(PAGE - offset, left);
+      const entry = page >= 0 && page < PHYSICAL_PAGES ? (u32[table + page] as number) : 0;
       const hva = (entry & kinds) === 0 ? -1 : hostPage(entry) + offset;
       if (run > 0 && hva === (start < 0 ? -1 : start + run)) run += count;
       else {
         if (run > 0) visit(start, run);
-        [start, run] = [hva, count];
+        start = hva;
+        run = count;
       }
-      at += count;
+      left -= count;
+      offset = 0;
     }
     if (run > 0) visit(start, run);
   }

@@ -64,9 +64,9 @@ export class DirectDrives implements Claims {
   /** Carry out what was claimed. After the machine lock was released. */
   serve(): void {
     // What a request's end starts is taken by the round that runs.
-    if (this.#serving) return;
+    if (this.#claimed === undefined || this.#serving) return;
     this.#serving = true;
-    for (let next = this.#claimed; next !== undefined; next = this.#claimed) {
+    for (let next: Claimed | undefined = this.#claimed; next !== undefined; next = this.#claimed) {
       this.#claimed = undefined;
       this.#carryOut(next);
     }

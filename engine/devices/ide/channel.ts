@@ -217,7 +217,8 @@ export function createChannel(parts: ChannelParts): Channel {
   };
   /** Both drives of a channel hear what is written to the command block. */
   const latch = (current: Uint8Array, previous: Uint8Array | undefined, value: number) => {
-    for (const d of [channel * 2, channel * 2 + 1]) {
+    const first = channel * 2;
+    for (let d = first; d < first + 2; d++) {
       if (previous) previous[d] = current[d] as number;
       current[d] = value;
     }

@@ -81,18 +81,24 @@ export class ProcessorHost {
    * flushed is used afterwards, so entries go before the instruction does.
    */
   call<T>(vcpu: number, body: () => T): T {
-    const { requests } = this;
-    const { lock } = this.#memory;
-    this.#processor.vcpu(vcpu).exclusiveEnd();
-    requests.leaveRun(vcpu);
-    lock.acquire();
+    this.#reach(vcpu);
     try {
       return body();
     } finally {
-      lock.release();
-      requests.enterRun(vcpu);
-      this.#afterSafePoint(vcpu);
+      this.#goOn(vcpu);
     }
+  }
+
+  #reach(vcpu: number): void {
+    this.#processor.vcpu(vcpu).exclusiveEnd();
+    this.requests.leaveRun(vcpu);
+    this.#memory.lock.acquire();
+  }
+
+  #goOn(vcpu: number): void {
+    this.#memory.lock.release();
+    this.requests.enterRun(vcpu);
+    this.#afterSafePoint(vcpu);
   }
 
   /** `body` while every other vCPU stands still; each flushes its TLB before it goes on, and so does this one. */
@@ -147,17 +153,28 @@ export class ProcessorHost {
       portRead: (vcpu, port, size) => {
         if (served) counters.add(vcpu, COUNTER['io-exits']);
         const before = bus.counters.unclaimedReads;
-        const value = this.call(vcpu, () => bus.portRead(vcpu, port, size));
+        let value: number;
+        this.#reach(vcpu);
+        try {
+          value = bus.portRead(vcpu, port, size);
+        } finally {
+          this.#goOn(vcpu);
+        }
         if (bus.counters.unclaimedReads !== before) counters.add(vcpu, COUNTER['unknown-ports']);
         if (probes.on(vcpu, PROBE.pio)) probes.fire(vcpu, 'pio', { port, size, value, write: false });
         return value;
       },
       portWrite: (vcpu, port, size, value) => {
         if (probes.on(vcpu, PROBE.pio)) probes.fire(vcpu, 'pio', { port, size, value, write: true });
-        if (bus.letWait({ vcpu, space: 'port', at: port, size, value })) return;
+        if (bus.mayWait(port) && bus.letWait({ vcpu, space: 'port', at: port, size, value })) return;
         if (served) counters.add(vcpu, COUNTER['io-exits']);
         const before = bus.counters.unclaimedWrites;
-        this.call(vcpu, () => bus.portWrite(vcpu, port, size, value));
+        this.#reach(vcpu);
+        try {
+          bus.portWrite(vcpu, port, size, value);
+        } finally {
+          this.#goOn(vcpu);
+        }
         if (bus.counters.unclaimedWrites !== before) counters.add(vcpu, COUNTER['unknown-ports']);
       },
       servesPort: (vcpu) => {
