@@ -1,8 +1,13 @@
-/** Every byte of the disk is in a file at its own place, which another thread may read and write as well. */
-export interface DirectPlace {
+/** Bytes of a disk that are in a file as they are and in a row, which another thread may read and write there as well. */
+export interface Extent {
+  /** First byte of the disk. */
+  readonly at: number;
+  readonly bytes: number;
   /** Of the file, as this process knows it, until the image is closed. */
   readonly handle: number;
-  /** First byte that may be written without the image. */
+  /** Where the first byte is in the file. */
+  readonly offset: number;
+  /** First byte of the disk that may be written without the image; behind all of them where none may. */
   readonly writeFrom: number;
 }
 
@@ -11,7 +16,10 @@ export interface DiskImage {
   readonly format: ImageFormat;
   readonly bytes: number;
   readonly readonly: boolean;
-  readonly direct?: DirectPlace | undefined;
+  /** Another number whenever bytes of the disk are not where they were; absent where they stay. */
+  readonly layout?: number;
+  /** What byte `at` lies in; undefined where only the image knows what it is. */
+  extentAt?(at: number): Extent | undefined;
   read(at: number, into: readonly Uint8Array[]): void;
   write(at: number, from: readonly Uint8Array[]): void;
   /** The range reads as zeros from now on; what it occupied is given back where that is possible. */

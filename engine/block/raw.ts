@@ -23,11 +23,15 @@ export function openRaw(storage: Storage, options: RawOptions = {}): DiskImage {
     const start = joined(slice(from, 0, 4));
     if (QCOW.every((byte, i) => start[i] === byte)) throw new EngineError('image-disguise', { path: storage.path });
   };
+  const { handle } = storage;
+  const readonly = storage.readonly || options.readonly === true;
   return {
     format: 'raw',
     bytes,
-    readonly: storage.readonly || options.readonly === true,
-    direct: storage.handle === undefined ? undefined : { handle: storage.handle, writeFrom: options.guessed ? SECTOR : 0 },
+    readonly,
+    ...(handle !== undefined && {
+      extentAt: () => ({ at: 0, bytes, handle, offset: 0, writeFrom: readonly ? bytes : options.guessed ? SECTOR : 0 }),
+    }),
     read: (at, into) => storage.read(at, into),
     write: (at, from) => {
       guard(at, from);

@@ -7,8 +7,9 @@
  * finds it dirty counts anew.
  */
 import { EngineError } from '../../base/index.ts';
-import type { DiskImage } from '../image.ts';
+import type { DiskImage, Extent } from '../image.ts';
 import { isZero, type Storage, slice, zeroes } from '../storage.ts';
+import { extentAt } from './extents.ts';
 import { Compatible, damaged, encodeHeader, type Header, Incompatible, readHeader } from './header.ts';
 import { Refcounts } from './refcounts.ts';
 import { compressedEntry, dataEntry, NO_ENTRY, type Place, Tables, zeroEntry } from './tables.ts';
@@ -56,6 +57,14 @@ export class Qcow2 implements DiskImage {
 
   get bytes(): number {
     return Math.floor(this.header.size / 512) * 512;
+  }
+
+  get layout(): number {
+    return this.tables.changes;
+  }
+
+  extentAt(at: number): Extent | undefined {
+    return extentAt(this, at);
   }
 
   get lazy(): boolean {
@@ -292,18 +301,28 @@ export class Qcow2 implements DiskImage {
     this.#writeNew(piece, parts);
   }
 
-  /** Clusters that hold tables are never written as data: an image that says so would destroy itself. */
   #guard(offset: number, bytes: number): void {
+    const wrong = this.misplaced(offset, bytes);
+    if (wrong !== undefined) throw damaged(this.storage.path, wrong);
+  }
+
+  /** Clusters that hold tables are never written as data: an image that says so would destroy itself. What it says, if it does. */
+  misplaced(offset: number, bytes: number): string | undefined {
     const { clusterBytes } = this.header;
     if (offset + bytes > this.#fileEnd) {
       this.#fileEnd = this.storage.size();
-      if (offset >= this.#fileEnd)
-        throw damaged(this.storage.path, `data is said to be at ${offset}, behind the end of the file`);
+      if (offset >= this.#fileEnd) return `data is said to be at ${offset}, behind the end of the file`;
     }
     for (let cluster = offset / clusterBytes; cluster * clusterBytes < offset + bytes; cluster++) {
-      if (this.refcounts.metadata.has(cluster))
-        throw damaged(this.storage.path, `data is said to be at ${cluster * clusterBytes}, where tables are`);
+      if (this.refcounts.metadata.has(cluster)) return `data is said to be at ${cluster * clusterBytes}, where tables are`;
     }
+    return undefined;
+  }
+
+  /** Nothing else is to be done before data is overwritten in place. */
+  get overwrites(): boolean {
+    const { autoclear, incompatible } = this.header;
+    return !this.readonly && autoclear === 0 && (!this.lazy || (incompatible & Incompatible.dirty) !== 0);
   }
 
   /** New clusters for a run; what of the first and the last is not written is copied from what they showed. */

@@ -96,6 +96,9 @@ export class Tables {
     return table ? table.view.getBigUint64(8 * (cluster % this.perL2)) : NO_ENTRY;
   }
 
+  /** Entries that `set` has changed. */
+  changes = 0;
+
   place(cluster: number): Place {
     return decodeEntry(this.entry(cluster), this.#header);
   }
@@ -104,6 +107,7 @@ export class Tables {
     const table = this.#writable(Math.floor(cluster / this.perL2));
     table.view.setBigUint64(8 * (cluster % this.perL2), entry);
     table.dirty = true;
+    this.changes++;
   }
 
   /** Make sure that `set` needs no cluster for this cluster's table any more. */

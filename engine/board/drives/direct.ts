@@ -1,5 +1,5 @@
 /**
- * Requests that the thread which submits them carries out itself, where the image is a plain file and the host answers from its memory:
+ * Requests that the thread which submits them carries out itself, where the bytes lie in a file in a row and the host answers from its memory:
  * that costs the copy, without waking the I/O thread and being woken by it. It happens after the machine lock is released, at a safe point
  * of the vCPU that submitted. What could wait goes to the I/O thread: flushes, durable writes, long transfers, a drive whose requests took
  * long lately, and whatever fails here, which the I/O thread does again and tells.
@@ -7,6 +7,7 @@
 import type { HostNow } from '../../base/index.ts';
 import type { DriveRequest, DriveResult } from '../../devices/drive.ts';
 import type { MachineMemory } from '../../memory/index.ts';
+import type { FilePlace } from './extents.ts';
 import { type DriveLane, partsOf } from './lane.ts';
 import type { Claims, Drive } from './queue.ts';
 
@@ -33,7 +34,7 @@ interface Claimed {
   readonly lane: DriveLane;
   readonly ticket: number;
   readonly request: DriveRequest;
-  readonly handle: number;
+  readonly place: FilePlace;
   readonly parts: readonly Uint8Array[];
 }
 
@@ -54,10 +55,14 @@ export class DirectDrives implements Claims {
   claim(drive: Drive, lane: DriveLane, { ticket, request }: Pick<Claimed, 'ticket' | 'request'>): boolean {
     const { op, offset, bytes, durable } = request;
     if (this.#claimed || (op !== 'read' && op !== 'write') || durable === true || bytes > MOST) return false;
-    const handle = drive.directHandle(op, offset, bytes);
-    if (handle === undefined || !drive.inUse.tryAcquire()) return false;
+    if (!drive.isQuick || !drive.inUse.tryAcquire()) return false;
+    const place = drive.placeOf(op, offset, bytes);
+    if (place === undefined) {
+      drive.inUse.release();
+      return false;
+    }
     const parts = partsOf(this.#memory, request);
-    this.#claimed = { drive, lane, ticket, request, handle, parts };
+    this.#claimed = { drive, lane, ticket, request, place, parts };
     return true;
   }
 
@@ -73,9 +78,10 @@ export class DirectDrives implements Claims {
     this.#serving = false;
   }
 
-  #carryOut({ drive, lane, ticket, request, handle, parts }: Claimed): void {
+  #carryOut({ drive, lane, ticket, request, place, parts }: Claimed): void {
     const { files, now, onDone } = this.#o;
-    const { op, offset, bytes, buffers } = request;
+    const { op, bytes, buffers } = request;
+    const { handle, offset } = place;
     const begun = now();
     const moved = op === 'read' ? files.read(handle, offset, parts) : files.write(handle, offset, parts);
     if (this.#learned) drive.took(bytes, now() - begun);

@@ -4,9 +4,9 @@
  * in it is saved: the controller that waits submits again after a restore.
  */
 import { Lock } from '../../base/index.ts';
-import type { DirectPlace } from '../../block/image.ts';
 import { type DriveLine, type DriveMedium, type DriveRequest, MAXIMUM_RANGES } from '../../devices/drive.ts';
 import type { MachineMemory } from '../../memory/index.ts';
+import { EXTENTS_BYTES, Extents, type FilePlace } from './extents.ts';
 import { DriveLane, laneBytes } from './lane.ts';
 
 /** One drive of a machine as it was built. */
@@ -18,7 +18,7 @@ export interface DriveSpec {
 }
 
 /** i32 words of the medium; its size as f64 lies between. */
-const Medium = { Present: 0, Readonly: 1, Changes: 2, Eject: 3, InUse: 6, Handle: 7, WriteFrom: 8, Trust: 9 } as const;
+const Medium = { Present: 0, Readonly: 1, Changes: 2, Eject: 3, InUse: 6, Trust: 7 } as const;
 const MEDIUM_SIZE_AT = 16;
 const MEDIUM_BYTES = 64;
 
@@ -45,11 +45,6 @@ interface DriveParts {
   readonly claims: Claims | undefined;
 }
 
-/** What a drive holds, as the I/O thread has opened it. */
-export interface InsertedMedium extends Omit<DriveMedium, 'present'> {
-  readonly direct?: DirectPlace | undefined;
-}
-
 /** One drive, as one thread sees it. */
 export class Drive {
   readonly kind: DriveLine['kind'];
@@ -59,6 +54,7 @@ export class Drive {
   readonly lanes: readonly [DriveLane, DriveLane];
   readonly #words: Int32Array;
   readonly #bytes: Float64Array;
+  readonly extents: Extents;
   /** Held by whoever carries out a request, so that one follows the other. Taken before the machine lock; under that, only tried. */
   readonly inUse: Lock;
   readonly #doorbell: () => void;
@@ -72,6 +68,8 @@ export class Drive {
     const at = arena.take(`${name}.medium`, MEDIUM_BYTES, 64);
     this.#words = new Int32Array(views.buffer as ArrayBuffer, at, MEDIUM_BYTES / 4);
     this.#bytes = new Float64Array(views.buffer as ArrayBuffer, at + MEDIUM_SIZE_AT, 1);
+    const runs = arena.take(`${name}.extents`, EXTENTS_BYTES, 64);
+    this.extents = new Extents(new Float64Array(views.buffer as ArrayBuffer, runs, EXTENTS_BYTES / 8));
     this.inUse = new Lock(this.#words, Medium.InUse);
     const lane = (which: string, ranges: number): DriveLane => {
       const claim = (ticket: number, request: DriveRequest): boolean => claims?.claim(this, made, { ticket, request }) === true;
@@ -94,9 +92,8 @@ export class Drive {
   }
 
   /** I/O thread, under the lock: what the drive holds from now on; undefined empties it. */
-  insert(medium: InsertedMedium | undefined): void {
-    this.#words[Medium.Handle] = medium?.direct ? medium.direct.handle + 1 : 0;
-    this.#words[Medium.WriteFrom] = medium?.direct?.writeFrom ?? 0;
+  insert(medium: Omit<DriveMedium, 'present'> | undefined): void {
+    this.extents.clear();
     this.#words[Medium.Trust] = TRUST.first;
     this.#words[Medium.Present] = medium ? 1 : 0;
     this.#words[Medium.Readonly] = medium?.readonly ? 1 : 0;
@@ -105,9 +102,10 @@ export class Drive {
     this.#bytes[0] = medium?.bytes ?? 0;
   }
 
-  /** No thread uses the medium's file but the I/O thread, from now on. */
+  /** No thread uses the medium's files but the I/O thread, from now on. */
   keepOut(): void {
-    this.#words[Medium.Handle] = 0;
+    this.#words[Medium.Trust] = TRUST.least;
+    this.extents.clear();
   }
 
   /** The guest opens the tray: the medium is out at once, the I/O thread closes the file. */
@@ -123,13 +121,16 @@ export class Drive {
     return this.#words[Medium.Eject] === 1;
   }
 
-  /** The file that bytes of the medium are in, at their own place, if whoever asks may expect a quick end there. */
-  directHandle(op: 'read' | 'write', offset: number, bytes: number): number | undefined {
-    const words = this.#words;
-    const handle = (words[Medium.Handle] as number) - 1;
-    if (handle < 0 || offset < 0 || offset + bytes > (this.#bytes[0] as number)) return undefined;
-    if (op === 'write' && (words[Medium.Readonly] === 1 || offset < (words[Medium.WriteFrom] as number))) return undefined;
-    return (words[Medium.Trust] as number) > 0 ? handle : undefined;
+  /** May whoever asks expect a quick end? Under the machine lock. */
+  get isQuick(): boolean {
+    return (this.#words[Medium.Trust] as number) > 0;
+  }
+
+  /** Where bytes of the medium are in a file, as far as that is known. By whoever has the drive in use, under the machine lock. */
+  placeOf(op: 'read' | 'write', offset: number, bytes: number): FilePlace | undefined {
+    const { present, readonly, bytes: size } = this.medium();
+    if (!present || offset < 0 || offset + bytes > size || (op === 'write' && readonly)) return undefined;
+    return this.extents.find(op, offset, bytes);
   }
 
   /** How long a request took, in ns. By whoever has the drive in use. */

@@ -40,6 +40,7 @@ export interface DriveServer {
 
 export function createDriveServer({ memory, bay, now, work, onFull, onFailure, onDone }: DriveServerParts): DriveServer {
   const images: (DiskImage | undefined)[] = bay.drives.map(() => undefined);
+  const layouts: (number | undefined)[] = images.map(() => undefined);
   /** Lanes whose request waits for room on the host. */
   const held = new Set<DriveLane>();
   const told = new Set<DiskImage>();
@@ -62,8 +63,7 @@ export function createDriveServer({ memory, bay, now, work, onFull, onFailure, o
     }
   };
 
-  /** With the drive in use from before the request is taken: none is carried out after one that was submitted later. */
-  const carryOutNext = (d: number, drive: Drive, lane: DriveLane) => {
+  const carryOutTaken = (d: number, drive: Drive, lane: DriveLane) => {
     let request: TakenRequest | undefined;
     let parts: Uint8Array[] = [];
     work(() => {
@@ -86,6 +86,30 @@ export function createDriveServer({ memory, bay, now, work, onFull, onFailure, o
       complain(d, failure);
       return { request, result: 'failed' as DriveResult };
     }
+  };
+
+  /** Other threads hear where the bytes of a request are, and no longer of places that are none any more. */
+  const tellPlaces = (d: number, drive: Drive, done: TakenRequest | undefined) => {
+    const image = images[d];
+    if (image?.layout !== layouts[d]) {
+      layouts[d] = image?.layout;
+      drive.extents.clear();
+    }
+    if (done?.op !== 'read' && done?.op !== 'write') return;
+    try {
+      const extent = image?.extentAt?.(done.offset);
+      if (extent) drive.extents.add(extent);
+    } catch {
+      // What is wrong with the clusters behind is told to who asks for them.
+    }
+  };
+
+  /** With the drive in use from before the request is taken: none is carried out after one that was submitted later. */
+  const carryOutNext = (d: number, drive: Drive, lane: DriveLane) => {
+    const done = carryOutTaken(d, drive, lane);
+    // Even a request that failed may have moved what was there.
+    tellPlaces(d, drive, done?.result === 'done' ? done.request : undefined);
+    return done;
   };
 
   const serveLane = (d: number, drive: Drive, lane: DriveLane) => {
