@@ -62,6 +62,8 @@ const RETIRED = offsetOf('retired');
 const NO_SHADOW = 0xffffffff;
 /** Instructions between two looks at the VMX-preemption timer. */
 const TIMED_RUN = 256;
+/** Exceptions delivered with no instruction between them that end a run: a handler that faults at once does so until its stack is used up. */
+const MOST_DELIVERIES = 1000;
 
 export class VcpuCore extends EventContext {
   readonly memory: LinearMemory;
@@ -159,18 +161,22 @@ export class VcpuCore extends EventContext {
     if (low > 0xffff_ffff) views.u32[at + 1] = (views.u32[at + 1] as number) + 1;
   }
 
-  /** Retire at most `limit` (1 to 2^31-1) instructions. */
+  /** Retire at most `limit` (1 to 2^31-1) instructions; fewer where somebody wants this vCPU, or nothing but exceptions happens. */
   run(limit: number): RunExit {
     const { s } = this;
     this.#code.beforeRun();
     let retired = 0;
+    let delivered = 0;
     const leave = (reason: RunReason): RunExit => {
       this.#count(retired);
       return { reason, retired };
     };
     for (;;) {
       this.between = true;
-      if (s.excPending !== 0) this.deliverException();
+      if (s.excPending !== 0) {
+        this.deliverException();
+        delivered++;
+      }
       if (s.nonRoot !== 0) this.betweenGuest();
       if (this.#takeStop()) return leave('request');
       const stop = this.serveRequests();
@@ -189,7 +195,10 @@ export class VcpuCore extends EventContext {
         );
       }
       if (retired >= limit) return leave('limit');
-      retired += this.#advance(limit - retired);
+      if (delivered > MOST_DELIVERIES) return leave('request');
+      const done = this.#advance(limit - retired);
+      if (done > 0) delivered = 0;
+      retired += done;
       if (this.left !== undefined) {
         const reason = this.left;
         this.left = undefined;

@@ -84,7 +84,9 @@ function textOf(mode: keyof typeof MODES, text: string, from = 0): string {
   });
   if (plan === undefined) return 'nothing\n';
   const far = end > 4096 ? { entry: 3, hostPages: [7] } : undefined;
-  return printModule(encodeRegions([makeRegion(plan, { hostPage: () => 1, far, long: mode === 'long', flat: 0x3d, cpu: VCPU })]));
+  return printModule(
+    encodeRegions([makeRegion(plan, { hostPage: () => 1, far, long: mode === 'long', flat: 0x3d, anyFloat: false, cpu: VCPU })]),
+  );
 }
 
 /** Offsets by what stands there, so that a change of layout changes no text. */
