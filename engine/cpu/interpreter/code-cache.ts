@@ -262,7 +262,7 @@ export class CodeCache {
       const shape = addressShape(decoded);
       if (shape !== 'general') handler = this.#o.shaped[shape][handler] as number;
     }
-    packRecord(this.#o.machine.dv, decoded, { at, offset, handler, long, flat: address.flat });
+    packRecord(this.#o.machine.u32, decoded, { at, offset, handler, long, flat: address.flat });
     return this.#o.ends[handler] === true;
   }
 

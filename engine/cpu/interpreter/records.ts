@@ -1,7 +1,7 @@
 /** Fills the 32-byte record of one decoded instruction (layout: engine/cpu/regions.ts). */
 import type { Decoded } from '../../isa/decoded.ts';
 import type { Variant, VariantOperand } from '../../isa/variants.ts';
-import { REC, REC_FLAG } from '../regions.ts';
+import { REC_FLAG } from '../regions.ts';
 import { offsetOf } from '../state.ts';
 import { placesOf, registerOffset } from './late-binding.ts';
 
@@ -20,17 +20,17 @@ const SEGMENT_BASES = [
 ];
 const NUMBERED: readonly VariantOperand['kind'][] = ['st', 'seg', 'cr', 'dr'];
 
-/** A register operand: its position, its field of the record; there stands its number, or the place of it in the state block. */
+/** A register operand: its position; in its field of the record stands its number, or the place of it in the state block. */
 interface RegisterField {
   readonly position: number;
-  readonly field: number;
   readonly kind: VariantOperand['kind'];
   readonly isNumber: boolean;
 }
 
 /** What the packer must know of a variant, worked out once. */
 interface Plan {
-  readonly registers: readonly RegisterField[];
+  readonly a: RegisterField | undefined;
+  readonly b: RegisterField | undefined;
   readonly immediateWidth: number;
   readonly relative: boolean;
   readonly moffs: boolean;
@@ -45,12 +45,16 @@ function planOf(variant: Variant): Plan {
   if (known) return known;
   const { operands, facts } = variant;
   const immediate = operands.find((o) => o.kind === 'imm' && o.spec.source !== 'fixed');
-  const registers = placesOf(operands).flatMap((where, position): RegisterField[] => {
+  const places = placesOf(operands);
+  const register = (place: 'a' | 'b'): RegisterField | undefined => {
+    const position = places.indexOf(place);
+    if (position < 0) return undefined;
     const { kind } = operands[position] as VariantOperand;
-    return where === 'a' || where === 'b' ? [{ position, field: REC[where], kind, isNumber: NUMBERED.includes(kind) }] : [];
-  });
+    return { position, kind, isNumber: NUMBERED.includes(kind) };
+  };
   const plan: Plan = {
-    registers,
+    a: register('a'),
+    b: register('b'),
     immediateWidth: immediate?.width ?? 64,
     relative: operands.some((o) => o.kind === 'rel'),
     moffs: operands.some((o) => o.spec.source === 'moffs'),
@@ -72,45 +76,44 @@ export interface RecordPlace {
   readonly flat: number;
 }
 
-export function packRecord(dv: DataView, decoded: Decoded, place: RecordPlace): void {
-  const { at } = place;
-  const { variant } = decoded;
+/** Word by word, as `REC` has them. */
+export function packRecord(u32: Uint32Array, decoded: Decoded, place: RecordPlace): void {
+  const { variant, segment } = decoded;
   const plan = planOf(variant);
   const next = place.offset + decoded.length;
+  const word = place.at >>> 2;
   let flags = 0;
-  dv.setUint16(at + REC.op, place.handler, true);
-  dv.setUint8(at + REC.length, decoded.length);
-  dv.setUint16(at + REC.nextIp, next, true);
-  dv.setInt32(at + REC.link, 0, true);
-  for (const { position, field, kind, isNumber } of plan.registers) {
-    const number = decoded.register(position);
-    dv.setUint16(at + field, isNumber ? number : registerOffset(kind, number), true);
-  }
-  const { segment } = decoded;
   const based = place.long ? segment >= 4 : (place.flat & (1 << segment)) === 0;
   if (based && !place.long) flags |= REC_FLAG.checkedSegment;
-  dv.setUint8(at + REC.segment, segment);
-  dv.setUint16(at + REC.segmentBase, based ? (SEGMENT_BASES[segment] as number) : ZERO, true);
-  dv.setUint16(at + REC.mask, plan.relative ? plan.branchMask : plan.addressMask, true);
-  packMemory(dv, decoded, at, next);
+  const segmentBase = based ? (SEGMENT_BASES[segment] as number) : ZERO;
+  const target = next + decoded.immediate;
+  if (plan.relative && target >= 0 && target < 4096) flags |= REC_FLAG.samePage;
+  u32[word] = place.handler | (decoded.length << 16) | (flags << 24);
+  u32[word + 1] = registerField(decoded, plan.a) | (registerField(decoded, plan.b) << 16);
+  u32[word + 3] = segmentBase | (decoded.scale << 16) | (segment << 24);
+  u32[word + 5] = next | ((plan.relative ? plan.branchMask : plan.addressMask) << 16);
+  packMemory(u32, word, decoded, next);
+  if (!variant.memory || plan.moffs) u32[word + 4] = decoded.immediate2;
   if (plan.relative) {
-    dv.setInt32(at + REC.immediate, decoded.immediate, true);
-    const target = next + decoded.immediate;
-    if (target >= 0 && target < 4096) flags |= REC_FLAG.samePage;
+    u32[word + 6] = decoded.immediate;
+    u32[word + 7] = 0; // no link yet
   } else if (plan.moffs) {
-    dv.setInt32(at + REC.immediate, decoded.displacement, true);
-    dv.setInt32(at + REC.immediate + 4, decoded.displacementHigh, true);
+    u32[word + 6] = decoded.displacement;
+    u32[word + 7] = decoded.displacementHigh;
   } else {
     const width = plan.immediateWidth;
-    const low = width < 32 ? decoded.immediate & ((1 << width) - 1) : decoded.immediate;
-    dv.setInt32(at + REC.immediate, low, true);
-    dv.setInt32(at + REC.immediate + 4, width < 64 ? 0 : decoded.immediateHigh, true);
+    u32[word + 6] = width < 32 ? decoded.immediate & ((1 << width) - 1) : decoded.immediate;
+    u32[word + 7] = width < 64 ? 0 : decoded.immediateHigh;
   }
-  if (!variant.memory || plan.moffs) dv.setInt32(at + REC.displacement, decoded.immediate2, true);
-  dv.setUint8(at + REC.flags, flags);
 }
 
-function packMemory(dv: DataView, decoded: Decoded, at: number, next: number): void {
+function registerField(decoded: Decoded, field: RegisterField | undefined): number {
+  if (field === undefined) return 0;
+  const number = decoded.register(field.position);
+  return field.isNumber ? number : registerOffset(field.kind, number);
+}
+
+function packMemory(u32: Uint32Array, word: number, decoded: Decoded, next: number): void {
   let base = decoded.base < 0 ? ZERO : GPR + 8 * decoded.base;
   let index = decoded.index < 0 ? ZERO : GPR + 8 * decoded.index;
   let { displacement } = decoded;
@@ -122,8 +125,6 @@ function packMemory(dv: DataView, decoded: Decoded, at: number, next: number): v
       displacement -= 8192;
     }
   }
-  dv.setUint16(at + REC.base, base, true);
-  dv.setUint16(at + REC.index, index, true);
-  dv.setUint8(at + REC.scale, decoded.scale);
-  dv.setInt32(at + REC.displacement, displacement, true);
+  u32[word + 2] = base | (index << 16);
+  u32[word + 4] = displacement;
 }
