@@ -150,6 +150,7 @@ export async function runMachine(settings: MachineSettings, extras: RunExtras = 
     });
     for (const { thread } of waiting.splice(0)) thread.discard();
     await machine.start();
+    if (settings.kernel !== undefined) compiler.prepare();
     onStarted?.();
     journal.info('The guest runs.');
     machine.debugger.listen((stopped) => journal.info(stopped === undefined ? 'It goes on.' : standsStillText(stopped)));
@@ -192,12 +193,17 @@ class CompilerThread {
     this.#journal = journal;
   }
 
-  /** The end of one vCPU thread. The first order of any starts the thread: until then there is nothing to compile, and enough to do. */
+  /** The end of one vCPU thread. The first order of any starts the thread: until then there is nothing to compile, and mostly enough to do. */
   openEnd(): PortEnd {
     const [polling, listening] = createPortPair();
     this.#ends.push(listening);
     void askedFirst(listening).then(() => this.#start());
     return polling;
+  }
+
+  /** An operating system is about to start: its first orders come within milliseconds, and the thread takes longer to load. */
+  prepare(): void {
+    this.#start();
   }
 
   #start(): void {
