@@ -116,6 +116,20 @@ describe.each(everyTier)('segments and tables on the %s', (_name, tier) => {
     expect([kernel.s.gsBase, kernel.s.kernelGsBase]).toEqual([0xffff888000000000n, 0x1000n]);
   });
 
+  it('what follows swapgs has the other base', () => {
+    const stage = new Stage(tier, 'long');
+    stage.s.gsBase = BigInt(AT.data);
+    stage.s.kernelGsBase = BigInt(AT.data + 8);
+    stage.write(AT.data, 1n, 2n);
+    const text = 'mov rax, [gs:0]\nswapgs\nmov rbx, [gs:0]\nswapgs\nadd rax, [gs:0]';
+    expect(stage.run(text, {}, { steps: 5, together: true })).toMatchObject({ fault: undefined, rax: 2n, rbx: 2n });
+    const program = new Stage(tier, 'long', 3);
+    expect(program.run('mov rax, [gs:rbx]\nswapgs', { rbx: AT.data }, { steps: 2, together: true })).toMatchObject({
+      fault: 13,
+      error: 0,
+    });
+  });
+
   it('sgdt stores ten bytes or six, lgdt takes 24 bits of base with 16-bit operands', () => {
     const long = new Stage(tier, 'long');
     long.write(AT.data, -1n, -1n);

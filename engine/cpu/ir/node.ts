@@ -75,6 +75,8 @@ export interface LabelCell {
  */
 export interface LeavePoint {
   readonly how: 'again' | 'skip' | 'chain' | 'shadow';
+  /** The routine (cpu, record, ...) → not 0 when it has done the instruction and set RIP: then control goes on there, otherwise as `how` says. */
+  readonly first?: { readonly callee: string; readonly record: number; readonly args: readonly bigint[] };
   /** RIP, or its distance from the start of the region's page. */
   readonly rip: Node | number;
   /** Instructions retired since the budget was last brought up to date. */

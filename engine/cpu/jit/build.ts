@@ -221,6 +221,10 @@ class TreeBuilder {
     }
     if (this.#ir.dead) return;
     this.#ir.slots.retired++;
+    if (this.#ir.hasChangedStable) {
+      this.#ir.hasChangedStable = false;
+      return this.#ir.leave('chain', at + decoded.length);
+    }
     if (emitter.endsBlock) this.#ir.leave('again', at + decoded.length);
   }
 

@@ -61,6 +61,7 @@ export class RegionBuilder extends ValueBuilder {
   readonly laneResults = new Map<Node, 32 | 64>();
   /** Nothing is taken for granted of floats: any are computed with. */
   anyFloat = false;
+  hasChangedStable = false;
   /** Names the registers that form the address of what is accessed next. */
   site = 0;
 
@@ -560,6 +561,17 @@ export class RegionBuilder extends ValueBuilder {
     const result = super.call(callee, type, args, true);
     for (const slot of registers.writes) this.slots.set(slot, super.load('i64.load', this.cpu, at(slot)));
     return result;
+  }
+
+  /** The instruction is done by a routine that leads out of the region, or by the interpreter where that will not. */
+  leaveBy(first: NonNullable<LeavePoint['first']>): void {
+    this.#leaveAt({ ...this.interpret(), first });
+  }
+
+  /** The region is left after this instruction: what it has read once it would take to be so still. */
+  storeStable(value: Node, offset: number): void {
+    super.store('i64.store', this.cpu, value, offset);
+    this.hasChangedStable = true;
   }
 
   /** The interpreter executes the instruction that is being built. */

@@ -13,7 +13,7 @@ import type {
   Vec,
   Width,
 } from '../../isa/emitter.ts';
-import type { SlowName } from '../../isa/fields.ts';
+import type { Field, SlowName } from '../../isa/fields.ts';
 import { bool, int, node, vec } from '../ir/arithmetic.ts';
 import { IrEmitter } from '../ir/emitter.ts';
 import type { Node } from '../ir/node.ts';
@@ -38,6 +38,8 @@ const JUMPS_AT_ONCE = new Set(['ret', 'jmp']);
 const CHANGE_CONTEXT = new Set(['stac', 'clac']);
 /** Slow routines whose quick forms neither end a block nor use what regions keep in locals. */
 const CALLED = new Set<SlowName>(['x87', 'sse', 'rdtsc', 'rdtscp', 'readControl']);
+/** Quick forms that lead elsewhere. */
+const LEAVING = new Set(['quick.syscall', 'quick.sysret64', 'quick.iret64']);
 const constantOf = ({ what }: Node): bigint | undefined => (what.op === 'const64' ? what.value : undefined);
 
 export class RegionEmitter extends IrEmitter {
@@ -67,17 +69,34 @@ export class RegionEmitter extends IrEmitter {
   override slow(name: SlowName, ...args: Int[]): [Int, Int] {
     const constants = args.map((arg) => constantOf(node(arg)));
     const quick = quickCall(name, constants)?.callee;
+    if (quick !== undefined && LEAVING.has(quick)) {
+      this.#noteRecord();
+      const callee = quick.replace('quick', 'region');
+      this.#builder.leaveBy({ callee, record: RECORD, args: constants.map((value) => value ?? 0n) });
+      return [this.const(0), this.const(0)];
+    }
     // What MXCSR says is kept in a local.
     if (!CALLED.has(name) || quick === undefined || quick === 'quick.loadMxcsr') {
       this.#builder.interpretHere();
       return [this.const(0), this.const(0)];
     }
+    this.#noteRecord();
+    if (name === 'x87') this.#setFip();
+    return super.slow(name, ...args);
+  }
+
+  /** What routines ask of the record of an instruction. */
+  #noteRecord(): void {
     const { next, ripBase } = this.#place;
     this.setStateField('ripBase', int(ripBase));
     this.ir.store('i64.store16', this.cpu, node(this.const(next)), RECORD + REC.nextIp);
     this.ir.store('i64.store8', this.cpu, node(this.const(this.#decoded.length)), RECORD + REC.length);
-    if (name === 'x87') this.#setFip();
-    return super.slow(name, ...args);
+  }
+
+  /** SWAPGS changes a base that regions take to stay. */
+  override setField(name: Field, value: Int): void {
+    if (name !== 'gsBase' || this.#decoded.definition.name !== 'swapgs') return super.setField(name, value);
+    this.#builder.storeStable(node(value), offsetOf('gsBase'));
   }
 
   /** Offset of the instruction, cut to the size of the code segment where it ends (engine/cpu/routines/next-ip.ts). */

@@ -9,7 +9,8 @@ import { targetOffset } from './early-binding.ts';
 const PAGE = 4096;
 /** Number of the page an offset lies on; the entry's is 0. */
 export const pageOf = (offset: number): number => Math.floor(offset / PAGE);
-const NAMES_THAT_END = /^(ret|jmp|call|iret|int|int3|int1|into|hlt|syscall|sysret|sysenter|sysexit|jmp far|call far|ret far)$/;
+const NAMES_THAT_END =
+  /^(ret|jmp|call|int|int3|int1|into|hlt|syscall|sysenter|swapgs|jmp far|call far|ret far|\{(iret|sysret|sysexit),.*)$/;
 
 export interface RegionInstruction {
   /** Offset from the start of the page. */

@@ -194,6 +194,7 @@ class RegionLowering extends Lowering implements ReachFrame {
         else this.#spill(spill);
       }
       this.#spillJoined(lazy);
+      if (point.first) this.#leaveBy(point.first, point.retired + 1);
       code.get(CPU);
       if (typeof point.rip === 'number') {
         code.get(this.permanent(this.#into.page));
@@ -210,17 +211,36 @@ class RegionLowering extends Lowering implements ReachFrame {
       code.get(CPU);
       this.#budgetAfter(point.retired);
       code.memory('i32.store', offsetOf('budget'));
-      if (point.how === 'chain') {
-        code.get(CPU);
-        code.get(CPU);
-        code.call(this.#into.functionIndex('findRegion'));
-        code.returnCallIndirect(this.#into.regionType, 0);
-      } else {
+      if (point.how === 'chain') this.#chain();
+      else {
         if (point.how === 'shadow') this.#noteShadow();
         code.i32(point.how === 'shadow' ? LEFT.shadow : 0);
         code.return();
       }
     });
+  }
+
+  #chain(): void {
+    const { code } = this.#into;
+    code.get(CPU);
+    code.get(CPU);
+    code.call(this.#into.functionIndex('findRegion'));
+    code.returnCallIndirect(this.#into.regionType, 0);
+  }
+
+  /** `retired` counts the instruction that the routine does. */
+  #leaveBy({ callee, record, args }: NonNullable<LeavePoint['first']>, retired: number): void {
+    const { code } = this.#into;
+    code.get(CPU);
+    code.i32(this.#into.cpu + record);
+    for (const arg of args) code.i64(arg);
+    code.call(this.#into.functionIndex(callee));
+    code.if(undefined, true);
+    code.get(CPU);
+    this.#budgetAfter(retired);
+    code.memory('i32.store', offsetOf('budget'));
+    this.#chain();
+    code.end();
   }
 
   /** Goes on while the budget in the local lasts; then it is filled up again, or the region left. */

@@ -322,4 +322,17 @@ const deliverPageFault: RoutineDefinition = {
   },
 };
 
-export const privilegeRoutines: readonly RoutineDefinition[] = [syscall, sysret, iret, deliver, deliverPageFault];
+/** The same for regions, which leave the unusual to the interpreter: 0, and nothing was done. */
+const forRegions = (quick: RoutineDefinition): RoutineDefinition => ({
+  ...quick,
+  name: quick.name.replace('quick', 'region'),
+  build(r) {
+    r.refuses = true;
+    quick.build(r);
+  },
+});
+
+export const privilegeRoutines: readonly RoutineDefinition[] = [
+  ...[syscall, sysret, iret, deliver, deliverPageFault],
+  ...[syscall, sysret, iret].map(forRegions),
+];

@@ -23,6 +23,8 @@ const STORE: Record<Width, MemoryOp> = { 8: 'i64.store8', 16: 'i64.store16', 32:
 /** Builder of a routine's body. Values of type i64 are `Int`, host addresses (i32) are nodes. */
 export class Routine extends IrFlags {
   readonly #parameters: readonly ValueType[];
+  /** What would be handed over to a slow routine is not done: the result is 0. */
+  refuses = false;
 
   constructor(parameters: readonly ValueType[]) {
     super();
@@ -91,6 +93,7 @@ export class Routine extends IrFlags {
 
   /** Return what the slow routine of this name answers; parameter 1 is the record. */
   handOver(name: SlowName, ...args: readonly Int[]): void {
+    if (this.refuses) return this.returns(this.i32(0));
     for (const [i, value] of args.entries()) this.hostStore(64, this.cpu, value, offsetOf('scratch') + 8 * i);
     this.returns(this.call('slow', 'i32', this.cpu, this.parameter(1), this.i32(slowIndex(name))));
   }
