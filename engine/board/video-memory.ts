@@ -37,7 +37,7 @@ export function placeVideoMemory(memory: MachineMemory, lowRamEnd: number): Plac
     }
     slots.setSlot({ slot, ...wanted, log: true });
     // A slot that begins to log forgets what was written before: whoever looks at the screen looks at all of it again.
-    for (let page = 0; page < wanted.size; page += PAGE) dirtyLog.mark(wanted.hva + page);
+    dirtyLog.markPages(wanted.hva, wanted.size / PAGE);
   };
 
   return {

@@ -154,7 +154,7 @@ export class Slots {
       for (const range of dirty) {
         const from = Math.max(slot.gpa, range.gpa);
         const to = Math.min(slot.gpa + slot.size, range.gpa + range.size);
-        for (let gpa = from; gpa < to; gpa += PAGE) this.#table[gpa / PAGE] = this.#entry(slot, gpa);
+        this.#show(slot, from, to);
       }
     }
     if (this.#views.u32[FIXED.a20Masked >>> 2] !== 0) this.#maskA20();
@@ -162,12 +162,21 @@ export class Slots {
     Atomics.add(this.#views.i32, FIXED.mapGeneration >>> 2, 1);
   }
 
-  #entry(slot: MemorySlot, gpa: number): number {
-    const hva = slot.hva + (gpa - slot.gpa);
-    if (slot.readonly) return hva | PHYS.ROM | 0;
-    const page = hva / PAGE;
-    const marked = ((this.#views.u32[(this.#map.dirtyBits >>> 2) + (page >>> 5)] as number) >>> (page & 31)) & 1;
-    return hva | PHYS.RAM | (slot.log && !marked ? PHYS.LOG : 0) | 0;
+  /** A part of a slot into the map. A start does so with every page there is, before anything is optimized: one plain loop. */
+  #show({ gpa, hva, log, readonly }: MemorySlot, from: number, to: number): void {
+    const table = this.#table;
+    const { u32 } = this.#views;
+    const bits = this.#map.dirtyBits >>> 2;
+    const kind = readonly ? PHYS.ROM : PHYS.RAM;
+    const logs = log === true && !readonly;
+    const end = to / PAGE;
+    let at = hva + (from - gpa);
+    for (let page = from / PAGE; page < end; page++) {
+      const host = at / PAGE;
+      const unwritten = logs && (((u32[bits + (host >>> 5)] as number) >>> (host & 31)) & 1) === 0;
+      table[page] = at | kind | (unwritten ? PHYS.LOG : 0);
+      at += PAGE;
+    }
   }
 
   /** The map is then complete for aliases too: an odd megabyte shows the even one below it, slots or not. */
@@ -194,8 +203,13 @@ export class Slots {
 
   /** Logging starts from here: what was written before does not count. */
   #forget(slot: MemorySlot): void {
-    for (let page = slot.hva / PAGE; page < (slot.hva + slot.size) / PAGE; page++) {
-      Atomics.and(this.#views.i32, (this.#map.dirtyBits >>> 2) + (page >>> 5), ~(1 << (page & 31)));
+    const words = this.#map.dirtyBits >>> 2;
+    const end = (slot.hva + slot.size) / PAGE;
+    for (let page = slot.hva / PAGE; page < end; ) {
+      const inWord = Math.min(32 - (page & 31), end - page);
+      const bits = (inWord === 32 ? -1 : (1 << inWord) - 1) << (page & 31);
+      Atomics.and(this.#views.i32, words + (page >>> 5), ~bits);
+      page += inWord;
     }
   }
 }

@@ -97,15 +97,14 @@ export function setCursorShape({ vga, crtcPort, memory }: Screen, start: number,
 }
 
 function loadColours({ screen }: Video, mode: VideoMode, grey: boolean): void {
-  colourTable(mode.colours).forEach((entry, i) => {
-    screen.vga.setColour(i, grey ? greyOf(entry) : entry);
-  });
+  const colours = colourTable(mode.colours);
+  screen.vga.setColours(0, grey ? colours.map(greyOf) : colours);
 }
 
 function clearMemory({ host }: Video, mode: VideoMode): void {
   if (mode.layout === 'text') {
-    const blank = new Uint8Array(0x8000);
-    for (let i = 0; i < blank.length; i += 2) blank.set([0x20, 0x07], i);
+    const blank = new Uint8Array(0x8000).fill(0x20);
+    for (let i = 1; i < blank.length; i += 2) blank[i] = 0x07;
     host.memory.write(mode.segment * 16, blank);
   } else if (mode.segment === 0xa000) host.memory.write(0xa0000, new Uint8Array(0x10000));
   else host.memory.write(mode.segment * 16, new Uint8Array(0x8000));

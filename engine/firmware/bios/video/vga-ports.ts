@@ -58,6 +58,16 @@ export class VgaPorts {
     this.#io.out(PORT.dacWrite, index);
     for (const part of [red, green, blue]) this.#io.out(PORT.dac, part);
   }
+  /** From `first` on: the index goes on by itself. */
+  setColours(first: number, colours: readonly (readonly [number, number, number])[]): void {
+    const io = this.#io;
+    io.out(PORT.dacWrite, first);
+    for (const colour of colours) {
+      io.out(PORT.dac, colour[0]);
+      io.out(PORT.dac, colour[1]);
+      io.out(PORT.dac, colour[2]);
+    }
+  }
   colour(index: number): [number, number, number] {
     this.#io.out(PORT.dacRead, index);
     const part = () => this.#io.in(PORT.dac);
