@@ -2,7 +2,6 @@
 import { createCompilerThread, type RegionAnswer, type RegionOrder } from './cpu/index.ts';
 import { monotonicOrigin, monotonicSince } from './host/clock.ts';
 import { listeningEnd, type PortEnd } from './host/compiler-port.ts';
-import { stepBehind } from './host/priorities.ts';
 import { threadData } from './host/threads.ts';
 import { collectGarbage, setCodeSettings, withOptimizer } from './host/v8-settings.ts';
 
@@ -17,7 +16,6 @@ const GARBAGE = 4 * 2 ** 20;
 /** How long an order waits for others, in milliseconds: they share a module. */
 const GATHER = 2;
 
-stepBehind();
 setCodeSettings();
 void threadData().then((data) => {
   const { memory, ends } = data as CompilerPlan;
