@@ -3,7 +3,7 @@ import type { Decode } from '../isa/decoder.ts';
 import type { DecodeMode, Variant } from '../isa/variants.ts';
 import { FIXED, type MachineMemory } from '../memory/index.ts';
 import type { CpuHost, VcpuState } from './context.ts';
-import { decodeModeOf, flatSegmentsOf } from './derived.ts';
+import { decodeModeOf, flatSegmentsOf, isProtectedKey } from './derived.ts';
 import type { ShapedHandlers } from './interpreter/address-shapes.ts';
 import { type CodeAddress, CodeCache } from './interpreter/code-cache.ts';
 import { entriesOf, FIRST_LOOK, HEAT } from './jit/heat.ts';
@@ -32,6 +32,8 @@ const fetchBaseOffset = offsetOf('fetchBase');
 const NO_LIMIT = 2 ** 32;
 const PAGE_SIZE = 4096;
 const BUS_CODE_BYTES = 64;
+/** Bytes of the longest instruction. */
+const LONGEST = 15;
 
 /** First entry of the set a block is in, in the cache of blocks by host address. */
 const blockSet = (host: number): number => (host ^ (host >>> 12)) & (BLOCK_ENTRIES - BLOCK_SET);
@@ -67,6 +69,8 @@ export class CodeLookup {
   readonly #tlb: Tlb;
   #host = 0;
   readonly #modes = new Map<number, DecodeMode>();
+  /** Host pages in which a code segment ended when code of them was looked up last, and the offset of that end. */
+  readonly #cuts = new Map<number, number>();
   readonly cache: CodeCache;
   readonly jit: Jit | undefined;
 
@@ -108,7 +112,7 @@ export class CodeLookup {
             ...(options.codeBytes === undefined ? {} : { codeBytes: options.codeBytes }),
             targets: (page, modeKey) => this.cache.targets(page, modeKey),
             cameFrom: (block) => this.cache.cameFrom(block),
-            isCopy: (page) => page === arena.base >>> 12,
+            isSpecial: (page) => page === arena.base >>> 12 || this.#cuts.has(page),
             known: (host, modeKey) => this.cache.known(host, modeKey),
           });
   }
@@ -122,9 +126,23 @@ export class CodeLookup {
     if (jit.takeGarbage()) this.#o.collectGarbage?.();
   }
 
+  /** Blocks of a page are decoded up to the end of the segment: when that is elsewhere, they are decoded anew, and no region is made of them. */
+  #cutAt(host: number, limit: number): void {
+    if (!isProtectedKey(this.#o.s.modeKey)) return;
+    const page = host >>> 12;
+    const end = (host & (PAGE_SIZE - 1)) + limit;
+    const cut = end < PAGE_SIZE + LONGEST ? end : undefined;
+    if (cut === this.#cuts.get(page)) return;
+    if (cut === undefined) this.#cuts.delete(page);
+    else this.#cuts.set(page, cut);
+    this.jit?.forgetPage(page);
+    this.codeWritten(page * PAGE_SIZE, 1);
+  }
+
   /** Forget all decoded code and what was compiled of it. */
   forget(): void {
     this.jit?.reset();
+    this.#cuts.clear();
     this.cache.reset();
     this.#tlb.forgetBlocks();
   }
@@ -148,6 +166,7 @@ export class CodeLookup {
     if (key < 0) return 0;
     const host = this.#host;
     const { modeKey } = s;
+    if (!long) this.#cutAt(host, limit);
     let block = this.cache.known(host, modeKey);
     if (block !== 0 && this.#isCrossing(block)) {
       const next = this.#nextPage();

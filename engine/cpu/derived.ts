@@ -121,4 +121,7 @@ export function decodeModeOf(modeKey: number, features: number): DecodeMode {
   };
 }
 
+/** Protected mode, compatibility mode included, but not virtual-8086. */
+export const isProtectedKey = (modeKey: number): boolean => ((modeKey >>> 4) & 3) === 2;
+
 export const flatSegmentsOf = (modeKey: number): number => (modeKey >>> 6) & 63;

@@ -1,6 +1,7 @@
 /** TLB contexts of one vCPU: numbers that tag entries, handed out per address space, and what flushing means for them. */
 import { FIXED, type MachineMemory } from '../memory/index.ts';
 import type { TlbFlush, VcpuState } from './context.ts';
+import { isProtectedKey } from './derived.ts';
 import { FLAG } from './flags.ts';
 import {
   CODE_PAGE,
@@ -35,6 +36,10 @@ const VPIDS = 65536;
 const MOST_EPT_POINTERS = 512;
 /** In a linear address: what is different in that of a page whose entry in the table of code pages is the second place for this one's. */
 const OTHER_PLACE = (CODE_PAGES / 2) << 12;
+/** Limit of a segment that ends nowhere. */
+const ALL = 0xffffffff;
+/** Places where code segments end that are told apart at a time; one more makes all code be looked up anew. */
+const MOST_ENDS = 255;
 const ENTRY_WORDS = TLB_ENTRY_BYTES / 4;
 
 /** Contexts of one address space: a PCID under one VPID and EPT pointer. `rights` are the controls its entries were made under. */
@@ -51,6 +56,8 @@ export class Tlb {
   readonly #eptNumbers = new Map<bigint, number>([[0n, 0]]);
   /** Contexts of global pages, by `#world`: MOV to CR3 leaves them alone. */
   readonly #globals = new Map<number, Space>();
+  /** Where code segments end, by a small number each. */
+  readonly #ends = new Map<number, number>();
   #rights = 0;
   /** Whose address spaces `recentSpaces` has. */
   #recent = { world: 0, rights: 0 };
@@ -80,8 +87,26 @@ export class Tlb {
     const context = first + index;
     s.context = BigInt(context);
     s.globalContext = BigInt(firstGlobal + index);
-    s.jumpKey = ((s.modeKey << 12) | context) >>> 0;
-    s.globalJumpKey = ((s.modeKey << 12) | (firstGlobal + index)) >>> 0;
+    s.codeKey = s.modeKey | (this.#endOfCode() << 12);
+    s.jumpKey = ((s.codeKey << 12) | context) >>> 0;
+    s.globalJumpKey = ((s.codeKey << 12) | (firstGlobal + index)) >>> 0;
+  }
+
+  /** Number of the linear address where the code segment ends, 0 for one that ends nowhere: blocks are decoded up to there. */
+  #endOfCode(): number {
+    const s = this.#s;
+    if (s.csLimit === ALL || !isProtectedKey(s.modeKey)) return 0;
+    const end = (Number(BigInt.asUintN(32, s.csBase)) + s.csLimit) >>> 0;
+    let number = this.#ends.get(end);
+    if (number === undefined) {
+      if (this.#ends.size === MOST_ENDS) {
+        this.forgetCode();
+        this.#ends.clear();
+      }
+      number = this.#ends.size + 1;
+      this.#ends.set(end, number);
+    }
+    return number;
   }
 
   /** Generated code has moved between address spaces by itself: take over the contexts it gave out. */

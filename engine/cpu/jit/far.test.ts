@@ -282,6 +282,8 @@ describe('a region with code of another page', () => {
     const run = start(in32(CALLS('nop')), { mode: 'code32' });
     run.begin();
     run.far();
+    // In the function not even its own code could be fetched.
+    while (run.s.rip !== BigInt(run.base)) run.cpu.run(1);
     run.s.csLimit = run.base + FAR - 1;
     run.cpu.modeChanged();
     run.cpu.run(100);

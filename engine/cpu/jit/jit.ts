@@ -13,6 +13,7 @@ import { FarEntries } from './far-entries.ts';
 import { isHot, lookAgain, warmBeside } from './heat.ts';
 import type { CompilerLink, Customer } from './link.ts';
 import type { FarOrder, MadeRegion, RegionAnswer, RegionOrder } from './order.ts';
+import { keyOf, type Ordered, type Region, type Regions } from './region.ts';
 import type { RegionTable } from './table.ts';
 
 const PAGE = 4096;
@@ -41,8 +42,8 @@ export interface JitOptions {
   readonly targets: (hostPage: number, modeKey: number) => ReadonlyMap<number, readonly number[]>;
   /** Offset after the computed jump of its page that led to the block last. */
   readonly cameFrom: (block: number) => number | undefined;
-  /** The page holds a copy of code that stands on the bus. */
-  readonly isCopy: (hostPage: number) => boolean;
+  /** No region is made of the page: it holds a copy of code that stands on the bus, or a code segment ends in it. */
+  readonly isSpecial: (hostPage: number) => boolean;
   /** The block decoded at a place in a mode that is still true; 0 when there is none. */
   readonly known: (host: number, modeKey: number) => number;
 }
@@ -52,7 +53,6 @@ const MOST_INSTRUCTIONS = 250;
 /** A loop is made anew so often at most, to take in where it is left to, and only if there is room for so many instructions. */
 const MOST_ROUNDS = 4;
 const ROOM = 20;
-/**
 /**
  * Entries into a region after which it is made with code of other pages, when that is asked once more, and how often that may be.
  * The compiler takes as long as tens of thousands of entries do.
@@ -88,34 +88,6 @@ const MOST_REWRITES = 16;
 const REWRITES_WITHIN = 4_000_000_000n;
 /** Times regions are left for floats that they do not compute with, until all are made anew to compute with any. */
 const ODD_FLOATS = { on: 20_000, force: 40 } as const;
-
-/** A region that was ordered. */
-interface Ordered {
-  readonly modeKey: number;
-  readonly order: RegionOrder;
-  /** The region at this place, which is made anew because it is left for `hot`. */
-  readonly again: Region | undefined;
-  readonly hot: number;
-}
-
-/** A region in the table. It outlives the blocks of its page: whether it is still true is asked when its first one is decoded again. */
-interface Region {
-  /** Offset of its first instruction in its page. */
-  readonly entry: number;
-  readonly modeKey: number;
-  readonly slot: number;
-  readonly made: MadeRegion;
-  /** Times it has been made anew. */
-  round: number;
-  /** Times it was to be made with code of other pages. */
-  farRound: number;
-  /** What a region with code of other pages has besides. */
-  readonly far: { readonly entry: number; readonly near: Region } | undefined;
-}
-
-type Regions = Map<number, Region>;
-
-const keyOf = (entry: number, modeKey: number): number => entry + modeKey * PAGE;
 
 export class Jit implements Customer {
   readonly #o: JitOptions;
@@ -178,7 +150,7 @@ export class Jit implements Customer {
       if (machine.u32[(block + BLOCK.region) >>> 2] !== 0) return this.#orderFar(block);
       if (machine.u32[(block + BLOCK.crossing) >>> 2] !== 0) return;
       const page = this.#pageOf(block);
-      if (this.#o.isCopy(page) || this.#isPatched(page) || !this.#isCurrent(block)) return;
+      if (this.#o.isSpecial(page) || this.#isPatched(page) || !this.#isCurrent(block)) return;
       this.#serving ||= s.cpl === PROGRAMS;
       if (this.#o.setting === 'on' && !isHot(machine.u32, block, { retired: s.lo('retired'), serving: this.#serving })) return;
       if (link.isElsewhere && this.#ordered.size >= MOST_ORDERS) {
@@ -322,7 +294,7 @@ export class Jit implements Customer {
     const { machine, regions } = this.#o;
     const { page, entry } = order;
     const block = this.#o.known(page * PAGE + entry, modeKey);
-    if (block === 0) return false;
+    if (block === 0 || this.#o.isSpecial(page)) return false;
     const before = this.#pages.get(page)?.get(keyOf(entry, modeKey));
     // Meanwhile it was made with code of other pages.
     if (before?.far !== undefined) return false;
@@ -582,17 +554,23 @@ export class Jit implements Customer {
     this.#exits.clear();
   }
 
+  /** Regions that begin in a host page are dropped. */
+  forgetPage(page: number): void {
+    const present = this.#pages.get(page);
+    if (present === undefined) return;
+    for (const region of present.values()) this.#dropFar(region, page, 'reset');
+    for (const region of present.values()) this.#release(region);
+    this.#pages.delete(page);
+    this.#exits.delete(page);
+  }
+
   /** All regions are dropped, and nothing is held against any page. */
   reset(): void {
     if (this.isFull) this.counters.resets++;
     this.#anyFloat ||= this.#meetsOddFloats;
     this.#noSlot = false;
     this.detach();
-    for (const [page, present] of this.#pages) {
-      for (const region of present.values()) this.#dropFar(region, page, 'reset');
-      for (const region of present.values()) this.#release(region);
-    }
-    this.#pages.clear();
+    for (const page of [...this.#pages.keys()]) this.forgetPage(page);
     this.#rewritten.clear();
     this.#written.clear();
   }

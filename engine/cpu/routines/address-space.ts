@@ -47,7 +47,7 @@ const writeControl: RoutineDefinition = {
     for (let i = 0; i < 4; i++) r.hostStore(64, r.cpu, r.add(64, r.get(first), r.const(i)), offsetOf('contexts') + 8 * i);
     const context = r.add(64, r.get(first), r.select(r.any(r.state('sysFlags'), AC), r.const(2), zero));
     r.setState('context', context);
-    r.setState('jumpKey', r.or(r.shl(64, r.state('modeKey'), r.const(12)), context));
+    r.setState('jumpKey', r.or(r.shl(64, r.state('codeKey'), r.const(12)), context));
     r.returns(r.i32(STATUS.fall));
   },
 };

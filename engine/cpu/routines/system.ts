@@ -31,7 +31,7 @@ const setSystemFlags: RoutineDefinition = {
     r.setState('alignCheck', r.int(alignment));
     r.setState('slowData', r.or(r.and(r.state('slowData'), r.const(1)), r.select(alignment, r.const(2), r.const(0))));
     r.setState('globalContext', r.stateElement('globalContexts', r.wrap(index)));
-    const mode = r.shl(64, r.state('modeKey'), r.const(12));
+    const mode = r.shl(64, r.state('codeKey'), r.const(12));
     r.setState('jumpKey', r.or(mode, r.state('context')));
     r.setState('globalJumpKey', r.or(mode, r.state('globalContext')));
     r.if(r.any(bits, TF), () => r.ir.atomic('i32.atomic.rmw.or', requestOffset, 'i32', r.cpu, r.i32(REQUEST.debug)));
