@@ -81,6 +81,8 @@ export interface LeavePoint {
   readonly rip: Node | number;
   /** Instructions retired since the budget was last brought up to date. */
   readonly retired: number;
+  /** TOP of the x87 stack, counted from that at the entry of the region. */
+  readonly top: number;
   /** Values of state slots by byte offset, complete once the region has been built; a cell stands for its present value. */
   readonly spills: () => readonly Spill[];
   /** An exception was queued that the interpreter will meet again. */
@@ -119,6 +121,9 @@ export interface Spill {
   readonly offset: number;
   readonly type: ValueType;
   readonly value: Node | VarCell | FlagWord;
+  /** As those of slots (jit/slots.ts). */
+  readonly bits?: 16 | undefined;
+  readonly turned?: number | 'tags' | undefined;
 }
 
 /**

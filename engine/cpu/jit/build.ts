@@ -2,17 +2,19 @@
 import { int, node } from '../ir/arithmetic.ts';
 import type { LabelCell, Node, Statement, VarCell } from '../ir/node.ts';
 import { offsetOf } from '../state.ts';
-import { Refused, RegionBuilder } from './builder.ts';
+import { RegionBuilder } from './builder.ts';
 import { type Place, targetOffset } from './early-binding.ts';
 import { RegionEmitter } from './emitter.ts';
 import type { FarCheck } from './far-check.ts';
 import { FastFloats } from './floats.ts';
 import { pageOf, type RegionBlock, type RegionInstruction, type RegionPlan } from './form.ts';
 import { floatsOf } from './loop-floats.ts';
+import { Refused } from './slot-builder.ts';
 import { spread } from './spread.ts';
 import { Dirty } from './state.ts';
 import { analyse, edgeKey, type Structure } from './structure.ts';
 import type { FloatRange } from './values.ts';
+import { keepsStack } from './x87-stack.ts';
 
 const PAGE = 4096;
 /** Computed targets that are compared one after the other. */
@@ -36,6 +38,8 @@ export interface BuiltRegion {
   readonly body: readonly Statement[];
   readonly budget: VarCell;
   readonly page: VarCell;
+  /** Where the region keeps the x87 stack: TOP at the entry, and addresses of registers. */
+  readonly stack: { readonly top: VarCell; readonly places: readonly VarCell[] } | undefined;
   readonly loops: boolean;
 }
 
@@ -82,6 +86,7 @@ class TreeBuilder {
       constants,
     });
     this.#ir.anyFloat = mode.anyFloat;
+    this.#ir.keepsStack = keepsStack(plan);
     this.#ripBase = this.#ir.valueOf(this.#ir.page);
   }
 
@@ -91,8 +96,9 @@ class TreeBuilder {
     const loops = this.#structure.heads.size > 0;
     const { far, long } = this.#mode;
     const body = [...this.#ir.prologue({ entry, instructions, loops, far, long }), ...this.#ir.root];
-    const { budget, page } = this.#ir;
-    return { cpu: this.#mode.cpu, body, budget, page, loops };
+    const { budget, page, keepsStack, top, stackPlaces: places } = this.#ir;
+    const stack = keepsStack ? { top, places } : undefined;
+    return { cpu: this.#mode.cpu, body, budget, page, stack, loops };
   }
 
   #successors(at: number): readonly number[] {
@@ -175,6 +181,7 @@ class TreeBuilder {
     if (this.#structure.refused.has(edgeKey(from, to)) || (isBack && loop === undefined)) return this.#ir.leave('chain', to);
     const target = isBack ? loop : this.#labels.get(to);
     if (target !== undefined) {
+      if (!this.#ir.hasStackOf(target.dirty)) return this.#ir.leave('chain', to);
       this.#ir.settle(target.dirty);
       const level = this.#structure.level.get(edgeKey(from, to)) ?? 0;
       this.#ir.branchTo('labels' in target ? (target.labels[level] as LabelCell) : target.label);

@@ -6,7 +6,7 @@
 import type { ValueType } from '../../wasm/code.ts';
 import type { MemoryOp } from '../../wasm/opcodes.ts';
 import { IrBuilder } from '../ir/builder.ts';
-import type { Exit, FlagJoin, GuestPlace, LabelCell, LeavePoint, Node, NodeOp, Statement, VarCell } from '../ir/node.ts';
+import type { Exit, GuestPlace, LabelCell, LeavePoint, Node, NodeOp, Statement, VarCell } from '../ir/node.ts';
 import { CPU_SITES, LEFT, SITES } from '../regions.ts';
 import { CONTROLS, FAST, FLUSH } from '../routines/mxcsr.ts';
 import { offsetOf } from '../state.ts';
@@ -15,33 +15,29 @@ import type { FlagFact } from './conditions.ts';
 import { checkPages } from './far-check.ts';
 import { Groups } from './groups.ts';
 import type { RegionHooks, RegionStart } from './hooks.ts';
+import { Refused, SlotBuilder } from './slot-builder.ts';
 import { loadedPart, partOf, storedPart, withPart } from './slot-parts.ts';
-import { FLAGS, flagWordOf, GENERAL, SLOTS, slotAt, XMM_FROM } from './slots.ts';
-import { Dirty, flagJoin, SlotState } from './state.ts';
-import { CR0, CR4, OSFXSR, type Scope, SSE_OFF, scopeIn, ValueBuilder } from './values.ts';
+import { FLAGS, flagWordOf, GENERAL, SLOTS, slotAt } from './slots.ts';
+import { turnedAddress } from './stack-slots.ts';
+import { Dirty, SlotState } from './state.ts';
+import { CR0, CR4, OSFXSR, type Scope, SSE_OFF, scopeIn } from './values.ts';
 
 const CONTEXT = offsetOf('context');
 const MXCSR = offsetOf('mxcsr');
+const FTOP = offsetOf('ftop');
 /** Instructions of loops between two looks at what others ask for: that much of the budget is in a local, the rest in memory. */
 export const POLL_INSTRUCTIONS = 1024;
 const STABLE = new Set((['cr0', 'cr4', 'shared', 'fsBase', 'gsBase', 'cpl'] as const).map(offsetOf));
 
-/** An instruction that a region cannot hold: it ends before it. */
-export class Refused extends Error {}
-
-export class RegionBuilder extends ValueBuilder {
-  readonly cpu: Node;
+export class RegionBuilder extends SlotBuilder {
   readonly budget: VarCell;
   /** RIP at the start of the region's page. */
   readonly page: VarCell;
-  readonly #cells: (VarCell | undefined)[] = [];
   readonly #hooks: RegionHooks;
   readonly #points: LeavePoint[] = [];
   /** i32: 0 where SSE arithmetic may use the host's. */
   readonly #notFast: VarCell = { type: 'i32', local: -1 };
   #isNotFast: Node | undefined;
-  /** The flags as the region is entered. */
-  readonly #entry: FlagJoin;
   #start: SlotState;
   #startRip = 0;
   #startDepth = 0;
@@ -55,7 +51,6 @@ export class RegionBuilder extends ValueBuilder {
    * left: a seventh less code. In the innermost loops the stores would cost more than the code.
    */
   storesEarly = false;
-  slots: SlotState;
   readonly #facts = new Map<Node, FlagFact>();
   /** Vectors that operations of the region have made, by their format: no lane is denormal. */
   readonly laneResults = new Map<Node, 32 | 64>();
@@ -68,24 +63,12 @@ export class RegionBuilder extends ValueBuilder {
   constructor(hooks: RegionHooks) {
     super();
     this.#hooks = hooks;
-    this.cpu = this.param(0, 'i32');
-    this.#entry = flagJoin(true);
-    this.slots = new SlotState(new Dirty(this.#entry));
     this.#start = this.slots;
     this.budget = { type: 'i32', local: -1 };
     this.page = { type: 'i64', local: -1 };
   }
 
   // ---- slots ----
-
-  cell(slot: number): VarCell {
-    let cell = this.#cells[slot];
-    if (cell === undefined) {
-      cell = { type: (SLOTS[slot] as (typeof SLOTS)[number]).type, local: -1 };
-      this.#cells[slot] = cell;
-    }
-    return cell;
-  }
 
   /** What the region's function does first: refuse where the budget may not last, load what is kept in locals. */
   prologue(region: RegionStart): readonly Statement[] {
@@ -112,11 +95,15 @@ export class RegionBuilder extends ValueBuilder {
       const controls = ir.numeric('i32.and', ir.load('i32.load', this.cpu, MXCSR), ir.const32(CONTROLS & ~FLUSH));
       ir.assign(this.#notFast, ir.numeric('i32.ne', controls, ir.const32(FAST)));
     }
-    for (const [i, { cell, reads }] of this.#entry.words.entries()) if (reads.length > 0) this.#cells[FLAGS + i] = cell;
-    for (const [slot, cell] of this.#cells.entries()) {
-      if (cell === undefined) continue;
-      const { offset, type } = SLOTS[slot] as (typeof SLOTS)[number];
-      ir.assign(cell, type === 'v128' ? ir.loadV(this.cpu, offset) : ir.load('i64.load', this.cpu, offset));
+    for (const [i, { cell, reads }] of this.entry.words.entries()) if (reads.length > 0) this.cells[FLAGS + i] = cell;
+    if (this.keepsStack) {
+      ir.assign(this.top, ir.load('i32.load8_u', this.cpu, FTOP));
+      for (const [by, cell] of this.stackPlaces.entries())
+        ir.assign(cell, turnedAddress(ir, this.cpu, { top: ir.valueOf(this.top), by }));
+    }
+    for (const [slot, cell] of this.cells.entries()) {
+      const load = (name: MemoryOp, at: Node, offset: number): Node => ir.load(name, at, offset);
+      if (cell !== undefined) ir.assign(cell, this.loaded({ ir, load }, slot, ir.valueOf(this.top)));
     }
     if (region.loops) {
       const all = ir.valueOf(budget);
@@ -139,38 +126,6 @@ export class RegionBuilder extends ValueBuilder {
     return this.slots.values.includes(node);
   }
 
-  #slotValue(slot: number): Node {
-    let value = this.slots.values[slot];
-    if (value === undefined) {
-      value = this.#readCell(slot);
-      this.slots.values[slot] = value;
-    }
-    return value;
-  }
-
-  #readCell(slot: number): Node {
-    const word = this.slots.base.flags.words[flagWordOf(slot)];
-    if (word === undefined) return this.valueOf(this.cell(slot));
-    const value = this.valueOf(word.cell);
-    word.reads.push(value);
-    return value;
-  }
-
-  /** The lowest scalar of an XMM register, as a float. */
-  scalar(register: number, bits: 32 | 64): Node {
-    return this.lane(
-      bits === 64 ? 'f64x2.extract_lane' : 'f32x4.extract_lane',
-      0,
-      `f${bits}`,
-      this.#slotValue(XMM_FROM + register),
-    );
-  }
-
-  /** Has the region come to know this XMM register where it is? */
-  holdsFloats(register: number): boolean {
-    return this.slots.values[XMM_FROM + register] !== undefined;
-  }
-
   /** An instruction has left these flags, kept in `aux`. A constant says all of them by itself. */
   noteFlags(aux: Node, fact: FlagFact): void {
     if (aux.args.length > 0) this.#facts.set(aux, fact);
@@ -188,7 +143,9 @@ export class RegionBuilder extends ValueBuilder {
     if (isCpu(address)) {
       const constant = this.#hooks.constants.get(offset);
       if (constant !== undefined) return name.startsWith('i32') ? this.const32(Number(constant)) : this.const64(constant);
-      const at = slotAt(offset);
+      if (this.keepsStack) this.refuseStack(offset);
+      if (this.keepsStack && offset === FTOP) return this.topNow();
+      const at = slotAt(offset, this.keepsStack);
       if (at) return this.#loadSlot(name, at.slot.index, at.byte);
       if (STABLE.has(offset)) return this.#loadStable(name, offset);
     }
@@ -204,21 +161,22 @@ export class RegionBuilder extends ValueBuilder {
   #loadSlot(name: MemoryOp, slot: number, byte: number): Node {
     const part = loadedPart(name, byte);
     if (part === undefined) throw new Refused(`${name} of a slot`);
-    return partOf(this, this.#slotValue(slot), part);
+    return partOf(this, this.slotValue(slot), part);
   }
 
   override loadV(address: Node, offset = 0): Node {
     if (isCpu(address)) {
-      const at = slotAt(offset);
-      if (at) return this.#slotValue(at.slot.index);
+      const at = slotAt(offset, this.keepsStack);
+      if (at) return this.slotValue(at.slot.index);
     }
     return super.loadV(address, offset);
   }
 
   override store(name: MemoryOp, address: Node, value: Node, offset = 0): void {
     if (isCpu(address)) {
-      const at = slotAt(offset);
+      const at = slotAt(offset, this.keepsStack);
       if (at) return this.#storeSlot(name, at.slot.index, at.byte, value);
+      if (this.keepsStack) this.refuseStack(offset, true);
       if (STABLE.has(offset)) throw new Refused('a store to what is taken to stay');
     }
     super.store(name, address, value, offset);
@@ -229,12 +187,12 @@ export class RegionBuilder extends ValueBuilder {
     const part = storedPart(name, byte);
     if (part === undefined) throw new Refused(`${name} of a slot`);
     const isWhole = part.bits === 64 && (SLOTS[slot] as (typeof SLOTS)[number]).type !== 'v128';
-    this.slots.set(slot, isWhole ? value : withPart(this, this.#slotValue(slot), { ...part, value }));
+    this.slots.set(slot, isWhole ? value : withPart(this, this.slotValue(slot), { ...part, value }));
   }
 
   override storeV(address: Node, value: Node, offset = 0): void {
     if (isCpu(address)) {
-      const at = slotAt(offset);
+      const at = slotAt(offset, this.keepsStack);
       if (at) {
         if (!this.dead) this.slots.set(at.slot.index, value);
         return;
@@ -248,13 +206,8 @@ export class RegionBuilder extends ValueBuilder {
    * they do not let it, the interpreter goes on. Flushing and denormals as zeros concern only values that are not computed here.
    */
   requireFast(): void {
-    this.#isNotFast ??= this.#first(this.#notFast);
+    this.#isNotFast ??= this.first(this.#notFast);
     this.if(this.#isNotFast, () => this.interpretHere());
-  }
-
-  /** The value of a cell that only the prologue assigns, for all of the region. */
-  #first(cell: VarCell): Node {
-    return this.node({ op: 'variable', variable: cell }, cell.type, [], 'pure');
   }
 
   /**
@@ -322,6 +275,7 @@ export class RegionBuilder extends ValueBuilder {
     const point = {
       ...to,
       retired: kept.retired,
+      top: kept.top,
       spills: () => {
         spills ??= kept.spills((slot) => this.cell(slot));
         return spills;
@@ -400,6 +354,7 @@ export class RegionBuilder extends ValueBuilder {
     const [first] = alive as [(typeof alive)[number]];
     if (alive.some((end) => end.state.retired !== first.state.retired)) throw new Refused('branches of unlike length');
     before.retired = first.state.retired;
+    if (alive.some((end) => end.state.top !== before.top)) throw new Refused('branches that move the stack');
     for (const { index, type } of SLOTS) {
       const wrote = alive.some(({ state }) => state.hasChanged(index) && state.values[index] !== before.values[index]);
       if (!wrote) {
@@ -437,9 +392,15 @@ export class RegionBuilder extends ValueBuilder {
     this.epoch++;
   }
 
+  /** Do paths that come there have the x87 stack as it is here? */
+  hasStackOf({ top }: Dirty): boolean {
+    return top === undefined || top === this.slots.top;
+  }
+
   /** Bring cells and budget to the present state, for a branch to where paths join. */
   settle(base: Dirty): void {
     const { slots } = this;
+    base.top ??= slots.top;
     if (this.storesEarly) this.#store(slots);
     this.#joins.add(base);
     base.join(slots.base, slots);
@@ -457,7 +418,7 @@ export class RegionBuilder extends ValueBuilder {
   #settleFlags({ flags }: Dirty): void {
     const { values } = this.slots;
     for (const [i, word] of flags.words.entries()) {
-      const value = this.#slotValue(FLAGS + i);
+      const value = this.slotValue(FLAGS + i);
       const isStored = value.what.op === 'variable' && value.what.variable.isMemory === true;
       word.paths.push({ value, leaves: isStored ? [] : undefined, isStored });
     }
@@ -469,7 +430,7 @@ export class RegionBuilder extends ValueBuilder {
       if (this.slots.hasChanged(slot)) assigned.add(this.cell(slot));
     }
     const from = this.slots.base.flags;
-    const isSame = from !== this.#entry && !this.slots.hasChanged(FLAGS) && !this.slots.hasChanged(FLAGS + 1);
+    const isSame = from !== this.entry && !this.slots.hasChanged(FLAGS) && !this.slots.hasChanged(FLAGS + 1);
     flags.through.push(isSame ? { from, assigned, isTaken: false } : undefined);
     this.push({ s: 'flags', join: flags, path: flags.slots.push(cells) - 1, epoch: this.epoch++ });
   }
@@ -557,7 +518,7 @@ export class RegionBuilder extends ValueBuilder {
     const registers = REGISTERS[callee];
     if (registers === undefined) return super.call(callee, type, args, changesState);
     const at = (slot: number): number => (SLOTS[slot] as (typeof SLOTS)[number]).offset;
-    for (const slot of registers.reads) super.store('i64.store', this.cpu, this.#slotValue(slot), at(slot));
+    for (const slot of registers.reads) super.store('i64.store', this.cpu, this.slotValue(slot), at(slot));
     const result = super.call(callee, type, args, true);
     for (const slot of registers.writes) this.slots.set(slot, super.load('i64.load', this.cpu, at(slot)));
     return result;
@@ -588,7 +549,7 @@ export class RegionBuilder extends ValueBuilder {
   #cellReadIn(block: Statement[], slot: number): Node {
     const outer = this.current;
     this.current = block;
-    const node = this.#readCell(slot);
+    const node = this.readCell(slot);
     this.current = outer;
     return node;
   }

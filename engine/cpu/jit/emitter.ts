@@ -20,11 +20,13 @@ import type { Node } from '../ir/node.ts';
 import { quickCall } from '../ir/quick-calls.ts';
 import { REC } from '../regions.ts';
 import { offsetOf } from '../state.ts';
-import { Refused, type RegionBuilder } from './builder.ts';
+import type { RegionBuilder } from './builder.ts';
 import { DIFFERENCES, type FlagFact, knownCondition, knownFlag, SUMS, sumCarries } from './conditions.ts';
 import { earlyBinding, type Place } from './early-binding.ts';
 import { FastFloats } from './floats.ts';
 import { FastLanes } from './packed-floats.ts';
+import { Refused } from './slot-builder.ts';
+import { X87Stack } from './x87-stack.ts';
 
 /** What an address is made of, as a number (engine/cpu/regions.ts, SITES): accesses with the same are expected on the same page. */
 const SITE = { none: 0, registers: 1, stack: 5, source: 7, target: 8, fixed: 17, thread: 21 } as const;
@@ -33,6 +35,8 @@ const FIXED_PAGES = 4;
 const TABLE_SCALE = 2;
 
 const RECORD = offsetOf('regionRecord');
+/** Of the x87 status word. */
+const ES = 7;
 /** Instructions that jump as soon as they have asked whether they may. */
 const JUMPS_AT_ONCE = new Set(['ret', 'jmp']);
 const CHANGE_CONTEXT = new Set(['stac', 'clac']);
@@ -67,6 +71,15 @@ export class RegionEmitter extends IrEmitter {
 
   /** Quick routines are called, with what they read of a record; the others are the interpreter's. */
   override slow(name: SlowName, ...args: Int[]): [Int, Int] {
+    if (name !== 'x87' || !this.#builder.keepsStack) return this.#slow(name, args);
+    const results = new X87Stack(this, this.#builder, (...all) => this.#slow('x87', all)).perform(...args);
+    if (this.ir.dead) return results;
+    this.#setFip();
+    this.setStateField('ferr', this.const(0)); // no exception is pending
+    return results;
+  }
+
+  #slow(name: SlowName, args: readonly Int[]): [Int, Int] {
     const constants = args.map((arg) => constantOf(node(arg)));
     const quick = quickCall(name, constants)?.callee;
     if (quick !== undefined && LEAVING.has(quick)) {
@@ -97,6 +110,12 @@ export class RegionEmitter extends IrEmitter {
   override setField(name: Field, value: Int): void {
     if (name !== 'gsBase' || this.#decoded.definition.name !== 'swapgs') return super.setField(name, value);
     this.#builder.storeStable(node(value), offsetOf('gsBase'));
+  }
+
+  /** Is an x87 exception pending? Asked once where nothing could have changed that. */
+  override bit(a: Int, position: number): Bool {
+    const isSummary = this.#builder.keepsStack && position === ES && node(a) === this.#builder.statusWord;
+    return super.bit(isSummary ? int(this.#builder.summaryOf(node(a))) : a, position);
   }
 
   /** Offset of the instruction, cut to the size of the code segment where it ends (engine/cpu/routines/next-ip.ts). */

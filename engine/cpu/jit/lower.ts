@@ -21,6 +21,8 @@ export interface RegionFunction {
   readonly regionType: number;
   readonly budget: VarCell;
   readonly page: VarCell;
+  /** Where the region keeps the x87 stack: TOP at the entry, and addresses of registers. */
+  readonly stack: { readonly top: VarCell; readonly places: readonly VarCell[] } | undefined;
   /** As `RegionMode.cpu`. */
   readonly cpu: number;
 }
@@ -194,6 +196,7 @@ class RegionLowering extends Lowering implements ReachFrame {
         else this.#spill(spill);
       }
       this.#spillJoined(lazy);
+      this.#spillTop(point.top);
       if (point.first) this.#leaveBy(point.first, point.retired + 1);
       code.get(CPU);
       if (typeof point.rip === 'number') {
@@ -333,13 +336,34 @@ class RegionLowering extends Lowering implements ReachFrame {
     code.set(this.permanent(join.number));
   }
 
-  #spill({ offset, type, value }: Spill): void {
-    const { code } = this.#into;
-    code.get(CPU);
+  #spill({ offset, type, value, bits, turned }: Spill): void {
+    const { code, stack } = this.#into;
+    if (typeof turned === 'number') code.get(this.permanent(stack?.places[turned] as VarCell));
+    else code.get(CPU);
     if ('what' in value) this.#again(value);
     else code.get(this.permanent('paths' in value ? value.cell : value));
+    if (turned === 'tags') {
+      code.i64(0x0101010101010101n);
+      code.op('i64.mul');
+      code.get(this.permanent(stack?.top as VarCell));
+      code.op('i64.extend_i32_u');
+      code.op('i64.rotl');
+      return code.memory('i64.store8', offset);
+    }
     if (type === 'v128') code.v128Store(offset);
-    else code.memory('i64.store', offset);
+    else code.memory(bits === 16 ? 'i64.store16' : 'i64.store', offset);
+  }
+
+  #spillTop(top: number): void {
+    const { code } = this.#into;
+    if (this.#into.stack === undefined) return;
+    code.get(CPU);
+    code.get(this.permanent(this.#into.stack.top));
+    code.i32(top);
+    code.op('i32.add');
+    code.i32(7);
+    code.op('i32.and');
+    code.memory('i32.store8', offsetOf('ftop'));
   }
 
   /** Words of the flags after a join, computed as the path that was taken would have. */

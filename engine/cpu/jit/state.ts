@@ -12,6 +12,8 @@ export class Dirty {
   readonly slots = new SlotSet();
   /** The flags here; of the entry, whatever memory held. */
   readonly flags: FlagJoin;
+  /** TOP of the x87 stack of the paths that come here, counted from that at the entry; undefined while none has come. */
+  top: number | undefined;
 
   constructor(flags: FlagJoin = flagJoin()) {
     this.flags = flags;
@@ -105,6 +107,8 @@ export class SlotState {
   readonly stored: SlotSet;
   /** Instructions retired since the budget was brought up to date. */
   retired: number;
+  /** TOP of the x87 stack, counted from that at the entry of the region. */
+  top: number;
   readonly base: Dirty;
 
   constructor(base: Dirty, from?: SlotState) {
@@ -112,6 +116,7 @@ export class SlotState {
     this.changed = from ? from.changed.copy() : new SlotSet();
     this.stored = from ? from.stored.copy() : new SlotSet();
     this.retired = from ? from.retired : 0;
+    this.top = from ? from.top : (base.top ?? 0);
     this.base = base;
   }
 
@@ -138,10 +143,11 @@ export class SlotState {
   spills(cellOf: (slot: number) => VarCell): Spill[] {
     const dirty = this.base.slots;
     const spills: Spill[] = [];
-    for (const { index, offset, type } of SLOTS) {
+    for (const { index, offset, type, bits, turned } of SLOTS) {
       if (this.stored.has(index)) continue;
-      if (this.changed.has(index)) spills.push({ offset, type, value: this.values[index] as Node });
-      else if (dirty.has(index)) spills.push({ offset, type, value: this.base.flags.words[flagWordOf(index)] ?? cellOf(index) });
+      const where = { offset, type, bits, turned };
+      if (this.changed.has(index)) spills.push({ ...where, value: this.values[index] as Node });
+      else if (dirty.has(index)) spills.push({ ...where, value: this.base.flags.words[flagWordOf(index)] ?? cellOf(index) });
     }
     return spills;
   }

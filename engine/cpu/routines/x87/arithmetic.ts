@@ -5,7 +5,7 @@ import { int, node } from '../../ir/arithmetic.ts';
 import type { Node } from '../../ir/node.ts';
 import type { X87Format } from '../../ir/quick-calls.ts';
 import type { Routine, RoutineDefinition } from '../routine.ts';
-import { roundingMode, roundingStatus, stopsInexact, toInteger } from './rounding.ts';
+import { isUsual, ROUNDED, roundingMode, roundingStatus, roundUsual, stopsInexact, toInteger } from './rounding.ts';
 import { readSource } from './source.ts';
 import { BIAS, C1, field, isZero, operation, SIGN, sign, TOP_BIT, type Unit, type Value, writeValue } from './unit.ts';
 
@@ -36,6 +36,7 @@ function core(name: string, build: (c: Core) => void): RoutineDefinition {
 
 function round(c: Core, parts: { sign: Int; exponent: Int; hi: Int; lo: Int }): void {
   const { r } = c;
+  r.if(isUsual(r), () => roundUsual(r, c.at, parts));
   r.returns(r.call('x87.round', 'i32', r.cpu, c.at, parts.sign, parts.exponent, parts.hi, parts.lo));
 }
 
@@ -44,6 +45,7 @@ function exact(c: Core, value: Value): void {
   const { r } = c;
   writeValue(r, c.at, value);
   r.setState('fsw', r.and(r.state('fsw'), r.const(0xffff & ~C1)));
+  r.hostStore(64, r.cpu, r.const(0), ROUNDED);
   r.returns(r.i32(0));
 }
 

@@ -1,11 +1,16 @@
 /** Rounding by the control word (SDM vol. 1, 4.8.4 and 8.1.5). */
 import type { Bool, Int } from '../../../isa/emitter.ts';
+import type { Node } from '../../ir/node.ts';
+import { offsetOf } from '../../state.ts';
 import type { Routine, RoutineDefinition } from '../routine.ts';
 import { C1, PE, TOP_BIT, type Value, writeValue } from './unit.ts';
 
 /** PC 64 bits, RC to nearest, all exceptions masked: what programs run with. */
 const USUAL = 0x33f;
 const CONTROLS = 0xf3f;
+
+/** Where calculations leave the bits of the status word that they set, for regions. */
+export const ROUNDED = offsetOf('scratch') + 48;
 
 const all = (r: Routine, ...conditions: Bool[]): Bool => conditions.reduce((a, b) => r.andB(a, b));
 
@@ -27,6 +32,26 @@ export const stopsInexact = (r: Routine, rest: Int): Bool =>
 export const roundingStatus = (r: Routine, rest: Int, up: Bool): Int =>
   r.or(r.select(r.ne(rest, r.const(0)), r.const(PE), r.const(0)), r.select(up, r.const(C1), r.const(0)));
 
+export const isUsual = (r: Routine): Bool => r.eq(r.and(r.state('fcw'), r.const(CONTROLS)), r.const(USUAL));
+
+/** The same as `round` under usual controls; what is out of range is left to that. */
+export function roundUsual(r: Routine, at: Node, parts: { sign: Int; exponent: Int; hi: Int; lo: Int }): void {
+  const { hi, lo, exponent } = parts;
+  const tie = r.or(hi, r.int(r.ne(r.shl(64, lo, r.const(1)), r.const(0))));
+  const up = r.and(r.and(r.shr(64, lo, r.const(63)), tie), r.const(1));
+  const sum = r.add(64, hi, up);
+  const carried = r.eq(sum, r.const(0));
+  const significand = r.or(sum, r.shl(64, r.int(carried), r.const(63)));
+  const final = r.add(64, exponent, r.int(carried));
+  r.if(r.ltU(r.sub(64, final, r.const(1)), r.const(0x7ffe)), () => {
+    writeValue(r, at, { significand, signExponent: r.or(final, parts.sign) });
+    const status = r.or(r.shl(64, r.int(r.ne(lo, r.const(0))), r.const(5)), r.shl(64, up, r.const(9)));
+    r.setState('fsw', r.or(r.and(r.state('fsw'), r.const(0xffff & ~C1)), status));
+    r.hostStore(64, r.cpu, status, ROUNDED);
+    r.returns(r.i32(0));
+  });
+}
+
 /**
  * (cpu, register address, sign 0 or 8000h, biased exponent, significand with its top bit set, bits below it with sticky bit 0) → 0 when
  * the rounded number is in the register and the status word is set; 1 when nothing was done: out of range, or #P is unmasked.
@@ -43,7 +68,7 @@ const round: RoutineDefinition = {
     const rest = r.var(lo);
     const up = r.var(r.const(0)); // one unit in the last place, or 0
     r.if(
-      r.eq(r.and(control, r.const(CONTROLS)), r.const(USUAL)),
+      isUsual(r),
       () => {
         const tie = r.or(r.and(hi, r.const(1)), r.int(r.ne(r.shl(64, lo, r.const(1)), r.const(0))));
         r.set(up, r.and(r.shr(64, lo, r.const(63)), tie));
@@ -74,6 +99,7 @@ const round: RoutineDefinition = {
     writeValue(r, at, { significand, signExponent: r.or(final, signBit) });
     const status = roundingStatus(r, r.get(rest), r.ne(r.get(up), r.const(0)));
     r.setState('fsw', r.or(r.and(r.state('fsw'), r.const(0xffff & ~C1)), status));
+    r.hostStore(64, r.cpu, status, ROUNDED);
     r.returns(r.i32(0));
   },
 };
