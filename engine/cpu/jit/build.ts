@@ -1,4 +1,5 @@
 /** Turns a plan into the structured IR of one function: loops, blocks and branches around the instructions of its blocks. */
+import type { Decoded } from '../../isa/decoded.ts';
 import { int, node } from '../ir/arithmetic.ts';
 import type { LabelCell, Node, Statement, VarCell } from '../ir/node.ts';
 import { offsetOf } from '../state.ts';
@@ -42,6 +43,11 @@ export interface BuiltRegion {
   readonly stack: { readonly top: VarCell; readonly places: readonly VarCell[] } | undefined;
   readonly loops: boolean;
 }
+
+const CALM = new Set(['nop', 'mov', 'movzx', 'xor', 'and', 'or', 'add', 'sub', 'test', 'cmp']);
+/** Neither memory nor anything but general registers and flags. */
+const isCalm = ({ definition: { name }, variant: { operands } }: Decoded): boolean =>
+  name === 'nop' || (CALM.has(name) && operands.every(({ kind }) => kind === 'reg' || kind === 'imm'));
 
 /** An instruction could not be built: plan again without it. */
 export class Unbuildable extends Error {
@@ -220,6 +226,8 @@ class TreeBuilder {
     const place: Place = { ripBase, next: at + decoded.length - from, long, flat };
     this.#emitter = new RegionEmitter(this.#ir, decoded, place);
     const emitter = this.#emitter;
+    const after = this.#block.instructions[this.#block.instructions.indexOf(instruction) + 1];
+    emitter.isCalmAfter = after !== undefined && isCalm(after.decoded);
     try {
       decoded.definition.run(emitter, decoded.facts);
     } catch (thrown) {

@@ -56,6 +56,10 @@ export class RegionEmitter extends IrEmitter {
   readonly #relative = new Set<Int>();
   /** Floats that the instruction has compared. */
   #lessOrEqual: Bool | undefined;
+  /** The instruction after this one stays in the region and asks for nothing: when it is over, so is a shadow that STI casts. */
+  isCalmAfter = false;
+  /** STI has let in nothing. */
+  #goesOn = false;
   /** An exact routine is called on a path that looks for exceptions itself. */
   #isExact = false;
 
@@ -140,7 +144,17 @@ export class RegionEmitter extends IrEmitter {
 
   override interruptShadow(kind: 'sti' | 'movss'): void {
     if (kind === 'movss') throw new Refused('a shadow that also holds traps');
-    super.interruptShadow(kind);
+    if (!this.isCalmAfter) return super.interruptShadow(kind);
+    const asked = this.ne(this.and(this.stateField('request'), this.stateField('pollMask')), this.const(0));
+    this.if(asked, () => {
+      super.interruptShadow(kind);
+      super.finish();
+    });
+    this.#goesOn = true;
+  }
+
+  override finish(): void {
+    if (!this.#goesOn) super.finish();
   }
 
   /** What follows changes more than registers before it writes: the writes must not have to leave then. */
