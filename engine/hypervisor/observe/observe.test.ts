@@ -32,10 +32,10 @@ describe('counters', () => {
       ['vcpu', 21],
       ['vm', 9],
       ['unknown', 3],
-      ['jit', 17],
+      ['jit', 27],
       ['disk', 7],
     ]);
-    expect(new Set(Object.values(COUNTER)).size).toBe(57);
+    expect(new Set(Object.values(COUNTER)).size).toBe(67);
   });
 
   it('are counted for one vCPU, and seen by every thread', () => {
