@@ -371,6 +371,8 @@ export class RegionBuilder extends SlotBuilder {
   /** What stays true while an instruction repeats: its body must not change slots. */
   override while(condition: () => Node, body: () => void): void {
     if (this.dead) return;
+    // An address found before the loop would outlive what its body calls.
+    this.#groups.close();
     const before = this.slots;
     this.slots = before.copy();
     const outer = this.scope;
