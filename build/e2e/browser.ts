@@ -1,7 +1,7 @@
 /** A real Chromium for tests of the window: Debian's, installed where root may, otherwise named with the command that installs it. */
-import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { type Browser, chromium } from 'playwright-core';
+import { notInstalled } from '../tasks/debian-packages.ts';
 
 const paths = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/google-chrome'].filter((path) => path !== undefined);
 const found = (): string | undefined => paths.find((path) => existsSync(path));
@@ -9,10 +9,8 @@ const found = (): string | undefined => paths.find((path) => existsSync(path));
 /** Why there is no browser, if so. */
 export function noBrowser(): string | undefined {
   if (found() !== undefined) return undefined;
-  const command = 'apt-get install -y chromium';
-  if (process.getuid?.() === 0 && spawnSync('sh', ['-c', `apt-get update && ${command}`]).status === 0 && found())
-    return undefined;
-  return `there is no Chromium; install it with '${command}' or name one with CHROMIUM=`;
+  const missing = notInstalled('/usr/bin/chromium', 'chromium');
+  return missing === undefined ? undefined : `${missing}, or CHROMIUM= names a browser`;
 }
 
 export function openBrowser(): Promise<Browser> {

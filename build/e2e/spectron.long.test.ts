@@ -3,10 +3,10 @@
  * attached to a program that runs already. Everything else about the shell is tested with Playwright (`shell.long.test.ts`).
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { notInstalled } from '../tasks/debian-packages.ts';
 import { root } from '../tasks/run.ts';
 import { noBrowser } from './browser.ts';
 import { type Bench, createBench, notBuilt } from './session.ts';
@@ -26,12 +26,7 @@ type SpectronOptions = Readonly<Record<string, unknown>>;
 
 const real = process.env.ELECTRON_BIN;
 const driver = process.env.CHROMEDRIVER ?? '/usr/bin/chromedriver';
-const missing =
-  notBuilt ??
-  (real === undefined ? noBrowser() : undefined) ??
-  (existsSync(driver)
-    ? undefined
-    : `there is no ${driver}; 'apt-get install -y chromium-driver' installs it, or CHROMEDRIVER names one`);
+const missing = notBuilt ?? (real === undefined ? noBrowser() : undefined) ?? notInstalled(driver, 'chromium-driver');
 
 let bench: Bench;
 let child: ChildProcess;

@@ -1,11 +1,11 @@
 /**
  * Boot media that tests make of other people's boot loaders: GRUB's rescue CD and a CD with ISOLINUX. The loaders come from the system's
- * packages, unpacked and not installed; what cannot be had is a reason to skip, in a sentence.
+ * packages; what cannot be had is a reason to skip, in a sentence.
  */
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, globSync, mkdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, globSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Unobtainable, unpackedPackage } from './debian-packages.ts';
+import { notInstalled, Unobtainable, unpackedPackage } from './debian-packages.ts';
 
 /** A made image, or why there is none. */
 export type Medium = { readonly path: string } | { readonly missing: string };
@@ -22,7 +22,8 @@ export function grubCd(folder: string, configuration: string): Medium {
   mkdirSync(join(tree, 'boot/grub'), { recursive: true });
   writeFileSync(join(tree, 'boot/grub/grub.cfg'), configuration);
   const path = join(folder, 'grub.iso');
-  if (!existsSync('/usr/lib/grub/i386-pc')) return { missing: 'grub-pc-bin is not installed' };
+  const missing = notInstalled('/usr/lib/grub/i386-pc', 'grub-pc-bin') ?? notInstalled('/usr/bin/xorriso', 'xorriso');
+  if (missing !== undefined) return { missing };
   const problem = run('grub-mkrescue', ['-d', '/usr/lib/grub/i386-pc', '-o', path, tree]);
   return problem === undefined ? { path } : { missing: problem };
 }
@@ -32,6 +33,8 @@ export function isolinuxCd(
   folder: string,
   files: { readonly kernel: string; readonly initrd: string; readonly append: string },
 ): Medium {
+  const missing = notInstalled('/usr/bin/xorriso', 'xorriso');
+  if (missing !== undefined) return { missing };
   const tree = join(folder, 'isolinux');
   mkdirSync(tree, { recursive: true });
   try {

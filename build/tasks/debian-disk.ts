@@ -23,7 +23,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { Unobtainable } from './debian-packages.ts';
+import { notInstalled, Unobtainable } from './debian-packages.ts';
 import { bootRecord, embeddedCore, PARTITION_SECTOR, SECTOR } from './grub-embedding.ts';
 import { guestFolder } from './guest-cache.ts';
 
@@ -33,6 +33,7 @@ export const debianDisk = {
   partitionOffset: PARTITION_SECTOR * SECTOR,
 } as const;
 
+const DEBOOTSTRAP = '/usr/sbin/debootstrap';
 const SUITE = 'bookworm';
 const MIRROR = 'http://deb.debian.org/debian';
 const PACKAGES = ['systemd-sysv', 'udev', 'kmod', 'e2fsprogs', 'linux-image-cloud-amd64', 'grub-pc-bin', 'grub-common'];
@@ -77,16 +78,6 @@ function installed(program: string): string {
   const found = ['/usr/sbin', '/usr/bin', '/sbin', '/bin'].map((at) => join(at, program)).find((path) => existsSync(path));
   if (found === undefined) throw new Unobtainable(`${program} is not installed`);
   return found;
-}
-
-/** Debian's debootstrap, installed by root where it is missing. */
-function debootstrap(): string {
-  try {
-    return installed('debootstrap');
-  } catch {
-    run('apt-get', ['install', '--yes', '--quiet=2', 'debootstrap']);
-    return installed('debootstrap');
-  }
 }
 
 function configure(tree: string): void {
@@ -149,7 +140,9 @@ export function obtainDebianDisk(): { readonly path: string } | { readonly missi
   const work = mkdtempSync(join(dirname(path), 'making-'));
   try {
     const tree = join(work, 'tree');
-    run(debootstrap(), ['--variant=minbase', `--include=${PACKAGES.join(',')}`, SUITE, tree, MIRROR]);
+    const missing = notInstalled(DEBOOTSTRAP, 'debootstrap');
+    if (missing !== undefined) throw new Unobtainable(missing);
+    run(DEBOOTSTRAP, ['--variant=minbase', `--include=${PACKAGES.join(',')}`, SUITE, tree, MIRROR]);
     configure(tree);
     const image = join(work, 'disk.img');
     assemble(tree, image);

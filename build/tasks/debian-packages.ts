@@ -1,6 +1,9 @@
-/** Packages of Debian and Ubuntu, obtained by the system's own apt and unpacked, not installed. No privileges are needed once lists exist. */
+/**
+ * Packages of Debian and Ubuntu, obtained by the system's own apt: unpacked and not installed, which needs no privileges once lists exist,
+ * or installed by root where tests need a program that only runs from its place.
+ */
 import { spawnSync } from 'node:child_process';
-import { globSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, globSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -11,7 +14,7 @@ function output(program: string, args: readonly string[], cwd?: string): string 
   const { error, status, stdout, stderr } = spawnSync(program, args, {
     cwd,
     encoding: 'utf8',
-    env: { ...process.env, LC_ALL: 'C' },
+    env: { ...process.env, LC_ALL: 'C', DEBIAN_FRONTEND: 'noninteractive' },
   });
   if (error !== undefined) throw new Unobtainable(`${program} cannot be run here (${error.message})`);
   if (status !== 0) throw new Unobtainable(`${program} ${args.join(' ')} failed: ${stderr.trim().split('\n').at(-1) ?? ''}`);
@@ -52,6 +55,21 @@ export function dependencyOf(metas: readonly string[], prefix: string): string {
     if (depends?.startsWith(prefix) === true) return depends;
   }
   throw new Unobtainable(`${name} depends on no ${prefix}*`);
+}
+
+/** Why there is no `path`, if so: root installs the package that brings it, others read the command that does. */
+export function notInstalled(path: string, name: string): string | undefined {
+  if (existsSync(path)) return undefined;
+  const told = `there is no ${path}; 'apt-get install -y ${name}' installs it`;
+  if (process.getuid?.() !== 0) return told;
+  try {
+    ensureListed(name);
+    output('apt-get', ['install', '--yes', '--quiet=2', name]);
+  } catch (error) {
+    if (error instanceof Unobtainable) return `${told} (${error.message})`;
+    throw error;
+  }
+  return existsSync(path) ? undefined : told;
 }
 
 export interface Unpacked {
