@@ -77,6 +77,7 @@ export function machineOptions(command: Command, serial: 'stdio' | 'console'): C
     .option('--disk <file[,option...]>', 'disk image; options: format=raw|qcow2, bus=ide, readonly, snapshot', collect)
     .option('--cdrom <file>', 'CD or DVD image; `none` for an empty drive', collect)
     .option('--floppy <file[,readonly]>', 'floppy image; `none` for an empty drive', collect)
+    .option('--snapshot', 'what the guest writes to any disk or floppy is forgotten at the end')
     .option('--serial2 <where>', 'COM2: file:PATH, console (for those who connect) or none', serial2)
     .option('--serial-log <where>', 'keep what COM1 sends as well: added to file:PATH, or none', 'none')
     .option('--serial2-log <where>', 'the same for COM2', 'none')

@@ -51,10 +51,13 @@ describe.skipIf(notBuilt !== undefined)(`disk images${notBuilt === undefined ? '
     expect(wrongSectors(disk, 16)).toBe(0);
   });
 
-  it('are as before after a run with snapshot', async () => {
+  it.each([
+    ['its option', ',snapshot', []],
+    ['--snapshot', '', ['--snapshot']],
+  ])('are as before after a run with %s', async (_form, option, more) => {
     const disk = writingDisk(join(folder, 'disk.img'), 16);
     const before = readFileSync(disk);
-    const { status, out } = await bench.run(...words(`${disk},snapshot`, 'forgets'));
+    const { status, out } = await bench.run(...words(`${disk}${option}`, 'forgets'), ...more);
     expect({ status, out: out.split('\r\n').at(-2) }).toEqual({ status: 0, out: 'filled' });
     expect(readFileSync(disk).equals(before)).toBe(true);
   });

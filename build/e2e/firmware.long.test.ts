@@ -3,6 +3,7 @@ import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, truncateSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { notInstalled } from '../tasks/debian-packages.ts';
 import { root } from '../tasks/run.ts';
 import { type Bench, createBench, notBuilt } from './session.ts';
 
@@ -30,6 +31,18 @@ describe.skipIf(notBuilt !== undefined)(`the BIOS${notBuilt === undefined ? '' :
     expect({ status, out, err }).toEqual({ status: 0, out: 'Rootmode BIOS\r\nHello from a boot sector.\r\n', err: '' });
   });
 
+  it('is seen on the screen up to the end, and what never came there is named', async () => {
+    const [hello, never] = [join(folder, 'hello.png'), join(folder, 'never.png')];
+    const pictures = ['--screenshot-at', `text:from a boot sector=${hello}`, '--screenshot-at', `text:never=${never}`];
+    const { status, err } = await bench.run('run', '--disk', disk, '--memory', '16', ...pictures);
+    expect({ status, err }).toEqual({
+      status: 0,
+      err: `\nrootmode: The screen never had text:never, so there is no picture ${never}.\n`,
+    });
+    expect(readFileSync(hello).subarray(1, 4).toString('latin1')).toBe('PNG');
+    expect(existsSync(never)).toBe(false);
+  });
+
   it('tries the next drive when one has nothing to start, and obeys the order', async () => {
     const drives = ['--disk', join(folder, 'empty.img'), '--disk', disk, '--cdrom', 'none', '--memory', '16'];
     const { status, out } = await bench.run('run', ...drives, '--boot', 'order=cdrom+disk');
@@ -51,6 +64,13 @@ describe.skipIf(notBuilt !== undefined)(`the BIOS${notBuilt === undefined ? '' :
     session.kill('SIGINT');
     expect((await session.ended).status).toBe(130);
   });
+
+  it('says so when the boot order leaves every drive out', async () => {
+    const session = bench.start(['run', '--disk', disk, '--boot', 'order=cdrom', '--memory', '16']);
+    await session.see('The boot order names none of the drives there are.');
+    session.kill('SIGINT');
+    expect((await session.ended).status).toBe(130);
+  });
 });
 
 const SEABIOS = '/usr/share/seabios/bios-256k.bin';
@@ -59,7 +79,8 @@ const OVMF_SMM = '/usr/share/OVMF/OVMF_CODE_4M.secboot.fd';
 
 describe.skipIf(notBuilt !== undefined)('firmware of others', () => {
   it('SeaBIOS boots the first sector of a disk', async (ctx) => {
-    if (!existsSync(SEABIOS)) return ctx.skip(`${SEABIOS} is not there; Debian's package is seabios`);
+    const missing = notInstalled(SEABIOS, 'seabios');
+    if (missing !== undefined) return ctx.skip(missing);
     const { status, out, err } = await bench.run('run', '--firmware', SEABIOS, '--disk', disk, '--memory', '64');
     expect({ status, err }).toEqual({ status: 0, err: '' });
     expect(out).toContain('Hello from a boot sector.');
@@ -67,7 +88,8 @@ describe.skipIf(notBuilt !== undefined)('firmware of others', () => {
   });
 
   it("SeaBIOS shows itself by the program in the display adapter's ROM", async (ctx) => {
-    if (!existsSync(SEABIOS)) return ctx.skip(`${SEABIOS} is not there; Debian's package is seabios`);
+    const missing = notInstalled(SEABIOS, 'seabios');
+    if (missing !== undefined) return ctx.skip(missing);
     const session = bench.start(['run', '--name', 'sea', '--firmware', SEABIOS, '--cdrom', 'none', '--memory', '64']);
     let text = '';
     for (let tries = 0; tries < 100 && !text.includes('No bootable device'); tries++)
@@ -79,7 +101,8 @@ describe.skipIf(notBuilt !== undefined)('firmware of others', () => {
   });
 
   it('OVMF comes to its shell', async (ctx) => {
-    if (!existsSync(OVMF)) return ctx.skip(`${OVMF} is not there; Debian's package is ovmf`);
+    const missing = notInstalled(OVMF, 'ovmf');
+    if (missing !== undefined) return ctx.skip(missing);
     const session = bench.start(['run', '--firmware', OVMF, '--memory', '256']);
     await session.see('EFI Internal Shell', 200_000);
     await session.see('Shell>', 60_000);
@@ -89,7 +112,8 @@ describe.skipIf(notBuilt !== undefined)('firmware of others', () => {
   });
 
   it('OVMF keeps its variables in a file over a restart', async (ctx) => {
-    if (!existsSync(OVMF)) return ctx.skip(`${OVMF} is not there; Debian's package is ovmf`);
+    const missing = notInstalled(OVMF, 'ovmf');
+    if (missing !== undefined) return ctx.skip(missing);
     const kept = ['--firmware', OVMF, '--firmware-variables', join(folder, 'variables.fd')];
     const variable = 'setvar Rootmode -guid 12345678-1234-1234-1234-123456789ABC';
     const shell = async (words: string, answer: RegExp) => {
@@ -106,7 +130,8 @@ describe.skipIf(notBuilt !== undefined)('firmware of others', () => {
   });
 
   it("OVMF's variables lie in the machine's folder without being asked for", async (ctx) => {
-    if (!existsSync(OVMF)) return ctx.skip(`${OVMF} is not there; Debian's package is ovmf`);
+    const missing = notInstalled(OVMF, 'ovmf');
+    if (missing !== undefined) return ctx.skip(missing);
     const made = await bench.run('create', 'uefi', '--firmware', OVMF, '--memory', '256');
     expect({ status: made.status, err: made.err }).toEqual({ status: 0, err: '' });
     const variables = join(bench.data, 'rootmode/machines/uefi.rmvm/variables.fd');
@@ -121,7 +146,8 @@ describe.skipIf(notBuilt !== undefined)('firmware of others', () => {
   });
 
   it('that needs SMM is refused with that reason', async (ctx) => {
-    if (!existsSync(OVMF_SMM)) return ctx.skip(`${OVMF_SMM} is not there; Debian's package is ovmf`);
+    const missing = notInstalled(OVMF_SMM, 'ovmf');
+    if (missing !== undefined) return ctx.skip(missing);
     const { status, err } = await bench.run('run', '--firmware', OVMF_SMM, '--memory', '64');
     expect(err).toMatch(/^rootmode: [^\n]*needs system management mode[^\n]*\n$/);
     expect(status).toBe(2);

@@ -43,9 +43,9 @@ export function drivePlan({ disks, cdroms, floppies, variables }: Drives): (Driv
   const removable = (
     kind: 'cdrom' | 'floppy',
     i: number,
-    { file, readonly }: { file?: string | undefined; readonly: boolean },
+    { file, readonly, snapshot = false }: { file?: string | undefined; readonly: boolean; snapshot?: boolean },
   ): DrivePlan => {
-    const medium = file === undefined ? undefined : removableMedium(kind, file, readonly);
+    const medium = file === undefined ? undefined : { ...removableMedium(kind, file, readonly), snapshot };
     return { name: nameOf(kind, i), kind, ...(medium && { medium }) };
   };
   cdroms.forEach((one, i) => {

@@ -98,6 +98,8 @@ export class Coordinator {
   /** What the I/O thread is asked about screen and keyboard. */
   readonly screen: ScreenDesk;
   readonly serial: SerialDesk;
+  /** Called when no vCPU runs any more and the screen can still be asked. */
+  lastLook: () => Promise<void> = () => Promise.resolve();
   #status: MachineStatus = 'starting';
   #parked = 0;
   #allParked = Promise.withResolvers<void>();
@@ -384,6 +386,7 @@ export class Coordinator {
     memory.clock.stop();
     this.questions.close();
     this.tracer.close();
+    if (end.kind !== 'failed') await this.lastLook();
     this.screen.close();
     this.#io.post({ kind: 'finish' });
     const byGuest = end.kind !== 'stopped' && end.kind !== 'failed';

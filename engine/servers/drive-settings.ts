@@ -8,6 +8,8 @@ export interface DriveWords {
   readonly disk?: readonly string[] | undefined;
   readonly cdrom?: readonly string[] | undefined;
   readonly floppy?: readonly string[] | undefined;
+  /** Of all disks and floppies. */
+  readonly snapshot?: boolean | undefined;
 }
 
 type DriveInput = { [K in 'disks' | 'cdroms' | 'floppies']: NonNullable<MachineSettingsInput[K]> };
@@ -16,13 +18,13 @@ type DriveInput = { [K in 'disks' | 'cdroms' | 'floppies']: NonNullable<MachineS
 const PLACES = 4;
 
 /** Files are looked for here, so that a refusal names the option; what is in them is looked at when the machine is made. */
-export function driveSettings({ disk = [], cdrom = [], floppy = [] }: DriveWords): DriveInput {
+export function driveSettings({ disk = [], cdrom = [], floppy = [], snapshot = false }: DriveWords): DriveInput {
   if (disk.length + cdrom.length > PLACES)
     refuse('--disk', disk.at(-1) ?? '', `finds no place: ${PLACES} disks and CD drives is all that two IDE channels have`);
   return {
-    disks: disk.map(diskWords),
+    disks: disk.map((word) => diskWords(word, snapshot)),
     cdroms: cdrom.map((word) => removable('--cdrom', word)),
-    floppies: floppy.map((word) => removable('--floppy', word)),
+    floppies: floppy.map((word) => ({ ...removable('--floppy', word), ...(snapshot && { snapshot }) })),
   };
 }
 
@@ -34,10 +36,14 @@ function parts(word: string): string[] {
     .map((part) => part.replaceAll('\0', ','));
 }
 
-function diskWords(word: string): DriveInput['disks'][number] {
+function diskWords(word: string, snapshot: boolean): DriveInput['disks'][number] {
   const [file = '', ...options] = parts(word);
+  if (file === '') refuse('--disk', word || 'empty', 'names no file');
   checkRegularFile(file, 'image');
-  const disk: { file: string; format?: 'raw' | 'qcow2'; readonly?: boolean; snapshot?: boolean } = { file };
+  const disk: { file: string; format?: 'raw' | 'qcow2'; readonly?: boolean; snapshot?: boolean } = {
+    file,
+    ...(snapshot && { snapshot }),
+  };
   for (const option of options) {
     const [name, value] = option.split('=', 2) as [string, string?];
     const flag = value === undefined || value === 'on';
@@ -56,6 +62,7 @@ function diskWords(word: string): DriveInput['disks'][number] {
 function removable(option: string, word: string): { file?: string; readonly?: boolean } {
   if (word === 'none') return {};
   const [file = '', ...options] = parts(word);
+  if (file === '') refuse(option, word || 'empty', 'names no file; `none` is an empty drive');
   checkRegularFile(file, 'image');
   for (const one of options)
     if (one !== 'readonly') refuse(option, word, `has the option ${printable(one)}; there is only readonly`);

@@ -39,6 +39,7 @@ export interface RunWords {
   readonly disk?: readonly string[] | undefined;
   readonly cdrom?: readonly string[] | undefined;
   readonly floppy?: readonly string[] | undefined;
+  readonly snapshot?: boolean | undefined;
   readonly vga?: string | undefined;
   readonly keyboardLayout?: string | undefined;
   readonly rtc?: string | undefined;

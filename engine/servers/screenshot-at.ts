@@ -9,6 +9,8 @@ import type { Coordinator } from '../machine/coordinator.ts';
 
 export interface ScreenshotAt {
   readonly pattern: RegExp;
+  /** The pattern as typed. */
+  readonly word: string;
   readonly file: string;
 }
 
@@ -30,7 +32,7 @@ export function parseScreenshots(words: readonly string[]): ScreenshotAt[] {
       throw refuse('must have a regular expression after text:');
     }
     checkOutputFile(file, 'picture');
-    return { pattern, file };
+    return { pattern, word: printable(`text:${source}`), file };
   });
 }
 
@@ -41,13 +43,13 @@ export interface WatchOptions {
   report(text: string): void;
 }
 
-/** Look at the screen until every picture is taken. */
+/** Look at the screen until every picture is taken, the last time when the machine has ended. What never came is reported. */
 export function watchScreen({ machine, screenshots, report }: WatchOptions): { stop(): void } {
   let waiting = [...screenshots];
   let timer: NodeJS.Timeout | undefined;
-  const look = async (): Promise<void> => {
+  const look = async (last: boolean): Promise<void> => {
     try {
-      if (machine.status === 'running') {
+      if (last || machine.status === 'running') {
         const { text } = await machine.screen.ask({ kind: 'text' });
         const lines = text?.lines.map((line) => line.trimEnd()).join('\n');
         const due = waiting.filter(({ pattern }) => lines !== undefined && pattern.test(lines));
@@ -58,13 +60,19 @@ export function watchScreen({ machine, screenshots, report }: WatchOptions): { s
         }
       }
     } catch (failure) {
-      if (machine.status !== 'running') return;
+      if (!last && machine.status !== 'running') return;
+      waiting = [];
       report(`\nrootmode: ${failure instanceof EngineError ? failure.message : String(failure)}\n`);
       return;
     }
-    if (waiting.length > 0) timer = setTimeout(() => void look(), LOOK);
+    if (!last && waiting.length > 0) timer = setTimeout(() => void look(false), LOOK);
   };
-  if (waiting.length > 0) void look();
+  machine.lastLook = async () => {
+    clearTimeout(timer);
+    if (waiting.length > 0) await look(true);
+    for (const { word, file } of waiting) report(`\nrootmode: The screen never had ${word}, so there is no picture ${file}.\n`);
+  };
+  void look(false);
   return { stop: () => clearTimeout(timer) };
 }
 

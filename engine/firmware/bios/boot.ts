@@ -162,7 +162,11 @@ function nothingLeft(booter: Booter, all: readonly Candidate[]): void {
     const reason = REASONS[read8(memory, at(At.reasons) + i)] ?? REASONS[0];
     return `  ${name} (${printable(drive.title)}) ${reason}.\n`;
   });
-  const tried = lines.length > 0 ? lines.join('') : '  There is no drive: give the machine a disk, a CD or a floppy.\n';
+  const none =
+    booter.host.drives.length > 0
+      ? 'The boot order names none of the drives there are.'
+      : 'There is no drive: give the machine a disk, a CD or a floppy.';
+  const tried = lines.length > 0 ? lines.join('') : `  ${none}\n`;
   say(booter, `\nNothing to boot from.\n${tried}Press a key to try again.\n`);
   write8(memory, at(At.phase), Phase.Failed);
 }
