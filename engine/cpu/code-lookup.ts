@@ -1,7 +1,7 @@
 /** Finds the decoded block at RIP: page by page through the guest's translation, with the jump cache filled on the way. */
 import type { Decode } from '../isa/decoder.ts';
 import type { DecodeMode, Variant } from '../isa/variants.ts';
-import { FIXED, type MachineMemory } from '../memory/index.ts';
+import { changeGeneration, forgetCodeOf, type MachineMemory } from '../memory/index.ts';
 import type { CpuHost, VcpuState } from './context.ts';
 import { decodeModeOf, flatSegmentsOf, isProtectedKey } from './derived.ts';
 import type { ShapedHandlers } from './interpreter/address-shapes.ts';
@@ -281,7 +281,7 @@ export class CodeLookup {
     const { machine, arena, host, index } = this.#o;
     const page = arena.base >>> 12;
     this.cache.invalidate(page);
-    Atomics.add(machine.i32, (FIXED.pageInfo + page * 16 + 8) >>> 2, 1);
+    changeGeneration(machine.i32, page);
     const bytes = Math.min(BUS_CODE_BYTES, PAGE_SIZE - (pa % PAGE_SIZE));
     const target = arena.base + (pa % PAGE_SIZE);
     for (let i = 0; i < bytes; i++) machine.u8[target + i] = host.mmioRead(index, pa + i, 1);
@@ -304,10 +304,7 @@ export class CodeLookup {
   codeWritten(host: number, bytes: number): number {
     const { machine } = this.#o;
     for (const page of new Set([host >>> 12, (host + bytes - 1) >>> 12])) {
-      const info = (FIXED.pageInfo + page * 16) >>> 2;
-      Atomics.add(machine.i32, info + 2, 1);
-      Atomics.store(machine.i32, info, 0);
-      Atomics.store(machine.i32, info + 1, 0);
+      forgetCodeOf(machine.i32, page);
       this.cache.invalidate(page);
     }
     return 0;

@@ -58,6 +58,16 @@ export const FAR_ENTRY_BYTES = 64;
 export const FAR_ENTRY = { generations: 0, instead: 4, pages: 8 } as const;
 export const FAR_PAGES = 6;
 
+/**
+ * Links: the region at a linear address, as it was found last, where that is all still so. `key` as in the jump cache. `epoch`: sum of
+ * `FIXED.codeEpoch` and of the vCPU's own count of what else makes links wrong, which stands before the first link, modulo 2^32. `left`: times
+ * the link may be taken; those were counted in the block's heat when it was made.
+ */
+export const LINK_ENTRIES = 4096;
+export const LINK_ENTRY_BYTES = 32;
+export const LINK_ENTRY = { linear: 0, key: 8, epoch: 12, slot: 16, left: 20 } as const;
+const LINK_HEADER = 64;
+
 /** A page of code: linear address of the page, key as in the jump cache, host address. */
 export const CODE_PAGE = { linear: 0, key: 8, host: 12 } as const;
 /** A decoded block: host address of its first byte, mode key, block. */
@@ -70,7 +80,9 @@ export const CPU_SITES = align(vcpuState.size, 64);
 export const CPU_TLB = align(CPU_SITES + SITE_BYTES, 64);
 export const CPU_TLB2 = CPU_TLB + TLB_ENTRIES * TLB_ENTRY_BYTES;
 export const CPU_FAR = CPU_TLB2 + TLB2_ENTRIES * TLB_ENTRY_BYTES;
-export const CPU_JUMPS = CPU_FAR + FAR_ENTRIES * FAR_ENTRY_BYTES;
+export const CPU_LINK_EPOCH = CPU_FAR + FAR_ENTRIES * FAR_ENTRY_BYTES;
+export const CPU_LINKS = CPU_LINK_EPOCH + LINK_HEADER;
+export const CPU_JUMPS = CPU_LINKS + LINK_ENTRIES * LINK_ENTRY_BYTES;
 export const CPU_CODE_PAGES = CPU_JUMPS + JUMP_ENTRIES * JUMP_ENTRY_BYTES;
 export const CPU_CODE_SEEN = CPU_CODE_PAGES + CODE_PAGES * CODE_ENTRY_BYTES;
 /** What follows the jumps and lies before the blocks is forgotten with them. */

@@ -3,6 +3,7 @@ import { FIXED, type MachineMemory } from '../memory/index.ts';
 import type { TlbFlush, VcpuState } from './context.ts';
 import { isProtectedKey } from './derived.ts';
 import { FLAG } from './flags.ts';
+import { forgetLinks } from './links.ts';
 import {
   CODE_PAGE,
   CODE_PAGES,
@@ -213,7 +214,9 @@ export class Tlb {
   /** Empty the jump cache and what it is filled from. */
   forgetCode(): void {
     const { base } = this.#s;
-    this.#machine.u32.fill(0, (base + CPU_JUMPS) >>> 2, (base + CPU_BLOCKS) >>> 2);
+    const { u32 } = this.#machine;
+    u32.fill(0, (base + CPU_JUMPS) >>> 2, (base + CPU_BLOCKS) >>> 2);
+    forgetLinks(u32, base);
   }
 
   /** Decoded blocks lie elsewhere now. */

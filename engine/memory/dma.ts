@@ -1,4 +1,5 @@
 import type { Views } from '../state/index.ts';
+import { forgetCodeOf } from './code-pages.ts';
 import type { DirtyLog } from './dirty-log.ts';
 import { FIXED, type MemoryMap, PAGE, PHYS, PHYSICAL_END } from './map.ts';
 
@@ -127,9 +128,7 @@ export class Dma {
     const { i32 } = this.#views;
     const info = (this.#map.pageInfo >>> 2) + page * 4;
     if (((i32[info] as number) | (i32[info + 1] as number)) === 0) return;
-    Atomics.add(i32, info + 2, 1);
-    Atomics.store(i32, info, 0);
-    Atomics.store(i32, info + 1, 0);
+    forgetCodeOf(i32, page);
   }
 
   /** Runs of bytes that lie in a row in the machine's memory and are of one of `kinds`; -1 for what is not. */

@@ -41,6 +41,8 @@ export const FIXED = {
   a20Masked: 0x100c,
   clock: 0x1040,
   deadlines: 0x1040 + CLOCK_BYTES,
+  /** Counts changes of generations of all host pages, on a line of its own: it seldom changes and is read all the time. */
+  codeEpoch: 0x17c0,
   /** `Requests` block for up to 32 vCPUs. */
   requests: 0x1800,
   /** SLOTS records of 32 bytes: f64 gpa, f64 size, u32 hva, u32 flags. */
@@ -59,7 +61,7 @@ export const FIXED = {
   arena: 0x10000 + 0x200_0000 + 0x2_0000,
 } as const;
 
-if (FIXED.deadlines + DEADLINES_BYTES > FIXED.requests || FIXED.requests + requestsBytes(32) > FIXED.slots) {
+if (FIXED.deadlines + DEADLINES_BYTES > FIXED.codeEpoch || FIXED.requests + requestsBytes(32) > FIXED.slots) {
   throw new RangeError('the fixed regions overlap');
 }
 

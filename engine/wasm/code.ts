@@ -150,6 +150,11 @@ export class Code {
     this.#sink.u32(functionIndex);
   }
 
+  returnCall(functionIndex: number): void {
+    this.#sink.byte(OP.return_call);
+    this.#sink.u32(functionIndex);
+  }
+
   callIndirect(typeIndex: number, table = 0): void {
     this.#sink.byte(OP.call_indirect);
     this.#sink.u32(typeIndex);

@@ -132,9 +132,10 @@ function operator(reader: Reader, names: readonly string[]): string {
     case OP['local.set']:
     case OP['local.tee']:
       return `${plain.get(code)} ${reader.unsigned()}`;
-    case OP.call: {
+    case OP.call:
+    case OP.return_call: {
       const index = reader.unsigned();
-      return `call ${names[index] ?? index}`;
+      return `${plain.get(code)} ${names[index] ?? index}`;
     }
     case OP.call_indirect:
     case OP.return_call_indirect:

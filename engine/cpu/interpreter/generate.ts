@@ -126,7 +126,7 @@ export function generateInterpreter(
   module.importTable('env', 'regions', 1);
   for (const [name, signature] of Object.entries(IMPORTS)) index.set(name, module.importFunction('env', name, signature));
   for (const r of ROUTINES) index.set(r.name, module.declare(r.name, { parameters: r.parameters, results: [r.result] }));
-  for (const r of ROUTINES) module.define(functionIndex(r.name), buildRoutine(r, functionIndex));
+  for (const r of ROUTINES) module.define(functionIndex(r.name), buildRoutine(r, functionIndex, module.type(REGION)));
 
   const { unique, numberOf } = shareEqual(handlers, functionIndex);
   const rank = new Map(hot.map((name, i) => [name, i]));
@@ -240,11 +240,11 @@ function renumber(tree: HandlerTree | undefined, numbers: readonly number[]): Ha
   };
 }
 
-function buildRoutine(definition: RoutineDefinition, functionIndex: (name: string) => number): Code {
+function buildRoutine(definition: RoutineDefinition, functionIndex: (name: string) => number, regionType: number): Code {
   const routine = new Routine(definition.parameters);
   definition.build(routine);
   const code = new Code(definition.parameters.length);
-  lower(routine.ir.root, new RoutineFrame(code, functionIndex));
+  lower(routine.ir.root, new RoutineFrame(code, functionIndex, regionType));
   zero(code, definition.result);
   return code;
 }

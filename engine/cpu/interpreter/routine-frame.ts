@@ -2,14 +2,16 @@ import type { Code, ValueType } from '../../wasm/code.ts';
 import type { GuestFrame } from '../ir/lower.ts';
 import type { Exit } from '../ir/node.ts';
 
-/** A routine of the processor: it reaches guest memory only through other routines and leaves by returning its value. */
+/** A routine of the processor: it reaches guest memory only through other routines and leaves by returning its value, or what a region does. */
 export class RoutineFrame implements GuestFrame {
   readonly code: Code;
   readonly functionIndex: (name: string) => number;
+  readonly #regionType: number;
 
-  constructor(code: Code, functionIndex: (name: string) => number) {
+  constructor(code: Code, functionIndex: (name: string) => number, regionType: number) {
     this.code = code;
     this.functionIndex = functionIndex;
+    this.#regionType = regionType;
   }
 
   local(type: ValueType): number {
@@ -29,6 +31,7 @@ export class RoutineFrame implements GuestFrame {
   }
 
   exit(exit: Exit): void {
+    if (exit.exit === 'instead') return this.code.returnCallIndirect(this.#regionType, 0);
     if (exit.exit !== 'return') throw new TypeError(`a routine cannot leave by ${exit.exit}`);
     this.code.return();
   }

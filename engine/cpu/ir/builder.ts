@@ -149,6 +149,7 @@ export class IrBuilder {
     if (exit.exit === 'branch') use(exit.target);
     if (exit.exit === 'status') use(exit.status);
     if (exit.exit === 'return' && exit.value) use(exit.value);
+    if (exit.exit === 'instead') for (const node of [exit.cpu, exit.slot]) use(node);
     this.push({ s: 'exit', exit, epoch: this.epoch });
     this.isDead = true;
   }

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { assemble } from '../../isa/assemble.ts';
 import { decode } from '../../isa/decode.ts';
+import { CPU_LINK_EPOCH } from '../regions.ts';
 import { AT, Stage, type StageMode } from '../testing/stage.ts';
 import { tierBesideCompiler } from '../testing/tiers.ts';
 import type { RegionAnswer, RegionOrder } from './order.ts';
@@ -202,6 +203,16 @@ describe('a region with code of another page', () => {
     run.adds(5n);
     expect(run.cpu.jit?.farLost.written).toBeGreaterThan(0);
     expect(run.cpu.jit?.farEntries).toBeLessThanOrEqual(2);
+  });
+
+  it('has no link any more when it was dropped: its slot may be that of another one', () => {
+    const run = looping();
+    const forgotten = (): number => run.machine.u32[(run.s.base + CPU_LINK_EPOCH) >>> 2] as number;
+    const before = forgotten();
+    run.machine.dma.write(FRAMES[1], adding(3));
+    run.slice(100);
+    expect(run.cpu.jit?.farLost.written).toBe(1);
+    expect(forgotten()).toBeGreaterThan(before);
   });
 
   it('stays where a device has written beside the function', () => {

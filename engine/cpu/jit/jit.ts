@@ -6,6 +6,7 @@
 import type { DecodeMode } from '../../isa/variants.ts';
 import { FIXED, type MachineMemory } from '../../memory/index.ts';
 import type { VcpuState } from '../context.ts';
+import { forgetLinks } from '../links.ts';
 import { BLOCK, CPU_SITES, SITES } from '../regions.ts';
 import type { RegionFunction } from './compile.ts';
 import { type FarLoss, newCounters } from './counters.ts';
@@ -399,7 +400,10 @@ export class Jit implements Customer {
   #attach(region: Region, page: number, block: number): void {
     const { made, slot } = region;
     const { machine, setting } = this.#o;
-    machine.u32[(block + BLOCK.region) >>> 2] = slot;
+    const at = (block + BLOCK.region) >>> 2;
+    const before = machine.u32[at];
+    if (before !== 0 && before !== slot) forgetLinks(machine.u32, this.#o.s.base);
+    machine.u32[at] = slot;
     machine.u32[(block + BLOCK.heat) >>> 2] = region.farRound === 0 ? CHAINS[setting] : CHAINS_AGAIN[setting];
     if (!made.loops) return;
     const exits = this.#exits.get(page) ?? new Map<number, Region>();
@@ -537,6 +541,7 @@ export class Jit implements Customer {
 
   #release({ slot, made }: Region): void {
     this.#o.regions.release(slot);
+    forgetLinks(this.#o.machine.u32, this.#o.s.base);
     this.counters.live -= made.bytes;
     this.#garbage += made.bytes;
     this.counters.inUse--;

@@ -204,6 +204,7 @@ class RegionLowering extends Lowering implements ReachFrame {
         code.i64(BigInt(point.rip));
         code.op('i64.add');
       } else this.#again(point.rip);
+      if (point.how === 'chain') return this.#goOn(point.retired);
       if (point.how === 'skip') {
         this.#budgetChange(point.retired);
         code.call(this.#into.functionIndex(point.faulted ? 'stopFaulted' : 'stop'));
@@ -214,21 +215,17 @@ class RegionLowering extends Lowering implements ReachFrame {
       code.get(CPU);
       this.#budgetAfter(point.retired);
       code.memory('i32.store', offsetOf('budget'));
-      if (point.how === 'chain') this.#chain();
-      else {
-        if (point.how === 'shadow') this.#noteShadow();
-        code.i32(point.how === 'shadow' ? LEFT.shadow : 0);
-        code.return();
-      }
+      if (point.how === 'shadow') this.#noteShadow();
+      code.i32(point.how === 'shadow' ? LEFT.shadow : 0);
+      code.return();
     });
   }
 
-  #chain(): void {
+  /** In the region at RIP, which is on the stack after the vCPU. */
+  #goOn(retired: number): void {
     const { code } = this.#into;
-    code.get(CPU);
-    code.get(CPU);
-    code.call(this.#into.functionIndex('findRegion'));
-    code.returnCallIndirect(this.#into.regionType, 0);
+    this.#budgetChange(retired);
+    code.returnCall(this.#into.functionIndex('goOn'));
   }
 
   /** `retired` counts the instruction that the routine does. */
@@ -240,9 +237,9 @@ class RegionLowering extends Lowering implements ReachFrame {
     code.call(this.#into.functionIndex(callee));
     code.if(undefined, true);
     code.get(CPU);
-    this.#budgetAfter(retired);
-    code.memory('i32.store', offsetOf('budget'));
-    this.#chain();
+    code.get(CPU);
+    code.memory('i64.load', offsetOf('rip'));
+    this.#goOn(retired);
     code.end();
   }
 

@@ -9,13 +9,19 @@ import {
   CPU_FAR,
   CPU_FAR_TAGS,
   CPU_JUMPS,
+  CPU_LINK_EPOCH,
+  CPU_LINKS,
   CPU_TLB,
   FAR_ENTRY,
   FAR_ENTRY_BYTES,
   FAR_PAGES,
   JUMP_ENTRIES,
   JUMP_ENTRY,
+  JUMP_ENTRY_BYTES,
   LEFT,
+  LINK_ENTRIES,
+  LINK_ENTRY,
+  LINK_ENTRY_BYTES,
   TLB_ENTRIES,
   TLB_ENTRY,
   TLB_ENTRY_BYTES,
@@ -26,6 +32,8 @@ import { ACCESS, TRANSLATED } from './physical.ts';
 import type { Routine, RoutineDefinition } from './routine.ts';
 
 const PAGE = 4096;
+/** Entries into a region by a link that are counted when it is made. */
+const COUNTED_AHEAD = 63;
 
 /** What is told of regions afterwards. */
 function count(r: Routine, what: RegionCounter): void {
@@ -93,51 +101,101 @@ const touchWrite: RoutineDefinition = {
   },
 };
 
-/** Returns the region of a block from the routine, if there is one; its entries are counted. */
-function chain(r: Routine, block: Node): void {
-  const region = r.hostLoad(32, block, BLOCK.region);
-  r.if(r.ne(region, r.const(0)), () => {
-    count(r, 'regionChains');
-    const left = r.sub(32, r.hostLoad(32, block, BLOCK.heat), r.const(1));
-    r.hostStore(32, block, left, BLOCK.heat);
-    r.if(r.eq(left, r.const(0)), () => {
-      r.call('hot', 'i32', r.cpu, block);
-      r.returns(r.ir.load('i32.load', block, BLOCK.region));
-    });
-    r.returns(r.wrap(region));
-  });
+/** Linear address of RIP, and where its link and its entry in the jump cache are. */
+function linkAt(r: Routine, rip: Int): { readonly linear: Int; readonly link: Node; readonly jump: Node } {
+  const linear = r.add(64, rip, r.state('fetchBase'));
+  const mixed = r.xor(linear, r.shr(64, linear, r.const(12)));
+  const place = (entries: number, bytes: number): Node =>
+    r.plus(r.cpu, r.wrap(r.shl(64, r.and(mixed, r.const(entries - 1)), r.const(Math.log2(bytes)))));
+  return { linear, link: place(LINK_ENTRIES, LINK_ENTRY_BYTES), jump: place(JUMP_ENTRIES, JUMP_ENTRY_BYTES) };
 }
 
-/** (cpu) → table slot of the region at RIP, 0 when there is none or something is to be done first. */
+const epochNow = (r: Routine): Int => r.add(32, r.hostLoad(32, r.i32(0), FIXED.codeEpoch), r.hostLoad(32, r.cpu, CPU_LINK_EPOCH));
+
+/**
+ * (cpu, RIP, what the budget becomes more) → what the regions return that follow the one that calls this last, from the one at RIP on; 0 when
+ * there is none or something is to be done first.
+ */
+const goOn: RoutineDefinition = {
+  name: 'goOn',
+  parameters: ['i32', 'i64', 'i32'],
+  result: 'i32',
+  build(r) {
+    r.setState('rip', r.parameterInt(1));
+    r.setState('budget', r.add(32, r.state('budget'), r.unsigned(r.parameter(2))));
+    r.if(r.ne(r.and(r.state('request'), r.state('pollMask')), r.const(0)), () => {
+      count(r, 'regionAsked');
+      r.returns(r.i32(0));
+    });
+    const { linear, link } = linkAt(r, r.parameterInt(1));
+    const field = (name: keyof typeof LINK_ENTRY, width: 32 | 64 = 32): Int =>
+      r.hostLoad(width, link, CPU_LINKS + LINK_ENTRY[name]);
+    const go = (slot: Node): void => r.ir.exit({ exit: 'instead', cpu: r.cpu, slot });
+    const take = (): void => {
+      const left = field('left');
+      r.if(r.ne(left, r.const(0)), () => {
+        r.hostStore(32, link, r.sub(32, left, r.const(1)), CPU_LINKS + LINK_ENTRY.left);
+        count(r, 'regionChains');
+        go(r.wrap(field('slot')));
+      });
+    };
+    const isHere = r.eq(field('linear', 64), linear);
+    r.if(isHere, () => r.if(isOurs(r, field('key')), () => r.if(r.eq(field('epoch'), epochNow(r)), take)));
+    go(r.call('findRegion', 'i32', r.cpu));
+  },
+};
+
+/** (cpu) → table slot of the region at RIP, which has a link from then on; 0 when there is none. */
 const findRegion: RoutineDefinition = {
   name: 'findRegion',
   parameters: ['i32'],
   result: 'i32',
   build(r) {
-    r.if(r.ne(r.and(r.state('request'), r.state('pollMask')), r.const(0)), () => {
-      count(r, 'regionAsked');
-      r.returns(r.i32(0));
-    });
-    const linear = r.add(64, r.state('rip'), r.state('fetchBase'));
-    const mixed = r.xor(linear, r.shr(64, linear, r.const(12)));
-    const entry = r.plus(r.cpu, r.wrap(r.shl(64, r.and(mixed, r.const(JUMP_ENTRIES - 1)), r.const(4))));
-    const hit = r.andB(
-      r.eq(r.hostLoad(64, entry, CPU_JUMPS + JUMP_ENTRY.linear), linear),
-      isOurs(r, r.hostLoad(32, entry, CPU_JUMPS + JUMP_ENTRY.key)),
+    const { linear, link, jump } = linkAt(r, r.state('rip'));
+    // Before anything is compared that a change of it tells of.
+    const epoch = epochNow(r);
+    const found = r.var(r.const(0));
+    const isKnown = r.andB(
+      r.eq(r.hostLoad(64, jump, CPU_JUMPS + JUMP_ENTRY.linear), linear),
+      isOurs(r, r.hostLoad(32, jump, CPU_JUMPS + JUMP_ENTRY.key)),
     );
-    r.if(hit, () => {
-      const block = r.ir.load('i32.load', entry, CPU_JUMPS + JUMP_ENTRY.block);
-      // A block with a region lies in one page.
-      const written = r.hostLoad(32, r.ir.load('i32.load', block, BLOCK.generationAt));
-      r.if(r.eq(written, r.hostLoad(32, block, BLOCK.generation)), () => chain(r, block));
+    r.if(
+      isKnown,
+      () => {
+        const block = r.ir.load('i32.load', jump, CPU_JUMPS + JUMP_ENTRY.block);
+        // A block with a region lies in one page.
+        const written = r.hostLoad(32, r.ir.load('i32.load', block, BLOCK.generationAt));
+        r.if(r.eq(written, r.hostLoad(32, block, BLOCK.generation)), () => r.set(found, r.unsigned(block)));
+      },
+      // Another jump has the same place in the cache, or it is the one of another address space.
+      () => r.set(found, r.unsigned(r.call('knownBlock', 'i32', r.cpu, r.i32(0)))),
+    );
+    const block = r.wrap(r.get(found));
+    const missing = (): void => {
       count(r, 'regionMissing');
       r.returns(r.i32(0));
+    };
+    r.if(r.eq(r.get(found), r.const(0)), missing);
+    const slot = r.hostLoad(32, block, BLOCK.region);
+    r.if(r.eq(slot, r.const(0)), missing);
+    count(r, 'regionChains');
+    const left = r.sub(32, r.hostLoad(32, block, BLOCK.heat), r.const(1));
+    r.if(r.eq(left, r.const(0)), () => {
+      r.hostStore(32, block, left, BLOCK.heat);
+      r.call('hot', 'i32', r.cpu, block);
+      r.returns(r.ir.load('i32.load', block, BLOCK.region));
     });
-    // Another jump has the same place in the cache, or it is the one of another address space.
-    const found = r.var(r.unsigned(r.call('knownBlock', 'i32', r.cpu, r.i32(0))));
-    r.if(r.ne(r.get(found), r.const(0)), () => chain(r, r.wrap(r.get(found))));
-    count(r, 'regionMissing');
-    r.returns(r.i32(0));
+    const rest = r.sub(32, left, r.const(1));
+    const ahead = r.select(r.ltU(rest, r.const(COUNTED_AHEAD)), rest, r.const(COUNTED_AHEAD));
+    r.hostStore(32, block, r.sub(32, left, ahead), BLOCK.heat);
+    const note = (name: keyof typeof LINK_ENTRY, value: Int, width: 32 | 64 = 32): void =>
+      r.hostStore(width, link, value, CPU_LINKS + LINK_ENTRY[name]);
+    note('linear', linear, 64);
+    note('key', r.hostLoad(32, jump, CPU_JUMPS + JUMP_ENTRY.key));
+    note('epoch', epoch);
+    note('slot', slot);
+    note('left', ahead);
+    r.returns(r.wrap(slot));
   },
 };
 
@@ -201,6 +259,7 @@ const stopping = (name: string, faulted: boolean): RoutineDefinition => ({
 export const regionRoutines: readonly RoutineDefinition[] = [
   touchRead,
   touchWrite,
+  goOn,
   findRegion,
   farReady,
   stopping('stop', false),

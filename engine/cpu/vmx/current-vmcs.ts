@@ -2,7 +2,7 @@
  * The current VMCS of one vCPU: where it lies in memory, and which rules of VM entry have to be looked at before the next one. A
  * transition touches about two hundred words of it, so it is read and written as words of the machine's memory.
  */
-import { FIXED, PHYS, PHYSICAL_END } from '../../memory/index.ts';
+import { FIXED, forgetCodeOf, PHYS, PHYSICAL_END } from '../../memory/index.ts';
 import { vcpuState } from '../state.ts';
 
 const POINTER = vcpuState.fields.vmcsPointer.offset;
@@ -62,11 +62,7 @@ export class CurrentVmcs {
     const { i32, u32 } = this.#s.views;
     const page = first >>> 10;
     const info = (FIXED.pageInfo >>> 2) + page * 4;
-    if (((u32[info] as number) | (u32[info + 1] as number)) !== 0) {
-      Atomics.add(i32, info + 2, 1);
-      Atomics.store(i32, info, 0);
-      Atomics.store(i32, info + 1, 0);
-    }
+    if (((u32[info] as number) | (u32[info + 1] as number)) !== 0) forgetCodeOf(i32, page);
     const at = (this.#s.base + POINTER) >>> 2;
     const entry = (this.#s.busTable >>> 2) + (((u32[at] as number) >>> 12) | ((u32[at + 1] as number) << 20));
     if (((u32[entry] as number) & PHYS.LOG) !== 0) {
