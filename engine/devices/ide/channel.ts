@@ -4,7 +4,7 @@
  */
 import type { DriveResult } from '../drive.ts';
 import type { ChannelCore, ChannelParts, DriveCommands } from './core.ts';
-import { firstBytes, readRegions } from './descriptors.ts';
+import { Beyond, firstBytes, readRegions, tableBeyond } from './descriptors.ts';
 import { createDisk } from './disk.ts';
 import { createPacketDrive } from './packet.ts';
 import {
@@ -107,9 +107,11 @@ export function createChannel(parts: ChannelParts): Channel {
     if (phase() !== Phase.Dma) return target.submit(request);
     const regions = readRegions(dma, state.bmTable[channel] as number, request.bytes);
     const bytes = regions.bytes - (regions.bytes % SECTOR);
-    state.bmMore[channel] = regions.more ? 1 : 0;
+    state.bmMore[channel] = tableBeyond(regions, request.bytes);
     if (bytes === 0) return stall();
-    target.submit({ ...request, bytes, buffers: firstBytes(regions.ranges, bytes) });
+    const { op, offset, durable } = request;
+    const buffers = bytes === regions.bytes ? regions.ranges : firstBytes(regions.ranges, bytes);
+    target.submit({ op, offset, bytes, buffers, ...(durable && { durable }) });
   };
   /** The drive asks for more than the table has: nothing more happens, and no interrupt (SFF-8038i, 3.1). */
   const stall = () => {
@@ -124,8 +126,9 @@ export function createChannel(parts: ChannelParts): Channel {
       return;
     }
     const wanted = state.filled[channel] as number;
-    const { ranges, bytes, more } = readRegions(dma, state.bmTable[channel] as number, wanted);
-    state.bmMore[channel] = more ? 1 : 0;
+    const regions = readRegions(dma, state.bmTable[channel] as number, wanted);
+    const { ranges, bytes } = regions;
+    state.bmMore[channel] = tableBeyond(regions, wanted);
     const toMemory = state.command[channel] === Command.Packet;
     const data = core.buffer(wanted);
     let at = 0;
@@ -139,7 +142,7 @@ export function createChannel(parts: ChannelParts): Channel {
   };
   /** A whole transfer went through the bus master. */
   const moved = (bytes: number) => {
-    if (state.bmMore[channel] === 0) inactive();
+    if (state.bmMore[channel] === Beyond.Even) inactive();
     commands().done(Phase.Dma, bytes);
   };
 
@@ -326,10 +329,8 @@ export function createChannel(parts: ChannelParts): Channel {
         commands().failed(result);
       } else if (now !== Phase.Dma) commands().done(now, 0);
       else {
-        const wanted = (state.left[channel] as number) * SECTOR;
-        const { bytes } = readRegions(dma, state.bmTable[channel] as number, wanted);
-        if (bytes < wanted) stall();
-        else moved(wanted);
+        if (state.bmMore[channel] === Beyond.Short) stall();
+        else moved((state.left[channel] as number) * SECTOR);
       }
     },
   };

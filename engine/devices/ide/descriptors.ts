@@ -10,6 +10,13 @@ export interface Regions {
   readonly more: boolean;
 }
 
+/** What a table describes beside what a transfer takes: nothing, more, or not enough for it. */
+export const Beyond = { Even: 0, More: 1, Short: 2 } as const;
+
+export function tableBeyond({ bytes, more }: Regions, wanted: number): number {
+  return bytes < wanted ? Beyond.Short : more ? Beyond.More : Beyond.Even;
+}
+
 const ENTRY = 8;
 const LAST = 0x8000_0000;
 

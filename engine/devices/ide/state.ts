@@ -87,7 +87,7 @@ export const fields = {
   bmCommand: perChannel(30, 'Bus master command', 0x09),
   bmStatus: perChannel(31, 'Bus master status', 0x67),
   bmTable: array('u32', CHANNELS, { id: 32, mask: 0xffff_fffc, doc: 'Table of region descriptors' }),
-  bmMore: perChannel(33, 'The table describes more than the transfer', 1),
+  bmMore: perChannel(33, 'Whether the table describes more than the transfer, or less', 3),
   // ATAPI.
   packet: bytes(CHANNELS * PACKET, { id: 34, doc: 'Command packet' }),
   limit: array('u16', CHANNELS, { id: 35, doc: 'Most bytes of a DRQ block of a packet command; 0: by DMA' }),
