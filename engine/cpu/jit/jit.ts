@@ -263,7 +263,17 @@ export class Jit implements Customer {
       entries: setting === 'force' ? undefined : this.#o.entries(page, s.modeKey),
       warm: warmBeside(machine.u32, here),
       instructions: setting === 'force' ? Math.min(most, s.budget) : most,
+      under: again === undefined && far === undefined ? this.#under(page) : [],
     };
+  }
+
+  /** Orders of the page in the present mode that the other thread has not answered. */
+  #under(page: number): number[] {
+    const { s, link } = this.#o;
+    if (!link.isElsewhere) return [];
+    return [...this.#ordered]
+      .filter(([, { order, modeKey }]) => order.page === page && modeKey === s.modeKey)
+      .map(([ticket]) => ticket);
   }
 
   #pageOf(block: number): number {
@@ -520,6 +530,14 @@ export class Jit implements Customer {
     // Without a region the block is never asked about again.
     if (ordered !== undefined && ordered.again === undefined && ordered.order.far === undefined && !this.#o.link.isElsewhere)
       this.#o.machine.u32[(ordered.hot + BLOCK.heat) >>> 2] = 0;
+  }
+
+  /** A region that was under way has the place in it: is it entered often all the same? */
+  covered(ticket: number): void {
+    const ordered = this.#ordered.get(ticket);
+    this.#ordered.delete(ticket);
+    if (ordered === undefined) return;
+    lookAgain(this.#o.machine.u32, ordered.hot, LATER);
   }
 
   count({ bytes, module, refused, microseconds }: RegionAnswer): void {

@@ -177,6 +177,38 @@ describe('a region that keeps being left', () => {
   });
 });
 
+describe('a place that a region under way takes in', () => {
+  const FORKED = 't: add rax, 1\ntest rcx, 1\njnz c\njmp b\nc: add rax, 2\nb: sub rcx, 1\njnz t\nhlt';
+
+  it('has none of its own', () => {
+    const run = start(FORKED);
+    run.stage.cpu.run(200_000);
+    const [first, ...others] = run.orders;
+    expect(first?.under).toEqual([]);
+    expect(others.map(({ under }) => under[0])).toEqual([first?.ticket, first?.ticket]);
+    const answer = run.compile();
+    expect([answer.regions.length, answer.covered.map(({ ticket }) => ticket)]).toEqual([1, others.map(({ ticket }) => ticket)]);
+    run.answers.push(answer);
+    expect(run.finish().sum).toBe(BigInt(2 * LOOPS));
+    expect([run.orders, run.stage.cpu.jit?.regions]).toEqual([[], 1]);
+  });
+
+  it('gets one when it is entered often all the same', () => {
+    const run = start(FORKED);
+    run.stage.cpu.run(200_000);
+    const [first, second, third] = run.orders.splice(0);
+    const answer = run.compile();
+    expect(answer.regions).toEqual([]);
+    // The first is never answered: the others are told that it has them.
+    const covered = [second, third].map((order) => ({ vcpu: 0, ticket: order?.ticket ?? -1 }));
+    run.answers.push({ ...answer, covered });
+    run.stage.cpu.run(50_000);
+    expect(run.orders.map(({ entry }) => entry).sort()).toEqual([second?.entry, third?.entry].sort());
+    expect(first?.entry).toBe(AT.code & 0xfff);
+    expect(run.finish().sum).toBe(BigInt(2 * LOOPS));
+  });
+});
+
 describe('code of a guest that never stops making code', () => {
   const WRITTEN = 64;
   const ROUNDS = 40;

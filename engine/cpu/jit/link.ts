@@ -10,6 +10,7 @@ export interface Customer {
   /** Whether the region was taken: its code may have changed meanwhile. */
   install(region: MadeRegion, run: RegionFunction): boolean;
   failed(ticket: number): void;
+  covered(ticket: number): void;
   /** What a module of this thread has cost. */
   count(answer: RegionAnswer): void;
 }
@@ -60,8 +61,9 @@ export class CompilerLink {
   #take(answer: RegionAnswer): void {
     const { machine, regions } = this.#o;
     for (const { vcpu, ticket } of answer.failed) this.#customers.get(vcpu)?.failed(ticket);
+    for (const { vcpu, ticket } of answer.covered) this.#customers.get(vcpu)?.covered(ticket);
     const { module } = answer;
-    const first = answer.regions[0] ?? answer.failed[0];
+    const first = answer.regions[0] ?? answer.failed[0] ?? answer.covered[0];
     if (first !== undefined) this.#customers.get(first.vcpu)?.count(answer);
     if (module === undefined) return;
     const functions = instantiateRegions(module, { machine, table: regions.table, routines: regions.routines() });

@@ -27,6 +27,8 @@ export interface RegionOrder {
   readonly anyFloat: boolean;
   /** The most that the region may retire in one pass. */
   readonly instructions: number;
+  /** Tickets of orders of the same page and mode that are under way: one of those regions may take this place in. */
+  readonly under: readonly number[];
 }
 
 /** Where code of other pages is found: the vCPU's tables of code it has run, in shared memory. They may change while they are read. */
@@ -75,6 +77,8 @@ export interface RegionAnswer {
   readonly regions: readonly MadeRegion[];
   /** Tickets of orders that cannot be carried out. */
   readonly failed: readonly { readonly vcpu: number; readonly ticket: number }[];
+  /** Those of places that a region which was under way has taken in. */
+  readonly covered: readonly { readonly vcpu: number; readonly ticket: number }[];
   readonly bytes: number;
   /** Instructions found to be unfit. */
   readonly refused: number;

@@ -18,6 +18,8 @@ const ATTEMPTS = 16;
 const FAR_WARM = 5;
 /** Times a region of another page was entered from which on its code is taken in. */
 const FAR_CHAINS = 100_000;
+/** Regions made last of which it is known what places they hold. */
+const REMEMBERED = 64;
 /** Bytes of the longest instruction. */
 const LONGEST = 15;
 
@@ -46,6 +48,8 @@ export class RegionCompiler {
   readonly #o: RegionCompilerOptions;
   readonly #refused = new Set<Variant>();
   #refusals = 0;
+  /** Offsets of the instructions of regions that were made, by vCPU and ticket. */
+  readonly #places = new Map<string, ReadonlySet<number>>();
 
   constructor(options: RegionCompilerOptions) {
     this.#o = options;
@@ -58,7 +62,12 @@ export class RegionCompiler {
     const built: BuiltRegion[] = [];
     const regions: Omit<MadeRegion, 'bytes'>[] = [];
     const failed: RegionOrder[] = [];
+    const covered: RegionOrder[] = [];
     for (const order of orders) {
+      if (this.#isCovered(order)) {
+        covered.push(order);
+        continue;
+      }
       const pages: Pages = new Map();
       this.#take(pages, 0, order.page);
       const made = this.#region(order, pages);
@@ -74,6 +83,7 @@ export class RegionCompiler {
       const { instructions, exits, computed } = made.plan;
       const { loops } = made.region;
       built.push(made.region);
+      this.#remember(order, made.plan);
       const where = { vcpu: order.vcpu, ticket: order.ticket, farPages, ...compiled(made.plan.ranges, pages) };
       regions.push({ ...where, instructions, loops, exits, computed });
     }
@@ -87,10 +97,22 @@ export class RegionCompiler {
       // Each one's share, by its length.
       regions: regions.map((region, i) => ({ ...region, bytes: lengths[i] as number })),
       failed: failed.map(({ vcpu, ticket }) => ({ vcpu, ticket })),
+      covered: covered.map(({ vcpu, ticket }) => ({ vcpu, ticket })),
       bytes: bytes?.length ?? 0,
       refused: this.#refusals,
       microseconds: this.#o.now() - start,
     };
+  }
+
+  #isCovered({ vcpu, under, entry }: RegionOrder): boolean {
+    return under.some((ticket) => this.#places.get(`${vcpu} ${ticket}`)?.has(entry));
+  }
+
+  #remember({ vcpu, ticket }: RegionOrder, { blocks }: RegionPlan): void {
+    const places = new Set<number>();
+    for (const { instructions } of blocks.values()) for (const { at } of instructions) places.add(at);
+    this.#places.set(`${vcpu} ${ticket}`, places);
+    if (this.#places.size > REMEMBERED) this.#places.delete(this.#places.keys().next().value as string);
   }
 
   #take(pages: Pages, number: number, host: number): void {
