@@ -3,7 +3,7 @@ import { createCompilerThread, type RegionAnswer, type RegionOrder } from './cpu
 import { monotonicOrigin, monotonicSince } from './host/clock.ts';
 import { listeningEnd, type PortEnd } from './host/compiler-port.ts';
 import { threadData } from './host/threads.ts';
-import { collectGarbage, setCodeSettings, withOptimizer } from './host/v8-settings.ts';
+import { collectGarbage, setCodeSettings, withOptimizer, withQuickCompiler } from './host/v8-settings.ts';
 
 export interface CompilerPlan {
   readonly memory: WebAssembly.Memory;
@@ -32,6 +32,7 @@ void threadData().then((data) => {
           answer(made);
         },
         optimized: withOptimizer,
+        quick: withQuickCompiler,
       });
       return () => {
         serve();
