@@ -13,8 +13,6 @@ export interface CompilerPlan {
 
 /** Bytes of WebAssembly after which this thread lets go of the modules it has made: they are the others' alone then. */
 const GARBAGE = 4 * 2 ** 20;
-/** How long an order waits for others, in milliseconds: they share a module. */
-const GATHER = 2;
 
 setCodeSettings();
 void threadData().then((data) => {
@@ -22,7 +20,7 @@ void threadData().then((data) => {
   const now = monotonicSince(monotonicOrigin());
   let bytes = 0;
   for (const end of ends) {
-    listeningEnd<RegionAnswer, RegionOrder>(end, GATHER, ({ take, answer }) => {
+    listeningEnd<RegionAnswer, RegionOrder>(end, ({ take, answer }) => {
       const serve = createCompilerThread({
         memory,
         now: () => now() / 1000,
