@@ -143,6 +143,13 @@ export const WATCH_WRITE = 0x8000;
  */
 export const LEFT = { skip: 1, shadow: 2 } as const;
 
+/**
+ * How and where a region is left, in one i64: distance of RIP from where the region was entered above `shift`, below it instructions retired
+ * since the budget was brought up to date and one of the bits. `chain`: another region may follow; otherwise the interpreter executes what
+ * stands at RIP, and where an exception was queued (`faulted`) it meets that again.
+ */
+export const LEAVING = { shift: 16, chain: 0x8000, faulted: 0x4000, retired: 0x3fff } as const;
+
 /** Handler numbers that are no instruction: a record of a block that was overwritten, the end of a block, bytes that do not decode. */
 export const SPECIAL = { stale: 0, fall: 1, raise: 2 } as const;
 export const SPECIAL_COUNT = 3;

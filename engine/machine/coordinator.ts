@@ -102,7 +102,7 @@ export class Coordinator {
   lastLook: () => Promise<void> = () => Promise.resolve();
   #status: MachineStatus = 'starting';
   #parked = 0;
-  #allParked = settledLater<void>();
+  #allParked = Promise.withResolvers<void>();
   #booted = settledLater<void>();
   /** Known once a thread has built the vCPUs; before, none can run. */
   #requests: Requests | undefined;
@@ -316,11 +316,9 @@ export class Coordinator {
   }
 
   async #boot(): Promise<void> {
-    // At first nothing runs: the vCPUs' threads are still being made, which changes nothing that a boot sets.
-    if (this.#status !== 'starting') await Promise.race([this.#allParked.promise, this.#booted.promise]);
+    await Promise.race([this.#allParked.promise, this.#booted.promise]);
     this.#io.post({ kind: 'boot' });
     await this.#booted.promise;
-    await this.#allParked.promise;
     if (this.#status === 'stopping') return;
     this.#booted = settledLater();
     this.#run();
@@ -330,7 +328,7 @@ export class Coordinator {
   #run(): void {
     const { gate, memory } = this.#parts.control;
     this.#parked = 0;
-    this.#allParked = settledLater();
+    this.#allParked = Promise.withResolvers();
     this.#status = 'running';
     if (!memory.clock.running) memory.clock.start();
     this.debugger.goesOn();
@@ -402,11 +400,10 @@ export class Coordinator {
   #within(promise: Promise<void>, milliseconds: number): Promise<boolean> {
     return new Promise((resolve) => {
       const cancel = this.#parts.after(milliseconds, () => resolve(false));
-      const settled = (): void => {
+      void promise.then(() => {
         cancel();
         resolve(true);
-      };
-      void promise.then(settled, settled);
+      });
     });
   }
 
@@ -414,7 +411,6 @@ export class Coordinator {
     const failure = new EngineError('thread-failed', { thread, reason });
     if (thread === 'I/O') this.#finished.resolve();
     this.#booted.reject(failure);
-    this.#allParked.reject(failure);
     void this.#stop({ kind: 'failed', failure });
   }
 

@@ -71,6 +71,13 @@ export class ByteSink {
     this.raw(bytes);
   }
 
+  /** Takes away what was written from a place on. */
+  cut(from: number): Uint8Array {
+    const bytes = this.#bytes.slice(from, this.#length);
+    this.#length = from;
+    return bytes;
+  }
+
   /** The bytes written so far (a view, valid until the next write). */
   view(): Uint8Array<ArrayBuffer> {
     return this.#bytes.subarray(0, this.#length);

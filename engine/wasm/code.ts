@@ -30,7 +30,8 @@ export class Code {
   readonly #locals: ValueType[] = [];
   readonly #parameters: number;
   #depth = 0;
-  readonly #hints: { readonly at: number; readonly likely: boolean }[] = [];
+  #hints: { readonly at: number; readonly likely: boolean }[] = [];
+  readonly #afters: { readonly type: ValueType; readonly bytes: Uint8Array; readonly hints: Code['hints'] }[] = [];
 
   constructor(parameters: number) {
     this.#parameters = parameters;
@@ -222,6 +223,46 @@ export class Code {
 
   unreachable(): void {
     this.#sink.byte(OP.unreachable);
+  }
+
+  /**
+   * Instructions after all others, which only `brAfter` leads to, with a value of `type`. They must not branch to what is around them, and not
+   * come to their end.
+   */
+  after(type: ValueType, write: () => void): void {
+    const [from, hintsFrom] = [this.#sink.length, this.#hints.length];
+    write();
+    const hints = this.#hints.splice(hintsFrom).map(({ at, likely }) => ({ at: at - from, likely }));
+    this.#afters.push({ type, bytes: this.#sink.cut(from), hints });
+  }
+
+  /** To what `after` has been given, by its number in order. */
+  brAfter(number: number): void {
+    this.#sink.byte(OP.br);
+    this.#sink.u32(this.#depth + number);
+  }
+
+  /** Nothing comes after; what has been given to `after` is put in its place. */
+  close(): void {
+    if (this.#afters.length === 0) return;
+    const inner = this.#sink.view().slice();
+    const innerHints = this.#hints;
+    this.#sink.cut(0);
+    for (const { type } of this.#afters.toReversed()) {
+      this.#sink.byte(OP.block);
+      this.#sink.byte(VALUE_TYPE[type]);
+    }
+    const place = (bytes: Uint8Array, hints: Code['hints']): void => {
+      const start = this.#sink.length;
+      for (const { at, likely } of hints) this.#hints.push({ at: start + at, likely });
+      this.#sink.raw(bytes);
+    };
+    this.#hints = [];
+    place(inner, innerHints);
+    for (const { bytes, hints } of this.#afters) {
+      this.#sink.byte(OP.end);
+      place(bytes, hints);
+    }
   }
 
   /** The function as the code section wants it: size, local declarations, instructions, end. */

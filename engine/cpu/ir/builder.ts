@@ -1,6 +1,14 @@
 /** Builds the IR: constant folding on the way in, statements appended in program order, epochs kept. */
 import type { ValueType } from '../../wasm/code.ts';
-import type { AtomicOp, MemoryOp, NumericOp, SaturatingOp, SimdLaneOp, SimdOp } from '../../wasm/opcodes.ts';
+import {
+  type AtomicOp,
+  type MemoryOp,
+  NUMERIC,
+  type NumericOp,
+  type SaturatingOp,
+  type SimdLaneOp,
+  type SimdOp,
+} from '../../wasm/opcodes.ts';
 import { foldNumeric } from './fold.ts';
 import type { Exit, Node, NodeOp, Statement, VarCell } from './node.ts';
 
@@ -243,8 +251,10 @@ function use(node: Node): Node {
   return node;
 }
 
-function resultType(name: NumericOp): ValueType {
-  const [from, operation = ''] = name.split('.');
-  if (/^(eqz|eq|ne|[lg][te](_[su])?)$/.test(operation)) return 'i32';
-  return from as ValueType;
-}
+const RESULTS = new Map<NumericOp, ValueType>(
+  (Object.keys(NUMERIC) as NumericOp[]).map((name) => {
+    const [from, operation = ''] = name.split('.');
+    return [name, /^(eqz|eq|ne|[lg][te](_[su])?)$/.test(operation) ? 'i32' : (from as ValueType)];
+  }),
+);
+const resultType = (name: NumericOp): ValueType => RESULTS.get(name) as ValueType;

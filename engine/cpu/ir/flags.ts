@@ -2,7 +2,8 @@
 import type { Bool, ConditionCode, Int, StatusFlag, Width } from '../../isa/emitter.ts';
 import { bool, IrArithmetic, int, node } from './arithmetic.ts';
 
-const CARRY_OVERFLOW_ADJUST = 0xc000000000000008n;
+/** Bits of `flagAux` that a sum or difference sets. */
+export const CARRY_OVERFLOW_ADJUST = 0xc000000000000008n;
 
 export abstract class IrFlags extends IrArithmetic {
   protected abstract readFlagResult(): Int;
@@ -58,14 +59,22 @@ export abstract class IrFlags extends IrArithmetic {
   }
 
   flagsAdd(width: Width, a: Int, b: Int, result: Int): void {
-    const carries = this.or(this.and(a, b), this.and(this.or(a, b), this.not(64, result)));
-    this.#arithmetic(width, carries, result);
+    this.writeFlagResult(this.sext(width, result));
+    this.writeFlagAux(this.carriesOf('sum', width, [a, b, result]));
   }
 
   flagsSub(width: Width, a: Int, b: Int, result: Int): void {
-    const notA = this.not(64, a);
-    const borrows = this.or(this.and(notA, b), this.and(this.or(notA, b), result));
-    this.#arithmetic(width, borrows, result);
+    this.writeFlagResult(this.sext(width, result));
+    this.writeFlagAux(this.carriesOf('difference', width, [a, b, result]));
+  }
+
+  /** `flagAux` after a sum or difference. */
+  carriesOf(of: 'sum' | 'difference', width: Width, [a, b, result]: readonly [Int, Int, Int]): Int {
+    const x = of === 'sum' ? a : this.not(64, a);
+    const y = of === 'sum' ? this.not(64, result) : result;
+    const carries = this.or(this.and(x, b), this.and(this.or(x, b), y));
+    if (width === 64) return this.and(carries, this.const(CARRY_OVERFLOW_ADJUST));
+    return this.or(this.shl(64, carries, this.const(64 - width)), this.and(carries, this.const(8)));
   }
 
   flagsLogic(width: Width, result: Int): void {
@@ -127,15 +136,6 @@ export abstract class IrFlags extends IrArithmetic {
       this.shl(64, this.int(carry), this.const(63)),
       this.shl(64, this.int(this.xorB(carry, overflow)), this.const(62)),
     );
-  }
-
-  #arithmetic(width: Width, carries: Int, result: Int): void {
-    const aux =
-      width === 64
-        ? this.and(carries, this.const(CARRY_OVERFLOW_ADJUST))
-        : this.or(this.shl(64, carries, this.const(64 - width)), this.and(carries, this.const(8)));
-    this.writeFlagResult(this.sext(width, result));
-    this.writeFlagAux(aux);
   }
 
   #negative(a: Int): Bool {

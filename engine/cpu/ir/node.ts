@@ -3,6 +3,7 @@
  * flow. It knows wasm's operators and a few guest operations that lowering expands (guest loads with their TLB probe, exits).
  */
 
+import type { Width } from '../../isa/emitter.ts';
 import type { ValueType } from '../../wasm/code.ts';
 import type { AtomicOp, MemoryOp, NumericOp, SaturatingOp, SimdLaneOp, SimdOp } from '../../wasm/opcodes.ts';
 
@@ -23,6 +24,17 @@ export type NodeOp =
   | { readonly op: 'loadV'; readonly offset: number }
   | { readonly op: 'atomic'; readonly name: AtomicOp; readonly offset: number }
   | { readonly op: 'variable'; readonly variable: VarCell }
+  /**
+   * The word of the lazy flags that has carry, overflow and adjust, from the operands of a sum or difference and what it made; only where regions
+   * ask for it is it taken apart. `plain`: no carry came in. `result`: the other word.
+   */
+  | {
+      readonly op: 'carries';
+      readonly of: 'sum' | 'difference';
+      readonly width: Width;
+      readonly plain: boolean;
+      readonly result: Node;
+    }
   | { readonly op: 'call'; readonly callee: string }
   /** Guest memory at a linear address; leaves the handler when it faults. */
   | { readonly op: 'guestLoad'; readonly bits: 8 | 16 | 32 | 64 | 128; readonly where?: GuestPlace }

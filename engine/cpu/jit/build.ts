@@ -39,6 +39,8 @@ export interface BuiltRegion {
   readonly body: readonly Statement[];
   readonly budget: VarCell;
   readonly page: VarCell;
+  /** Offset of the first instruction. */
+  readonly entry: number;
   /** Where the region keeps the x87 stack: TOP at the entry, and addresses of registers. */
   readonly stack: { readonly top: VarCell; readonly places: readonly VarCell[] } | undefined;
   readonly loops: boolean;
@@ -104,7 +106,7 @@ class TreeBuilder {
     const body = [...this.#ir.prologue({ entry, instructions, loops, far, long }), ...this.#ir.root];
     const { budget, page, keepsStack, top, stackPlaces: places } = this.#ir;
     const stack = keepsStack ? { top, places } : undefined;
-    return { cpu: this.#mode.cpu, body, budget, page, stack, loops };
+    return { cpu: this.#mode.cpu, body, budget, page, entry, stack, loops };
   }
 
   #successors(at: number): readonly number[] {
@@ -205,6 +207,17 @@ class TreeBuilder {
     return this.#ir.numeric('i64.add', this.#ripBase, this.#ir.const64(BigInt(offset)));
   }
 
+  /** The distance from the start of the page; undefined where that is not known. */
+  #offsetOf(rip: Node): number | undefined {
+    let distance = 0n;
+    for (let at = rip; ; at = at.args[0] as Node) {
+      if (at === this.#ripBase) return Number(distance);
+      const by = at.what.op === 'numeric' && at.what.name === 'i64.add' ? at.args[1]?.what : undefined;
+      if (by?.op !== 'const64') return undefined;
+      distance += BigInt.asIntN(64, by.value);
+    }
+  }
+
   #blockCode(block: RegionBlock): void {
     this.#ir.storesEarly = !this.#structure.inner.has(block.at);
     for (const instruction of block.instructions) {
@@ -278,7 +291,7 @@ class TreeBuilder {
     if (this.#ir.dead) return;
     this.#ir.slots.retired++;
     if (taken !== undefined) this.#edge(taken);
-    else this.#ir.leave('chain', node(away));
+    else this.#ir.leave('chain', this.#offsetOf(node(away)) ?? node(away));
   }
 
   /** Computed targets stay inside where they have led before, returns where they lead behind the region's own calls. */

@@ -45,6 +45,7 @@ export function encodeRegions(regions: readonly BuiltRegion[], lengths: number[]
       regionType,
       budget: region.budget,
       page: region.page,
+      entry: region.entry,
       stack: region.stack,
       cpu: region.cpu,
     });

@@ -16,7 +16,7 @@ import type {
 import type { Field, SlowName } from '../../isa/fields.ts';
 import { bool, int, node, vec } from '../ir/arithmetic.ts';
 import { IrEmitter } from '../ir/emitter.ts';
-import type { Node } from '../ir/node.ts';
+import type { Node, NodeOp } from '../ir/node.ts';
 import { quickCall } from '../ir/quick-calls.ts';
 import { REC } from '../regions.ts';
 import { offsetOf } from '../state.ts';
@@ -190,25 +190,33 @@ export class RegionEmitter extends IrEmitter {
   // ---- flags ----
 
   override flagsAdd(width: Width, a: Int, b: Int, result: Int): void {
-    super.flagsAdd(
-      width,
-      this.#before(a, b, () => this.sub(width, result, b)),
-      b,
-      result,
-    );
-    if (SUMS.has(this.#decoded.definition.name)) this.#note({ carry: sumCarries(this.#builder, width, [a, result]) });
+    const before = this.#before(a, b, () => this.sub(width, result, b));
+    const plain = SUMS.has(this.#decoded.definition.name);
+    this.#keepFlags({ of: 'sum', width, plain }, [before, b, result]);
+    if (plain) this.#note({ carry: sumCarries(this.#builder, width, [a, result]) });
   }
 
   override flagsSub(width: Width, a: Int, b: Int, result: Int): void {
-    super.flagsSub(
-      width,
-      this.#before(a, b, () => this.add(width, result, b)),
-      b,
-      result,
-    );
     const { name } = this.#decoded.definition;
-    if (!DIFFERENCES.has(name)) return;
-    this.#note({ carry: this.ltU(a, b), compared: { width, a, b, onlyCompares: name === 'cmp' } });
+    const before = this.#before(a, b, () => this.add(width, result, b));
+    const plain = DIFFERENCES.has(name);
+    this.#keepFlags({ of: 'difference', width, plain }, [before, b, result]);
+    if (plain) this.#note({ carry: this.ltU(a, b), compared: { width, a, b, onlyCompares: name === 'cmp' } });
+  }
+
+  #keepFlags(how: Omit<NodeOp & { op: 'carries' }, 'op' | 'result'>, operands: readonly [Int, Int, Int]): void {
+    const result = this.sext(how.width, operands[2]);
+    this.writeFlagResult(result);
+    this.writeFlagAux(int(this.#builder.carries({ op: 'carries', ...how, result: node(result) }, operands.map(node))));
+  }
+
+  /** Whoever reads the carries one by one needs what they are made of. */
+  protected override readFlagAux(): Int {
+    const aux = super.readFlagAux();
+    const { what, args } = node(aux);
+    if (what.op !== 'carries') return aux;
+    const [a, b, result] = args as [Node, Node, Node];
+    return this.carriesOf(what.of, what.width, [int(a), int(b), int(result)]);
   }
 
   /**
@@ -245,11 +253,11 @@ export class RegionEmitter extends IrEmitter {
   }
 
   #note(fact: Omit<FlagFact, 'result'>): void {
-    this.#builder.noteFlags(node(this.readFlagAux()), { ...fact, result: node(this.readFlagResult()) });
+    this.#builder.noteFlags(node(super.readFlagAux()), { ...fact, result: node(this.readFlagResult()) });
   }
 
   #fact(): FlagFact | undefined {
-    return this.#builder.factOf(node(this.readFlagAux()), node(this.readFlagResult()));
+    return this.#builder.factOf(node(super.readFlagAux()), node(this.readFlagResult()));
   }
 
   // ---- floating point ----

@@ -1,10 +1,24 @@
 /** Regions to wasm: guest memory by an inline probe of the TLB, and places where the state goes back to memory. */
 import type { Code, ValueType } from '../../wasm/code.ts';
+import { CARRY_OVERFLOW_ADJUST } from '../ir/flags.ts';
 import { type Frame, type GuestStore, Lowering } from '../ir/lower.ts';
-import type { Exit, FlagJoin, FlagPath, FlagWord, GuestPlace, LeavePoint, Node, Spill, Statement, VarCell } from '../ir/node.ts';
+import type {
+  Exit,
+  FlagJoin,
+  FlagPath,
+  FlagWord,
+  GuestPlace,
+  LeavePoint,
+  Node,
+  NodeOp,
+  Spill,
+  Statement,
+  VarCell,
+} from '../ir/node.ts';
 import { LEFT } from '../regions.ts';
 import { offsetOf } from '../state.ts';
 import { POLL_INSTRUCTIONS } from './builder.ts';
+import { Ends, type NearPoint } from './ends.ts';
 import { isFollower } from './groups.ts';
 import { Reach, type ReachFrame } from './reach.ts';
 
@@ -21,6 +35,8 @@ export interface RegionFunction {
   readonly regionType: number;
   readonly budget: VarCell;
   readonly page: VarCell;
+  /** Offset of the first instruction. */
+  readonly entry: number;
   /** Where the region keeps the x87 stack: TOP at the entry, and addresses of registers. */
   readonly stack: { readonly top: VarCell; readonly places: readonly VarCell[] } | undefined;
   /** As `RegionMode.cpu`. */
@@ -35,12 +51,32 @@ export function lowerRegion(body: readonly Statement[], into: RegionFunction): v
   into.code.set(CPU);
   lowering.block(body);
   into.code.unreachable();
+  into.code.close();
 }
 
 /** A word of the flags that is computed where the region is left. */
 interface LazySpill {
   readonly offset: number;
   readonly word: FlagWord;
+}
+
+const isNear = (point: LeavePoint): point is NearPoint =>
+  (point.how === 'skip' || point.how === 'chain') && typeof point.rip === 'number';
+
+type Carries = Node & { readonly what: NodeOp & { readonly op: 'carries' } };
+
+const [FLAG_RESULT, FLAG_AUX] = [offsetOf('flagResult'), offsetOf('flagAux')];
+const isFlagWord = (offset: number): boolean => offset === FLAG_RESULT || offset === FLAG_AUX;
+
+/** What both words of the flags come from, if that is a sum or difference of two operands. */
+function carriesIn(spills: readonly Spill[]): Carries | undefined {
+  let [result, aux]: (Spill['value'] | undefined)[] = [];
+  for (const { offset, value } of spills) {
+    if (offset === FLAG_RESULT) result = value;
+    if (offset === FLAG_AUX) aux = value;
+  }
+  const isPlain = aux !== undefined && 'what' in aux && aux.what.op === 'carries' && aux.what.plain && aux.what.result === result;
+  return isPlain ? (aux as Carries) : undefined;
 }
 
 class RegionFrame implements Frame {
@@ -85,6 +121,7 @@ class RegionLowering extends Lowering implements ReachFrame {
   readonly #reach: Reach;
   /** Values of another path are being computed: their locals mean something else by now. */
   #isJoined = false;
+  readonly #ends: Ends;
   /** Loops of the region around what is being lowered. */
   loopDepth = 0;
 
@@ -93,6 +130,7 @@ class RegionLowering extends Lowering implements ReachFrame {
     this.#region = frame;
     this.#into = into;
     this.#reach = new Reach(this);
+    this.#ends = new Ends(into.code, into.entry);
   }
 
   get code(): Code {
@@ -187,17 +225,51 @@ class RegionLowering extends Lowering implements ReachFrame {
   }
 
   override leave(point: LeavePoint): void {
+    if (isNear(point) && point.first === undefined) this.#ends.leave(point, () => this.#end(point));
+    else this.#leaveHere(point);
+  }
+
+  /** What is on the stack says where the region is left. */
+  #end(point: LeavePoint): void {
     const { code } = this.#into;
     this.aside(() => {
-      const lazy: LazySpill[] = [];
-      for (const spill of point.spills()) {
-        const { offset, value } = spill;
-        if ('paths' in value && !value.isRead && value.paths.length > 0) lazy.push({ offset, word: value });
-        else this.#spill(spill);
-      }
-      this.#spillJoined(lazy);
-      this.#spillTop(point.top);
+      const place = this.local('i64');
+      code.set(place);
+      const spills = point.spills();
+      const after = carriesIn(spills);
+      this.#spills(point, after);
+      code.get(CPU);
+      code.get(this.permanent(this.#into.budget));
+      code.get(place);
+      for (const operand of after?.args.slice(0, 2) ?? []) this.#again(operand);
+      code.returnCall(this.#into.functionIndex(after ? `leaveAfter.${after.what.of}${after.what.width}` : 'leaveRegion'));
+    });
+  }
+
+  /** `without`: the flags, as far as they come from it, are stored by somebody else. */
+  #spills(point: LeavePoint, without?: Carries): void {
+    const lazy: LazySpill[] = [];
+    for (const spill of point.spills()) {
+      const { offset, value } = spill;
+      if (without !== undefined && (value === without || value === without.what.result) && isFlagWord(offset)) continue;
+      if ('paths' in value && !value.isRead && value.paths.length > 0) lazy.push({ offset, word: value });
+      else this.#spill(spill);
+    }
+    this.#spillJoined(lazy);
+    this.#spillTop(point.top);
+  }
+
+  #leaveHere(point: LeavePoint): void {
+    const { code } = this.#into;
+    this.aside(() => {
+      this.#spills(point);
       if (point.first) this.#leaveBy(point.first, point.retired + 1);
+      if (isNear(point)) {
+        code.get(CPU);
+        code.get(this.permanent(this.#into.budget));
+        code.i64(this.#ends.placeOf(point));
+        return code.returnCall(this.#into.functionIndex('leaveRegion'));
+      }
       code.get(CPU);
       if (typeof point.rip === 'number') {
         code.get(this.permanent(this.#into.page));
@@ -205,12 +277,6 @@ class RegionLowering extends Lowering implements ReachFrame {
         code.op('i64.add');
       } else this.#again(point.rip);
       if (point.how === 'chain') return this.#goOn(point.retired);
-      if (point.how === 'skip') {
-        this.#budgetChange(point.retired);
-        code.call(this.#into.functionIndex(point.faulted ? 'stopFaulted' : 'stop'));
-        code.return();
-        return;
-      }
       code.memory('i64.store', offsetOf('rip'));
       code.get(CPU);
       this.#budgetAfter(point.retired);
@@ -361,6 +427,48 @@ class RegionLowering extends Lowering implements ReachFrame {
     code.i32(7);
     code.op('i32.and');
     code.memory('i32.store8', offsetOf('ftop'));
+  }
+
+  /** Where the value is asked for, without a call. */
+  protected override compute(node: Node): void {
+    const { what } = node;
+    if (what.op !== 'carries') return super.compute(node);
+    const { code } = this.#into;
+    const [a, b, result] = node.args.map((arg) => this.asLocal(arg)) as [number, number, number];
+    const get = (local: number, inverted: boolean): void => {
+      code.get(local);
+      if (!inverted) return;
+      code.i64(-1n);
+      code.op('i64.xor');
+    };
+    const isSum = what.of === 'sum';
+    get(a, !isSum);
+    code.get(b);
+    code.op('i64.and');
+    get(a, !isSum);
+    code.get(b);
+    code.op('i64.or');
+    get(result, isSum);
+    code.op('i64.and');
+    code.op('i64.or');
+    if (what.width === 64) {
+      code.i64(CARRY_OVERFLOW_ADJUST);
+      return code.op('i64.and');
+    }
+    const carries = this.local('i64');
+    code.tee(carries);
+    code.i64(BigInt(64 - what.width));
+    code.op('i64.shl');
+    code.get(carries);
+    code.i64(8n);
+    code.op('i64.and');
+    code.op('i64.or');
+  }
+
+  protected override operator(node: Node): void {
+    const { what } = node;
+    if (what.op === 'carries') this.#into.code.call(this.#into.functionIndex(`carries.${what.of}${what.width}`));
+    else super.operator(node);
   }
 
   /** Words of the flags after a join, computed as the path that was taken would have. */

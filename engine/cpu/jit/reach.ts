@@ -73,7 +73,7 @@ export class Reach {
     code.get(host);
     access.use(distance - group.low);
     code.else();
-    this.#frame.aside(() => this.#probe(access, access.linear(), undefined));
+    this.#frame.aside(() => this.#touch(access, access.linear()));
     code.end();
   }
 
@@ -132,9 +132,7 @@ export class Reach {
     this.#hostInTlb(first, entry.slot);
     take();
     code.else();
-    code.i32(0);
-    code.set(host);
-    this.#probe(access, linear, undefined);
+    this.#touch(access, linear);
     code.end();
     code.end();
   }
@@ -233,6 +231,14 @@ export class Reach {
     this.#hostInTlb(linear, entry.slot);
     access.use(0);
     code.else();
+    this.#touch(access, linear);
+    code.end();
+  }
+
+  /** By the routine, which asks the TLB itself: less code, where a question asked here is seldom answered. */
+  #touch(access: Access, linear: number): void {
+    const code = this.#code;
+    const { write, bits } = access;
     // The walk may replace entries: who walks again where the interpreter does must ask again.
     for (const { host } of this.#open.keys()) {
       code.i32(0);
@@ -240,26 +246,26 @@ export class Reach {
     }
     code.get(CPU);
     code.get(linear);
-    code.i64(BigInt(bytes));
+    code.i64(BigInt(bits / 8));
     code.call(this.#frame.functionIndex(write ? 'touchWrite' : 'touchRead'));
-    this.#orLeave(access.where.point);
+    this.#orLeave(access);
     access.use(0);
-    code.end();
   }
 
   /**
    * Leaves where the host address on the stack is 0. V8 takes nothing for granted of the upper half of what a call returns, and would clear that
-   * of every address again, on the quick path too; of a disjunction (with a word that is 0 in regions) it knows.
+   * of an address that others join again, on the quick path too; of a disjunction (with a word that is 0 in regions) it knows.
    */
-  #orLeave(point: LeavePoint): void {
+  #orLeave({ where, type }: Access): void {
     const code = this.#code;
     const host = this.#frame.local('i32');
     code.tee(host);
     code.op('i32.eqz');
     code.if(undefined, false);
-    this.#frame.leave(point);
+    this.#frame.leave(where.point);
     code.end();
     code.get(host);
+    if (type !== 'i32') return;
     code.get(CPU);
     code.memory('i32.load', offsetOf('exclusive'));
     code.op('i32.or');

@@ -3,8 +3,8 @@ import type { Node, NodeOp } from '../ir/node.ts';
 
 /** The operand whose users may be the same as a node with these operands; undefined where there is none. */
 export function pivotOf(args: readonly Node[]): Node | undefined {
-  const [first, second] = args;
-  if (first === undefined) return undefined;
+  if (args.length === 0) return undefined;
+  const [first, second] = [args[0] as Node, args[1]];
   // Constants have many users.
   return second !== undefined && (first.what.op === 'const64' || first.what.op === 'const32') ? second : first;
 }
@@ -28,6 +28,8 @@ function isSameOperation(a: NodeOp, b: NodeOp): boolean {
       return b.op === 'shuffle' && b.lanes.every((lane, i) => lane === a.lanes[i]);
     case 'select':
       return b.op === 'select';
+    case 'carries':
+      return b.op === a.op && b.of === a.of && b.width === a.width && b.plain === a.plain;
     default:
       return false;
   }

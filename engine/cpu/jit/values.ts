@@ -92,6 +92,10 @@ export class ValueBuilder extends IrBuilder {
     return made;
   }
 
+  carries(what: NodeOp & { op: 'carries' }, operands: readonly Node[]): Node {
+    return this.node(what, 'i64', operands, 'pure');
+  }
+
   #reaches(node: Node): boolean {
     for (let scope: Scope | undefined = this.scope; scope; scope = scope.outer) if (scope === node.scope) return true;
     return false;

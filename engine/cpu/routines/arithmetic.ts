@@ -60,4 +60,18 @@ const divU128: RoutineDefinition = {
   },
 };
 
-export const arithmeticRoutines = [mulHighU, divU128] as const;
+/** (operands, result) → `flagAux` after a sum or difference. */
+const carries = (['sum', 'difference'] as const).flatMap((of) =>
+  ([8, 16, 32, 64] as const).map(
+    (width): RoutineDefinition => ({
+      name: `carries.${of}${width}`,
+      parameters: ['i64', 'i64', 'i64'],
+      result: 'i64',
+      build(r) {
+        r.returns(r.carriesOf(of, width, [r.parameterInt(0), r.parameterInt(1), r.parameterInt(2)]));
+      },
+    }),
+  ),
+);
+
+export const arithmeticRoutines: readonly RoutineDefinition[] = [mulHighU, divU128, ...carries];

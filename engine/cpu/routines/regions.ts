@@ -18,6 +18,7 @@ import {
   JUMP_ENTRIES,
   JUMP_ENTRY,
   JUMP_ENTRY_BYTES,
+  LEAVING,
   LEFT,
   LINK_ENTRIES,
   LINK_ENTRY,
@@ -49,6 +50,15 @@ function reach(r: Routine, linear: Int, write: boolean): Int {
   return at;
 }
 
+/** Returns what the TLB knows from the routine: who did not ask it first walks no more than others. */
+function takeKnown(r: Routine, linear: Int, tagAt: number): void {
+  const entry = r.plus(r.cpu, r.wrap(r.and(r.shr(64, linear, r.const(7)), r.const((TLB_ENTRIES - 1) * TLB_ENTRY_BYTES))));
+  const tag = r.or(r.and(linear, r.const(~(PAGE - 1))), r.state('context'));
+  r.if(r.eq(r.hostLoad(64, entry, CPU_TLB + tagAt), tag), () =>
+    r.returns(r.plus(r.wrap(linear), r.ir.load('i32.load', entry, CPU_TLB + TLB_ENTRY.addend))),
+  );
+}
+
 /**
  * (cpu, linear, bytes) → host address of bytes that may be read, or 0: the interpreter has to do it. Bytes on two pages are joined in the
  * staging area.
@@ -60,9 +70,11 @@ const touchRead: RoutineDefinition = {
   build(r) {
     const [linear, bytes] = [r.parameterInt(1), r.parameterInt(2)];
     r.if(r.ne(r.state('slowData'), r.const(0)), () => r.returns(r.i32(0)));
-    const first = reach(r, linear, false);
     const left = r.sub(64, r.const(PAGE), r.and(linear, r.const(PAGE - 1)));
-    r.if(r.ltU(left, bytes), () => {
+    const crosses = r.ltU(left, bytes);
+    r.if(r.notB(crosses), () => takeKnown(r, linear, TLB_ENTRY.readTag));
+    const first = reach(r, linear, false);
+    r.if(crosses, () => {
       const second = reach(r, r.add(64, linear, left), false);
       const stage = r.plus(r.cpu, offsetOf('stage'));
       r.ir.copy(stage, r.wrap(first), r.wrap(left));
@@ -83,12 +95,8 @@ const touchWrite: RoutineDefinition = {
     const inside = r.and(linear, r.const(PAGE - 1));
     const last = r.sub(64, r.add(64, inside, bytes), r.const(1));
     r.if(r.orB(r.ne(r.state('slowData'), r.const(0)), r.leU(r.const(PAGE), last)), () => r.returns(r.i32(0)));
-    const entry = r.plus(r.cpu, r.wrap(r.and(r.shr(64, linear, r.const(7)), r.const((TLB_ENTRIES - 1) * TLB_ENTRY_BYTES))));
-    const tag = r.or(r.and(linear, r.const(~(PAGE - 1))), r.state('context'));
-    // Who did not ask the TLB first walks no more than others: a write entry says that there is no code and nothing to be noted.
-    r.if(r.eq(r.hostLoad(64, entry, CPU_TLB + TLB_ENTRY.writeTag), tag), () =>
-      r.returns(r.plus(r.wrap(linear), r.ir.load('i32.load', entry, CPU_TLB + TLB_ENTRY.addend))),
-    );
+    // A write entry says that there is no code and nothing to be noted.
+    takeKnown(r, linear, TLB_ENTRY.writeTag);
     const at = reach(r, linear, true);
     const info = r.wrap(r.shl(64, r.shr(64, at, r.const(12)), r.const(4)));
     const granules = r.hostLoad(64, info, FIXED.pageInfo);
@@ -112,10 +120,30 @@ function linkAt(r: Routine, rip: Int): { readonly linear: Int; readonly link: No
 
 const epochNow = (r: Routine): Int => r.add(32, r.hostLoad(32, r.i32(0), FIXED.codeEpoch), r.hostLoad(32, r.cpu, CPU_LINK_EPOCH));
 
-/**
- * (cpu, RIP, what the budget becomes more) → what the regions return that follow the one that calls this last, from the one at RIP on; 0 when
- * there is none or something is to be done first.
- */
+/** Leaves the routine by the region at RIP, or with 0 when there is none or something is to be done first. */
+function follow(r: Routine, rip: Int): void {
+  r.if(r.ne(r.and(r.state('request'), r.state('pollMask')), r.const(0)), () => {
+    count(r, 'regionAsked');
+    r.returns(r.i32(0));
+  });
+  const { linear, link } = linkAt(r, rip);
+  const field = (name: keyof typeof LINK_ENTRY, width: 32 | 64 = 32): Int =>
+    r.hostLoad(width, link, CPU_LINKS + LINK_ENTRY[name]);
+  const go = (slot: Node): void => r.ir.exit({ exit: 'instead', cpu: r.cpu, slot });
+  const take = (): void => {
+    const left = field('left');
+    r.if(r.ne(left, r.const(0)), () => {
+      r.hostStore(32, link, r.sub(32, left, r.const(1)), CPU_LINKS + LINK_ENTRY.left);
+      count(r, 'regionChains');
+      go(r.wrap(field('slot')));
+    });
+  };
+  const isHere = r.eq(field('linear', 64), linear);
+  r.if(isHere, () => r.if(isOurs(r, field('key')), () => r.if(r.eq(field('epoch'), epochNow(r)), take)));
+  go(r.call('findRegion', 'i32', r.cpu));
+}
+
+/** (cpu, RIP, what the budget becomes more) → what the regions return that follow the one that calls this last, from the one at RIP on. */
 const goOn: RoutineDefinition = {
   name: 'goOn',
   parameters: ['i32', 'i64', 'i32'],
@@ -123,27 +151,52 @@ const goOn: RoutineDefinition = {
   build(r) {
     r.setState('rip', r.parameterInt(1));
     r.setState('budget', r.add(32, r.state('budget'), r.unsigned(r.parameter(2))));
-    r.if(r.ne(r.and(r.state('request'), r.state('pollMask')), r.const(0)), () => {
-      count(r, 'regionAsked');
-      r.returns(r.i32(0));
-    });
-    const { linear, link } = linkAt(r, r.parameterInt(1));
-    const field = (name: keyof typeof LINK_ENTRY, width: 32 | 64 = 32): Int =>
-      r.hostLoad(width, link, CPU_LINKS + LINK_ENTRY[name]);
-    const go = (slot: Node): void => r.ir.exit({ exit: 'instead', cpu: r.cpu, slot });
-    const take = (): void => {
-      const left = field('left');
-      r.if(r.ne(left, r.const(0)), () => {
-        r.hostStore(32, link, r.sub(32, left, r.const(1)), CPU_LINKS + LINK_ENTRY.left);
-        count(r, 'regionChains');
-        go(r.wrap(field('slot')));
-      });
-    };
-    const isHere = r.eq(field('linear', 64), linear);
-    r.if(isHere, () => r.if(isOurs(r, field('key')), () => r.if(r.eq(field('epoch'), epochNow(r)), take)));
-    go(r.call('findRegion', 'i32', r.cpu));
+    follow(r, r.parameterInt(1));
   },
 };
+
+/** What `leaveRegion` does. */
+function leave(r: Routine): void {
+  const place = r.parameterInt(2);
+  const is = (bit: number): Bool => r.ne(r.and(place, r.const(bit)), r.const(0));
+  const rip = r.add(64, r.state('rip'), r.sar(64, place, r.const(LEAVING.shift)));
+  r.setState('rip', rip);
+  const left = r.sub(32, r.unsigned(r.parameter(1)), r.and(place, r.const(LEAVING.retired)));
+  r.setState('budget', r.add(32, r.state('budget'), left));
+  r.if(is(LEAVING.chain), () => follow(r, rip));
+  r.if(
+    is(LEAVING.faulted),
+    () => {
+      count(r, 'regionFaulted');
+      for (const field of ['excPending', 'excCanonical'] as const) r.setState(field, r.const(0));
+    },
+    () => count(r, 'regionStopped'),
+  );
+  r.returns(r.i32(LEFT.skip));
+}
+
+/**
+ * (cpu, what the budget becomes more, place): how a region is left; what it returns, or those that follow it. RIP in memory is where it was
+ * entered, the place is as `LEAVING` says.
+ */
+const leaveRegion: RoutineDefinition = { name: 'leaveRegion', parameters: ['i32', 'i32', 'i64'], result: 'i32', build: leave };
+
+/** The same after a sum or difference of two operands, which follow: the flags are theirs. */
+const leaveAfter = (['sum', 'difference'] as const).flatMap((of) =>
+  ([8, 16, 32, 64] as const).map(
+    (width): RoutineDefinition => ({
+      name: `leaveAfter.${of}${width}`,
+      parameters: ['i32', 'i32', 'i64', 'i64', 'i64'],
+      result: 'i32',
+      build(r) {
+        const [a, b] = [r.parameterInt(3), r.parameterInt(4)];
+        if (of === 'sum') r.flagsAdd(width, a, b, r.add(width, a, b));
+        else r.flagsSub(width, a, b, r.sub(width, a, b));
+        leave(r);
+      },
+    }),
+  ),
+);
 
 /** (cpu) → table slot of the region at RIP, which has a link from then on; 0 when there is none. */
 const findRegion: RoutineDefinition = {
@@ -242,26 +295,12 @@ const farReady: RoutineDefinition = {
   },
 };
 
-/** (cpu, rip, what the budget becomes more) → what a region returns that is left for the interpreter, which meets a queued exception again. */
-const stopping = (name: string, faulted: boolean): RoutineDefinition => ({
-  name,
-  parameters: ['i32', 'i64', 'i32'],
-  result: 'i32',
-  build(r) {
-    count(r, faulted ? 'regionFaulted' : 'regionStopped');
-    r.setState('rip', r.parameterInt(1));
-    r.setState('budget', r.add(32, r.state('budget'), r.unsigned(r.parameter(2))));
-    if (faulted) for (const field of ['excPending', 'excCanonical'] as const) r.setState(field, r.const(0));
-    r.returns(r.i32(LEFT.skip));
-  },
-});
-
 export const regionRoutines: readonly RoutineDefinition[] = [
   touchRead,
   touchWrite,
   goOn,
   findRegion,
   farReady,
-  stopping('stop', false),
-  stopping('stopFaulted', true),
+  leaveRegion,
+  ...leaveAfter,
 ];
