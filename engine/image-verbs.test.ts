@@ -38,6 +38,11 @@ describe('bad images', () => {
     expect(await refusal(() => openImage(imageHost('test'), at('b.qcow2')))).toBe('image-format');
   });
 
+  it('a disk that is said to be huge is shown at once', async () => {
+    await create(at('huge.qcow2'), '1P', {});
+    expect(JSON.parse(info(at('huge.qcow2'), { json: true }).text)).toMatchObject({ diskBytes: 2 ** 50, allocatedBytes: 0 });
+  });
+
   it('too many images behind each other', async () => {
     await create(at('deep0.qcow2'), '1M', {});
     for (let i = 1; i < 70; i++) {
@@ -58,6 +63,11 @@ describe('bad images', () => {
     image.close();
     truncateSync(at('cut.qcow2'), 300_000);
     expect(check(at('cut.qcow2')).status).toBe(1);
+    // No repair brings back what was cut off.
+    expect(check(at('cut.qcow2'), { repair: 'all' })).toMatchObject({
+      status: 1,
+      text: expect.stringMatching(/after the repair [1-9]/),
+    });
     expect(info(at('cut.qcow2')).text).toContain('4 MiB');
   });
 

@@ -62,15 +62,27 @@ export async function create(file: string, size: string | undefined, words: Form
 }
 
 async function fill(file: string, format: ImageFormat, words: FormatWords): Promise<Outcome> {
-  let image: DiskImage | undefined;
+  return wholeOrGone(file, () => drivenInto(file, format, (image) => drive(fillJob(image), 'making', words)));
+}
+
+/** What was made in part is of no use to anybody, whatever came between. */
+async function wholeOrGone(file: string, make: () => Promise<boolean>): Promise<Outcome> {
   let whole = false;
   try {
-    image = openImage(host, file, { format });
-    whole = await drive(fillJob(image), 'making', words);
+    whole = await make();
     return whole ? done() : interrupted(`${file} was removed`);
   } finally {
-    image?.close();
     if (!whole) rmSync(file, { force: true });
+  }
+}
+
+/** Closing writes what was kept back: it can fail as well. */
+async function drivenInto(file: string, format: ImageFormat, act: (image: DiskImage) => Promise<boolean>): Promise<boolean> {
+  const image = openImage(host, file, { format });
+  try {
+    return await act(image);
+  } finally {
+    image.close();
   }
 }
 
@@ -164,15 +176,17 @@ export function check(file: string, { repair }: { readonly repair?: string } = {
     const { leaks, corruptions, findings, allocated, compressed, clusters } = checkQcow2(image, how, (at, of) =>
       bar.show({ done: at, of }),
     );
+    // What no repair mends, such as data behind the end of the file, is still there.
+    const left = how === 'none' ? { leaks, corruptions } : checkQcow2(image, 'none');
     bar.end();
     const lines = [...findings, `${allocated} of ${clusters} clusters are in use, ${compressed} of them compressed`];
     const sound = leaks === 0 && corruptions === 0;
     lines.push(
       sound
         ? 'the image is sound'
-        : `${corruptions} errors, ${leaks} leaked clusters${how === 'none' ? '' : '; repaired what was asked for'}`,
+        : `${corruptions} errors, ${leaks} leaked clusters${how === 'none' ? '' : `; after the repair ${left.corruptions} and ${left.leaks}`}`,
     );
-    const status = sound || how === 'all' ? 0 : corruptions > 0 ? 1 : how === 'leaks' ? 0 : 3;
+    const status = left.corruptions > 0 ? 1 : left.leaks > 0 ? 3 : 0;
     return { text: `${lines.join('\n')}\n`, status };
   } finally {
     bar.end();
@@ -200,18 +214,12 @@ export async function convert(
     readonly: true,
     format: words.sourceFormat === undefined ? 'auto' : formatOf(words.sourceFormat),
   });
-  let into: DiskImage | undefined;
-  let whole = false;
   try {
     makeEmpty(target, format, { bytes: from.bytes, words: { ...words, backing: undefined as never } });
-    into = openImage(host, target, { format });
-    whole = await drive(copyJob(from, into, words.compress === true), 'converting', words);
-    return whole ? done() : interrupted(`${target} was removed`);
+    const copy = (into: DiskImage) => drive(copyJob(from, into, words.compress === true), 'converting', words);
+    return await wholeOrGone(target, () => drivenInto(target, format, copy));
   } finally {
     from.close();
-    into?.close();
-    // A part of a disk is of no use to anybody.
-    if (!whole && into) rmSync(target, { force: true });
   }
 }
 

@@ -1,6 +1,6 @@
 /** Disk images on the built program: who may use them, what is kept of what the guest writes, and a host that has no room. */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -91,6 +91,38 @@ describe.skipIf(notBuilt !== undefined)(`disk images${notBuilt === undefined ? '
     const empty = join(folder, 'empty.img');
     writeFileSync(empty, new Uint8Array(MIB));
     for (const name of ['one', 'two']) await bench.start(words(`${empty},readonly`, name)).see('Nothing to boot from.');
+  });
+
+  it('that find no room when they are made leave nothing, and say so', async (ctx) => {
+    const small = join(folder, 'tiny');
+    mkdirSync(small);
+    const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', small]);
+    if (status !== 0) return ctx.skip('a small file system cannot be mounted here: that needs root');
+    try {
+      const source = join(folder, 'source.img');
+      writeFileSync(source, new Uint8Array(4 * MIB).fill(1));
+      const target = join(small, 'copy.qcow2');
+      for (const words of [
+        ['convert', source, target],
+        ['create', target, '4M', '--preallocation', 'full'],
+      ]) {
+        const { status, err } = await bench.run('image', ...words);
+        expect({
+          status,
+          said: err
+            .trimEnd()
+            .split(/[\r\n]/)
+            .at(-1),
+        }).toEqual({
+          status: 2,
+          said: `rootmode: The image ${target} cannot be written (there is no room left on the disk); name a file in a folder where you may write.`,
+        });
+        expect(existsSync(target)).toBe(false);
+      }
+    } finally {
+      spawnSync('umount', [small]);
+    }
+    return undefined;
   });
 
   it('on a full host disk stop the machine, which goes on when there is room', async (ctx) => {

@@ -74,7 +74,7 @@ const sentences = {
   'image-format': (d: { path: string; reason: string }) =>
     `${d.path} is no image that can be used (${d.reason}); \`rootmode image info\` shows what it is, \`rootmode image convert\` makes another of it.`,
   'image-damaged': (d: { path: string; reason: string }) =>
-    `The image ${d.path} is damaged (${d.reason}); try \`rootmode image check --repair\` on a copy of it.`,
+    `The image ${d.path} is damaged (${d.reason}); try \`rootmode image check --repair all\` on a copy of it.`,
   'image-encrypted': (d: { path: string }) =>
     `The image ${d.path} is encrypted, which is not supported; convert it with the program that made it.`,
   'image-backing': (d: { path: string; backing: string; reason: string }) =>

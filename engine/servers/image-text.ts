@@ -3,11 +3,11 @@ import { EngineError } from '../contract/errors.ts';
 import { printable } from '../contract/problem-text.ts';
 import { monotonicOrigin, monotonicSince } from '../host/clock.ts';
 
-const UNITS: Record<string, number> = { b: 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
+const UNITS: Record<string, number> = { b: 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40, p: 2 ** 50 };
 
 /** `20G`, `1.5T`, `512`: bytes unless a unit follows; `+10G` and `-1G` count from `from`. Whole sectors come out. */
 export function bytesOf(setting: string, text: string, from?: number): number {
-  const match = /^([+-]?)(\d{1,15}(?:\.\d{1,9})?)([bkmgt]?)(?:i?b)?$/i.exec(text);
+  const match = /^([+-]?)(\d{1,15}(?:\.\d{1,9})?)([bkmgtp]?)(?:i?b)?$/i.exec(text);
   const sign = match?.[1] ?? '';
   if (match === null || (sign !== '' && from === undefined)) return refuse(setting, text, 'must be a size, such as 20G');
   const amount = Math.round(Number(match[2]) * (UNITS[(match[3] || 'b').toLowerCase()] ?? 1));

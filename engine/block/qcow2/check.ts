@@ -167,7 +167,13 @@ const flagText = (copied: boolean) =>
 /** Bytes of the disk that have a place in this file. */
 export function allocatedBytes(image: Qcow2): number {
   let clusters = 0;
+  const { l1, perL2 } = image.tables;
   for (let i = 0; i < Math.ceil(image.header.size / image.header.clusterBytes); i++) {
+    // A disk may be said to be of any size.
+    if (i % perL2 === 0 && offsetOf(l1[i / perL2] ?? 0n) === 0) {
+      i += perL2 - 1;
+      continue;
+    }
     const { kind } = image.tables.place(i);
     if (kind === 'data' || kind === 'compressed') clusters++;
   }

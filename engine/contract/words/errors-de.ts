@@ -38,7 +38,7 @@ export const germanErrors: Readonly<Record<ErrorCode, string>> = {
     'Der Gast schrieb den Kopf eines anderen Abbildformats in {path}. Soll das so sein, stellen Sie das Format dieser Platte in den Einstellungen auf raw.',
   'image-format': '{path} ist kein brauchbares Abbild: {reason}.',
   'image-damaged':
-    'Das Abbild {path} ist beschädigt: {reason}. „rootmode image check --repair“ kann eine Kopie davon zu heilen versuchen.',
+    'Das Abbild {path} ist beschädigt: {reason}. „rootmode image check --repair all“ kann eine Kopie davon zu heilen versuchen.',
   'image-encrypted':
     'Das Abbild {path} ist verschlüsselt, das geht hier nicht. Wandeln Sie es mit dem Programm um, das es gemacht hat.',
   'image-backing': 'Das Abbild {path} braucht die Datei {backing}, aber {reason}. Legen Sie sie an ihren Platz.',

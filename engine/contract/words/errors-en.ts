@@ -34,7 +34,7 @@ export const englishErrors: Readonly<Record<ErrorCode, string>> = {
   'image-disguise':
     'The guest wrote the header of another image format into {path}. If that is meant, set the format of this disk to raw in the settings.',
   'image-format': '{path} is no image that can be used: {reason}.',
-  'image-damaged': 'The image {path} is damaged: {reason}. “rootmode image check --repair” can try to mend a copy of it.',
+  'image-damaged': 'The image {path} is damaged: {reason}. “rootmode image check --repair all” can try to mend a copy of it.',
   'image-encrypted': 'The image {path} is encrypted, which is not supported. Convert it with the program that made it.',
   'image-backing': 'The image {path} needs the file {backing}, but {reason}. Put it in place.',
   'image-locked': 'The image {path} is in use by {holder}. End that first, or write-protect the image in the settings.',
