@@ -3,7 +3,7 @@ import { createCompilerThread, type RegionAnswer, type RegionOrder } from './cpu
 import { monotonicOrigin, monotonicSince } from './host/clock.ts';
 import { listeningEnd, type PortEnd } from './host/compiler-port.ts';
 import { threadData } from './host/threads.ts';
-import { collectGarbage, setCodeSettings, withOptimizer } from './host/v8-settings.ts';
+import { collectGarbage, setCodeSettings, withOptimizer, withQuickCompiler } from './host/v8-settings.ts';
 
 export interface CompilerPlan {
   readonly memory: WebAssembly.Memory;
@@ -13,8 +13,6 @@ export interface CompilerPlan {
 
 /** Bytes of WebAssembly after which this thread lets go of the modules it has made: they are the others' alone then. */
 const GARBAGE = 4 * 2 ** 20;
-/** How long an order waits for others, in milliseconds: they share a module. */
-const GATHER = 2;
 
 setCodeSettings();
 void threadData().then((data) => {
@@ -22,7 +20,7 @@ void threadData().then((data) => {
   const now = monotonicSince(monotonicOrigin());
   let bytes = 0;
   for (const end of ends) {
-    listeningEnd<RegionAnswer, RegionOrder>(end, GATHER, ({ take, answer }) => {
+    listeningEnd<RegionAnswer, RegionOrder>(end, ({ take, answer }) => {
       const serve = createCompilerThread({
         memory,
         now: () => now() / 1000,
@@ -32,6 +30,7 @@ void threadData().then((data) => {
           answer(made);
         },
         optimized: withOptimizer,
+        quick: withQuickCompiler,
       });
       return () => {
         serve();

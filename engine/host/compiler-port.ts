@@ -46,14 +46,9 @@ export function pollingEnd<Out, In>({ port, count }: PortEnd): { post(message: O
   };
 }
 
-/**
- * The end of a thread that waits for messages: `serve` is called when some have come and takes them.
- *
- * @param gather milliseconds in which others may join the first
- */
+/** The end of a thread that waits for messages: `serve` is called when some have come and takes them. */
 export function listeningEnd<Out, In>(
   { port, count }: PortEnd,
-  gather: number,
   create: (end: { take(most: number): In[]; answer(message: Out): void }) => () => void,
 ): void {
   const word = new Int32Array(count);
@@ -74,9 +69,10 @@ export function listeningEnd<Out, In>(
     waiting.push(message);
     if (isDue) return;
     isDue = true;
-    setTimeout(() => {
+    // Those that came with it are taken with it.
+    setImmediate(() => {
       isDue = false;
       serve();
-    }, gather);
+    });
   });
 }

@@ -45,8 +45,12 @@ export function withCodeSettings<T>(act: () => T): T {
  * For one act: WebAssembly is compiled by the optimizer, at once. Threads that compile something else meanwhile do the same, which takes longer
  * but changes nothing.
  */
-export function withOptimizer<T>(act: () => T): T {
-  const settings = ['liftoff', 'wasm-lazy-compilation'] as const;
+export const withOptimizer = <T>(act: () => T): T => without(['liftoff', 'wasm-lazy-compilation'], act);
+
+/** For one act: V8's quick compiler makes code of WebAssembly at once, not when it is called first, which is on a thread that runs a guest. */
+export const withQuickCompiler = <T>(act: () => T): T => without(['wasm-lazy-compilation'], act);
+
+function without<T>(settings: readonly string[], act: () => T): T {
   for (const setting of settings) setFlagsFromString(`--no-${setting}`);
   try {
     return act();

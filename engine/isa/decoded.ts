@@ -10,8 +10,10 @@ const DS = 3;
 /** One decoded instruction. Numbers only, so that records are filled from it without conversions. */
 export class Decoded {
   readonly variant: Variant;
-  /** Bytes, 1 to 15. */
+  /** Bytes, 1 to 15; at its end so many of the displacement of the memory operand and of what `readImmediates` reads. */
   length: number;
+  displacementBytes: number;
+  immediateBytes: number;
   /** Bits of PREFIX. */
   readonly prefixes: number;
   /** ModRM byte, C0 where the form has none. */
@@ -38,6 +40,8 @@ export class Decoded {
   constructor(variant: Variant, modrm: number, opcode: number, prefixes: number, segmentOverride: number) {
     this.variant = variant;
     this.length = 0;
+    this.displacementBytes = 0;
+    this.immediateBytes = 0;
     this.prefixes = prefixes;
     this.modrm = modrm;
     this.opcode = opcode;

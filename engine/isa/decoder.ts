@@ -127,7 +127,8 @@ function decodeOne(table: Table, bytes: Uint8Array, at: number, available: numbe
   }
   if (entry.layout !== LAYOUT.none) {
     const start = i;
-    i += immediateBytes(entry.layout, size, addressWidth);
+    decoded.immediateBytes = immediateBytes(entry.layout, size, addressWidth);
+    i += decoded.immediateBytes;
     if (i > limit) return short(available);
     readImmediates(decoded, entry.layout, { bytes, i: start, size, addressWidth, signed: entry.signed });
   }
@@ -212,12 +213,14 @@ function readMemory(d: Decoded, bytes: Uint8Array, at: number, limit: number): n
     if (i + 4 > limit) return limit + 1;
     d.displacement = signed32(bytes, i);
     d.displacementHigh = d.displacement >> 31;
+    d.displacementBytes = 4;
     return i + 4;
   }
   if (mod === 0) return i;
   if (i >= limit) return limit + 1;
   d.displacement = (bytes[i]! << 24) >> 24;
   d.displacementHigh = d.displacement >> 31;
+  d.displacementBytes = 1;
   return i + 1;
 }
 
@@ -236,5 +239,6 @@ function readMemory16(d: Decoded, bytes: Uint8Array, i: number, limit: number): 
   if (count === 2) d.displacement = signed16(bytes, i);
   else if (count === 1) d.displacement = (bytes[i]! << 24) >> 24;
   d.displacementHigh = d.displacement >> 31;
+  d.displacementBytes = count;
   return i + count;
 }

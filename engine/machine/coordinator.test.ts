@@ -112,16 +112,15 @@ function make(given: Partial<MachineSettingsInput> = {}) {
 const report: VcpuReport = { vcpu: 0, activity: 'running', instructions: 5, registers: [] };
 
 describe('coordinator', () => {
-  it('boots once every vCPU thread is parked, and then opens the gate', async () => {
+  it('boots while its threads are made, and opens the gate when every one is parked', async () => {
     const made = make({ cpus: 2 });
     const started = made.machine.start();
     await made.fromVcpus(0, { kind: 'parked' });
-    expect(made.told).toEqual([]);
-    await made.fromVcpus(1, { kind: 'parked' });
     expect(made.told).toEqual(['boot']);
+    await made.fromIo({ kind: 'booted' });
     expect(made.gate.state).toBe('closed');
     expect(made.memory.clock.running).toBe(false);
-    await made.fromIo({ kind: 'booted' });
+    await made.fromVcpus(1, { kind: 'parked' });
     await started;
     expect(made.machine.status).toBe('running');
     expect(made.gate.state).toBe('open');
@@ -146,6 +145,32 @@ describe('coordinator', () => {
     await refused;
     expect(made.terminated).toEqual(['io']);
     expect(await made.machine.ended).toMatchObject({ kind: 'failed' });
+  });
+
+  it.each([['before'], ['after']])('is over when a vCPU thread cannot be made: %s the images are loaded', async (when) => {
+    const made = make({ cpus: 2 });
+    const started = made.machine.start();
+    const refused = expect(started).rejects.toThrow(/no room/);
+    await made.fromVcpus(1, { kind: 'parked' });
+    if (when === 'after') await made.fromIo({ kind: 'booted' });
+    made.failVcpus('no room');
+    await made.turn();
+    expect(made.gate.state).toBe('ending');
+    await made.allEnd();
+    await refused;
+    expect(await made.machine.ended).toMatchObject({ kind: 'failed' });
+  });
+
+  it('boots again only when every vCPU stands still', async () => {
+    const made = make({ cpus: 2 });
+    await made.run();
+    made.machine.reset();
+    await made.fromVcpus(0, { kind: 'parked' });
+    expect(made.told).toEqual(['boot']);
+    await made.fromVcpus(1, { kind: 'parked' });
+    expect(made.told).toEqual(['boot', 'boot']);
+    await made.fromIo({ kind: 'booted' });
+    expect(made.gate.state).toBe('open');
   });
 
   it('ends when the guest powers off, after the last byte is out', async () => {

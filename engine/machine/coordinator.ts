@@ -102,7 +102,7 @@ export class Coordinator {
   lastLook: () => Promise<void> = () => Promise.resolve();
   #status: MachineStatus = 'starting';
   #parked = 0;
-  #allParked = Promise.withResolvers<void>();
+  #allParked = settledLater<void>();
   #booted = settledLater<void>();
   /** Known once a thread has built the vCPUs; before, none can run. */
   #requests: Requests | undefined;
@@ -316,9 +316,11 @@ export class Coordinator {
   }
 
   async #boot(): Promise<void> {
-    await Promise.race([this.#allParked.promise, this.#booted.promise]);
+    // At first nothing runs: the vCPUs' threads are still being made, which changes nothing that a boot sets.
+    if (this.#status !== 'starting') await Promise.race([this.#allParked.promise, this.#booted.promise]);
     this.#io.post({ kind: 'boot' });
     await this.#booted.promise;
+    await this.#allParked.promise;
     if (this.#status === 'stopping') return;
     this.#booted = settledLater();
     this.#run();
@@ -328,7 +330,7 @@ export class Coordinator {
   #run(): void {
     const { gate, memory } = this.#parts.control;
     this.#parked = 0;
-    this.#allParked = Promise.withResolvers();
+    this.#allParked = settledLater();
     this.#status = 'running';
     if (!memory.clock.running) memory.clock.start();
     this.debugger.goesOn();
@@ -400,10 +402,11 @@ export class Coordinator {
   #within(promise: Promise<void>, milliseconds: number): Promise<boolean> {
     return new Promise((resolve) => {
       const cancel = this.#parts.after(milliseconds, () => resolve(false));
-      void promise.then(() => {
+      const settled = (): void => {
         cancel();
         resolve(true);
-      });
+      };
+      void promise.then(settled, settled);
     });
   }
 
@@ -411,6 +414,7 @@ export class Coordinator {
     const failure = new EngineError('thread-failed', { thread, reason });
     if (thread === 'I/O') this.#finished.resolve();
     this.#booted.reject(failure);
+    this.#allParked.reject(failure);
     void this.#stop({ kind: 'failed', failure });
   }
 

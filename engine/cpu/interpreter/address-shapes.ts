@@ -13,7 +13,7 @@ export type ShapedHandlers = Readonly<Record<SimpleShape, readonly number[]>>;
 /** Segments from here on have bases in 64-bit mode. */
 const FS = 4;
 /** With the offset of its next instruction in its page, a greater displacement would not fit a record (records.ts). */
-const GREATEST_RELATIVE = 0x7fffffff - 8192;
+export const GREATEST_RELATIVE = 0x7fffffff - 8192;
 
 /** Shape of the memory operand of an instruction of 64-bit code that has one. */
 export function addressShape(decoded: Decoded): AddressShape {

@@ -10,6 +10,7 @@ import { FIXED, type MachineMemory } from '../../memory/index.ts';
 import { BLOCK, BLOCK_BYTES, REC, RECORD_BYTES, SPECIAL } from '../regions.ts';
 import { addressShape, type ShapedHandlers } from './address-shapes.ts';
 import { packRecord } from './records.ts';
+import { RecordTemplates } from './templates.ts';
 
 const PAGE = 4096;
 const LONGEST = 15;
@@ -62,10 +63,11 @@ interface Block {
 export class CodeCache {
   readonly #o: CodeCacheOptions;
   readonly #pages = new Map<number, Map<number, Block>>();
-  /** What is being decoded: the first bytes of a block, as they were when they were copied, and how many. */
-  readonly #copy = new Uint8Array(MAX_RECORDS * LONGEST);
+  /** What is being decoded: the first bytes of a block, as they were when they were copied, and how many. Behind them is room to read on. */
+  readonly #copy = new Uint8Array((MAX_RECORDS + 1) * LONGEST);
   #copied = 0;
   #next: number;
+  readonly #templates: RecordTemplates;
   /** Times the arena was full and began anew. */
   resets = 0;
   decoded = 0;
@@ -73,6 +75,7 @@ export class CodeCache {
   constructor(options: CodeCacheOptions) {
     this.#o = options;
     this.#next = options.arena.base;
+    this.#templates = new RecordTemplates(options.machine.u32, this.#copy);
   }
 
   /** Block decoded before at a host address in this mode and still true; 0 when there is none. */
@@ -186,6 +189,7 @@ export class CodeCache {
   #decodeCopy(address: CodeAddress): { records: number; bytes: number } | undefined {
     const { host, withinLimit, mode } = address;
     const start = host & 0xfff;
+    const is64 = mode.code === 64;
     const most = Math.min(PAGE - start, MAX_RECORDS * LONGEST);
     let record = this.#next + BLOCK_BYTES;
     let at = 0;
@@ -194,6 +198,15 @@ export class CodeCache {
       const available = Math.min(most - at, withinLimit - at);
       if (available <= 0 && count > 0) break;
       this.#copyTo(host, Math.min(most, at + LONGEST));
+      const written = is64 ? this.#templates.write(at, record, start + at) : 0;
+      const length = written < 0 ? ~written : written;
+      if (length !== 0 && length <= available) {
+        this.decoded++;
+        record += RECORD_BYTES;
+        at += length;
+        if (written > 0) continue;
+        return { records: count + 1, bytes: at };
+      }
       const step = this.#o.decode(this.#copy, at, available, mode);
       if (step === 'need-more') {
         if (count > 0) break;
@@ -204,6 +217,7 @@ export class CodeCache {
         return undefined;
       }
       const ended = this.#emit(record, step, start + at, address);
+      if (is64 && step instanceof Decoded) this.#templates.learn({ decoded: step, ends: ended, at, record, offset: start + at });
       record += RECORD_BYTES;
       at += typeof step === 'string' ? 1 : step.length;
       if (ended) return { records: count + 1, bytes: at };

@@ -40,6 +40,12 @@ interface Plan {
 
 const plans = new WeakMap<Variant, Plan>();
 
+/** What of a record the immediate fills. */
+export function immediateOf(variant: Variant): { readonly width: number; readonly relative: boolean; readonly moffs: boolean } {
+  const { immediateWidth: width, relative, moffs } = planOf(variant);
+  return { width, relative, moffs };
+}
+
 function planOf(variant: Variant): Plan {
   const known = plans.get(variant);
   if (known) return known;

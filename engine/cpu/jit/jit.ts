@@ -264,6 +264,7 @@ export class Jit implements Customer {
       warm: warmBeside(machine.u32, here),
       instructions: setting === 'force' ? Math.min(most, s.budget) : most,
       under: again === undefined && far === undefined ? this.#under(page) : [],
+      beyond: again?.made.instructions ?? 0,
     };
   }
 
@@ -523,10 +524,8 @@ export class Jit implements Customer {
   failed(ticket: number): void {
     const ordered = this.#ordered.get(ticket);
     this.#ordered.delete(ticket);
-    if (ordered?.order.far !== undefined) {
-      this.#farFailed(ordered.order.far);
-      if (ordered.again !== undefined) ordered.again.round = MOST_ROUNDS;
-    }
+    if (ordered?.order.far !== undefined) this.#farFailed(ordered.order.far);
+    if (ordered?.again !== undefined) ordered.again.round = MOST_ROUNDS;
     // Without a region the block is never asked about again.
     if (ordered !== undefined && ordered.again === undefined && ordered.order.far === undefined && !this.#o.link.isElsewhere)
       this.#o.machine.u32[(ordered.hot + BLOCK.heat) >>> 2] = 0;

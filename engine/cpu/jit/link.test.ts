@@ -39,6 +39,7 @@ function start(program = PROGRAM) {
     collected,
     stage,
     s,
+    compiler,
     compile: () => compiler.compile(orders.splice(0)),
     patch: (at: number, ...code: number[]) => machine.dma.write(AT.code + at, Uint8Array.from(code)),
     /** Offset of the immediate of the last MOV. */
@@ -167,6 +168,10 @@ describe('a region that keeps being left', () => {
     s.gpr.set([0n, s.gpr[1] as bigint, 1n, 1n]);
     expect(turns(1000)).toBeGreaterThan(900);
     for (let i = 0; i < 30 && run.orders.length === 0; i++) turns(1000);
+    const [order] = run.orders;
+    if (order === undefined) throw new Error('nothing was ordered');
+    expect([order.beyond, order.under]).toEqual([small.regions[0]?.instructions, []]);
+    expect(run.compiler.compile([{ ...order, beyond: 100 }]).failed).toEqual([{ vcpu: 0, ticket: order.ticket }]);
     const again = run.compile();
     const made = again.regions.find(({ instructions }) => instructions > (small.regions[0]?.instructions ?? 0));
     expect(made?.loops).toBe(true);

@@ -29,6 +29,8 @@ export interface RegionOrder {
   readonly instructions: number;
   /** Tickets of orders of the same page and mode that are under way: one of those regions may take this place in. */
   readonly under: readonly number[];
+  /** Instructions of the region that is made anew: without more of them it is not. */
+  readonly beyond: number;
 }
 
 /** Where code of other pages is found: the vCPU's tables of code it has run, in shared memory. They may change while they are read. */

@@ -34,6 +34,8 @@ export interface RegionCompilerOptions {
    * in its place V8's quick code would be worse than nothing.
    */
   readonly optimized?: (<T>(act: () => T) => T) | undefined;
+  /** Compiles with V8's quick compiler at once; absent: V8 does it when the code is called first. */
+  readonly quick?: (<T>(act: () => T) => T) | undefined;
 }
 
 interface Planned {
@@ -89,11 +91,12 @@ export class RegionCompiler {
     }
     const lengths: number[] = [];
     const bytes = built.length > 0 ? encodeRegions(built, lengths) : undefined;
-    const { optimized } = this.#o;
+    const { optimized, quick } = this.#o;
     const make = (): WebAssembly.Module | undefined => bytes && new WebAssembly.Module(bytes);
     const isFar = regions.some(({ farPages }) => farPages.length > 0);
+    const how = isFar ? (optimized ?? quick) : quick;
     return {
-      module: isFar && optimized !== undefined ? optimized(make) : make(),
+      module: how === undefined ? make() : how(make),
       // Each one's share, by its length.
       regions: regions.map((region, i) => ({ ...region, bytes: lengths[i] as number })),
       failed: failed.map(({ vcpu, ticket }) => ({ vcpu, ticket })),
@@ -122,7 +125,7 @@ export class RegionCompiler {
   #region(order: RegionOrder, pages: Pages): Planned | undefined {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const plan = this.#plan(order, pages);
-      if (plan === undefined) return undefined;
+      if (plan === undefined || plan.instructions <= order.beyond) return undefined;
       try {
         const hostPage = (number: number): number => pages.get(number)?.host ?? 0;
         const hostPages = farPagesOf(plan, pages).map(({ host }) => host);

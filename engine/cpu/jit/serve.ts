@@ -13,6 +13,7 @@ export interface CompilerThreadOptions {
   readonly answer: (answer: RegionAnswer) => void;
   /** As in `RegionCompilerOptions`. */
   readonly optimized: RegionCompilerOptions['optimized'];
+  readonly quick: RegionCompilerOptions['quick'];
 }
 
 /** Regions of one module: V8 lays each module out by itself, and the last of a batch waits for all others. */
@@ -21,8 +22,8 @@ const BATCH = 16;
 /** Returns what is to be called when orders have come. */
 export function createCompilerThread(options: CompilerThreadOptions): () => void {
   const decode = createDecoder(definitions);
-  const { now, optimized } = options;
-  const compiler = new RegionCompiler({ decode, memory: new Uint8Array(options.memory.buffer), now, optimized });
+  const { now, optimized, quick } = options;
+  const compiler = new RegionCompiler({ decode, memory: new Uint8Array(options.memory.buffer), now, optimized, quick });
   return () => {
     for (let orders = options.take(BATCH); orders.length > 0; orders = options.take(BATCH)) {
       const near = orders.filter(({ far }) => far === undefined);
