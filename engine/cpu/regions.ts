@@ -50,12 +50,14 @@ export const JUMP_ENTRY = { linear: 0, key: 8, block: 12 } as const;
 /**
  * Regions with code of other pages (jit/form.ts), one entry for each: what such a region asks when it is entered. Beside the entries stands one
  * tag for each: linear address of the page of its entry with the TLB context in which all its pages were last found where `pages` says (pairs
- * of an i32 number, counted from that page, and the u32 number of the host page; number 0 ends them); 0: they are to be looked for.
- * `generations`: sum of those of the host pages when the code was compared. `instead`: slot of the region to run where any of it is not so.
+ * of an i32 number, counted from that page, and the u32 number of the host page; number 0 ends them), 0: they are to be looked for; and the
+ * epoch of that time, as links have it. `generations`: sum of those of the host pages when the code was compared. `instead`: slot of the region to run where any of it is not so.
  */
 export const FAR_ENTRIES = 512;
 export const FAR_ENTRY_BYTES = 64;
 export const FAR_ENTRY = { generations: 0, instead: 4, pages: 8 } as const;
+export const FAR_TAG_BYTES = 16;
+export const FAR_TAG = { tag: 0, epoch: 8 } as const;
 export const FAR_PAGES = 6;
 
 /**
@@ -80,14 +82,14 @@ export const CPU_SITES = align(vcpuState.size, 64);
 export const CPU_TLB = align(CPU_SITES + SITE_BYTES, 64);
 export const CPU_TLB2 = CPU_TLB + TLB_ENTRIES * TLB_ENTRY_BYTES;
 export const CPU_FAR = CPU_TLB2 + TLB2_ENTRIES * TLB_ENTRY_BYTES;
-export const CPU_LINK_EPOCH = CPU_FAR + FAR_ENTRIES * FAR_ENTRY_BYTES;
+export const CPU_FAR_TAGS = CPU_FAR + FAR_ENTRIES * FAR_ENTRY_BYTES;
+export const CPU_LINK_EPOCH = CPU_FAR_TAGS + FAR_ENTRIES * FAR_TAG_BYTES;
 export const CPU_LINKS = CPU_LINK_EPOCH + LINK_HEADER;
 export const CPU_JUMPS = CPU_LINKS + LINK_ENTRIES * LINK_ENTRY_BYTES;
 export const CPU_CODE_PAGES = CPU_JUMPS + JUMP_ENTRIES * JUMP_ENTRY_BYTES;
 export const CPU_CODE_SEEN = CPU_CODE_PAGES + CODE_PAGES * CODE_ENTRY_BYTES;
 /** What follows the jumps and lies before the blocks is forgotten with them. */
-export const CPU_FAR_TAGS = CPU_CODE_SEEN + CODE_SEEN_BITS / 8;
-export const CPU_BLOCKS = CPU_FAR_TAGS + FAR_ENTRIES * 8;
+export const CPU_BLOCKS = CPU_CODE_SEEN + CODE_SEEN_BITS / 8;
 /** Bytes of one vCPU region. */
 export const CPU_REGION_BYTES = align(CPU_BLOCKS + BLOCK_ENTRIES * CODE_ENTRY_BYTES, 4096);
 

@@ -6,7 +6,6 @@ import { offsetOf } from '../state.ts';
 import { RegionBuilder } from './builder.ts';
 import { type Place, targetOffset } from './early-binding.ts';
 import { RegionEmitter } from './emitter.ts';
-import type { FarCheck } from './far-check.ts';
 import { FastFloats } from './floats.ts';
 import { pageOf, type RegionBlock, type RegionInstruction, type RegionPlan } from './form.ts';
 import { floatsOf } from './loop-floats.ts';
@@ -24,8 +23,8 @@ const MOST_COMPARED = 4;
 export interface RegionMode {
   /** Host page of a page of the region. */
   readonly hostPage: (number: number) => number;
-  /** What is asked when the region is entered; absent: all its code is on the entry's page. */
-  readonly far?: FarCheck | undefined;
+  /** Entry of the vCPU that it asks when it is entered (`FAR_ENTRY`); absent: all its code is on one page. */
+  readonly far?: number | undefined;
   readonly long: boolean;
   readonly flat: number;
   /** As `RegionOrder.anyFloat`. */

@@ -1,6 +1,6 @@
 /** Entries of the vCPU for regions with code of several pages: what they ask when they are entered (`FAR_ENTRY`). */
 import { FIXED, type MachineMemory } from '../../memory/index.ts';
-import { CPU_FAR, CPU_FAR_TAGS, FAR_ENTRIES, FAR_ENTRY, FAR_ENTRY_BYTES } from '../regions.ts';
+import { CPU_FAR, CPU_FAR_TAGS, FAR_ENTRIES, FAR_ENTRY, FAR_ENTRY_BYTES, FAR_TAG_BYTES } from '../regions.ts';
 import type { JitCounters } from './counters.ts';
 import type { FarPage } from './order.ts';
 
@@ -33,8 +33,8 @@ export class FarEntries {
   }
 
   #forget(entry: number): void {
-    const tag = (this.#base + CPU_FAR_TAGS + 8 * entry) >>> 2;
-    this.#machine.u32.fill(0, tag, tag + 2);
+    const at = (this.#base + CPU_FAR_TAGS + FAR_TAG_BYTES * entry) >>> 2;
+    this.#machine.u32.fill(0, at, at + FAR_TAG_BYTES / 4);
   }
 
   /** Sum of the generations of some pages. To be asked after writes to their code are noticed, and before the code is compared. */

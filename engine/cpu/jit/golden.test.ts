@@ -9,7 +9,19 @@ import { Decoded } from '../../isa/decoded.ts';
 import type { DecodeMode } from '../../isa/variants.ts';
 import { FIXED } from '../../memory/index.ts';
 import { printModule } from '../../wasm/print.ts';
-import { CPU_FAR, CPU_FAR_TAGS, CPU_SITES, CPU_TLB, FAR_ENTRY, FAR_ENTRY_BYTES, SITES, TLB_ENTRY } from '../regions.ts';
+import {
+  CPU_FAR,
+  CPU_FAR_TAGS,
+  CPU_LINK_EPOCH,
+  CPU_SITES,
+  CPU_TLB,
+  FAR_ENTRY,
+  FAR_ENTRY_BYTES,
+  FAR_TAG,
+  FAR_TAG_BYTES,
+  SITES,
+  TLB_ENTRY,
+} from '../regions.ts';
 import { vcpuState } from '../state.ts';
 import { encodeRegions, makeRegion } from './compile.ts';
 import { planRegion } from './form.ts';
@@ -83,7 +95,7 @@ function textOf(mode: keyof typeof MODES, text: string, from = 0): string {
     most: { instructions: 100, blocks: 20 },
   });
   if (plan === undefined) return 'nothing\n';
-  const far = end > 4096 ? { entry: 3, hostPages: [7] } : undefined;
+  const far = end > 4096 ? 3 : undefined;
   return printModule(
     encodeRegions([makeRegion(plan, { hostPage: () => 1, far, long: mode === 'long', flat: 0x3d, anyFloat: false, cpu: VCPU })]),
   );
@@ -98,10 +110,11 @@ const places = new Map<number, string>([
     [CPU_SITES + SITES.addend + 4 * i, `addend of site ${i}`],
   ]).flat(),
   [CPU_SITES + SITES.known, 'any site known'],
-  [CPU_FAR_TAGS + 8 * 3, 'tag of far entry 3'],
-  [CPU_FAR + FAR_ENTRY_BYTES * 3 + FAR_ENTRY.generations, 'generations of far entry 3'],
+  [CPU_FAR_TAGS + FAR_TAG_BYTES * 3 + FAR_TAG.tag, 'tag of far entry 3'],
+  [CPU_FAR_TAGS + FAR_TAG_BYTES * 3 + FAR_TAG.epoch, 'epoch of far entry 3'],
+  [CPU_LINK_EPOCH, 'epoch of the vCPU'],
   [CPU_FAR + FAR_ENTRY_BYTES * 3 + FAR_ENTRY.instead, 'slot instead of far entry 3'],
-  [FIXED.pageInfo + 16 * 7 + 8, 'generation of page 7'],
+  [FIXED.codeEpoch, 'epoch of code'],
   ...Object.entries(TLB_ENTRY).map(([name, offset]): [number, string] => [VCPU + CPU_TLB + offset, `tlb ${name}`]),
 ]);
 const named = (text: string): string =>

@@ -1,6 +1,5 @@
 /** What a builder of regions and the region it builds know of each other. */
 import type { Node } from '../ir/node.ts';
-import type { FarCheck } from './far-check.ts';
 
 /** What the builder asks of the region it builds. */
 export interface RegionHooks {
@@ -21,6 +20,6 @@ export interface RegionStart {
   /** The most it retires before it asks again. */
   readonly instructions: number;
   readonly loops: boolean;
-  readonly far: FarCheck | undefined;
+  readonly far: number | undefined;
   readonly long: boolean;
 }

@@ -78,10 +78,6 @@ export class RegionCompiler {
         continue;
       }
       const farPages = farPagesOf(made.plan, pages);
-      if (order.far !== undefined && farPages.length === 0) {
-        failed.push(order);
-        continue;
-      }
       const { instructions, exits, computed } = made.plan;
       const { loops } = made.region;
       built.push(made.region);
@@ -128,9 +124,9 @@ export class RegionCompiler {
       if (plan === undefined || plan.instructions <= order.beyond) return undefined;
       try {
         const hostPage = (number: number): number => pages.get(number)?.host ?? 0;
-        const hostPages = farPagesOf(plan, pages).map(({ host }) => host);
-        const far = order.far && hostPages.length > 0 ? { entry: order.far.entry, hostPages } : undefined;
+        if (order.far !== undefined && farPagesOf(plan, pages).length === 0) return undefined;
         const { flat, cpu, anyFloat } = order;
+        const far = order.far?.entry;
         return { plan, region: makeRegion(plan, { hostPage, far, long: order.mode.code === 64, flat, cpu, anyFloat }) };
       } catch (thrown) {
         if (!(thrown instanceof Unbuildable)) throw thrown;

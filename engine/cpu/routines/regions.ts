@@ -15,6 +15,8 @@ import {
   FAR_ENTRY,
   FAR_ENTRY_BYTES,
   FAR_PAGES,
+  FAR_TAG,
+  FAR_TAG_BYTES,
   JUMP_ENTRIES,
   JUMP_ENTRY,
   JUMP_ENTRY_BYTES,
@@ -262,6 +264,7 @@ const farReady: RoutineDefinition = {
   result: 'i32',
   build(r) {
     const [entry, tag] = [r.parameter(1), r.parameterInt(2)];
+    const epoch = epochNow(r);
     const isLong = r.ne(r.state('longMode'), r.const(0));
     const isWhole = r.andB(r.eq(r.state('fetchBase'), r.const(0)), r.eq(r.state('csLimit'), r.const(0xffffffff)));
     r.if(r.notB(r.orB(isLong, isWhole)), () => r.returns(r.i32(0)));
@@ -289,8 +292,9 @@ const farReady: RoutineDefinition = {
     r.if(r.ne(r.get(sum), r.hostLoad(32, at, CPU_FAR + FAR_ENTRY.generations)), () => {
       r.if(r.notB(r.truth(r.call('farWritten', 'i32', r.cpu, entry))), () => r.returns(r.i32(0)));
     });
-    const place = r.plus(r.cpu, r.ir.numeric('i32.shl', entry, r.ir.const32(3)));
-    r.hostStore(64, place, tag, CPU_FAR_TAGS);
+    const place = r.plus(r.cpu, r.ir.numeric('i32.mul', entry, r.ir.const32(FAR_TAG_BYTES)));
+    r.hostStore(64, place, tag, CPU_FAR_TAGS + FAR_TAG.tag);
+    r.hostStore(32, place, epoch, CPU_FAR_TAGS + FAR_TAG.epoch);
     r.returns(r.i32(1));
   },
 };
