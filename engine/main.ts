@@ -14,7 +14,6 @@ import { askedFirst, createPortPair, type PortEnd } from './host/compiler-port.t
 import { isRegularFile, readRegularFile } from './host/files.ts';
 import { onSignals, processId, setProcessTitle } from './host/process.ts';
 import { prepareThread, type ThreadEvents } from './host/threads.ts';
-import { clearCodeSettings, setServiceSettings } from './host/v8-settings.ts';
 import { checkInterpreter } from './interpreter-files.ts';
 import { buildMachineControl } from './machine/control.ts';
 import { Coordinator, type MachineEnd } from './machine/coordinator.ts';
@@ -152,7 +151,6 @@ export async function runMachine(settings: MachineSettings, extras: RunExtras = 
     for (const { thread } of waiting.splice(0)) thread.discard();
     await machine.start();
     if (settings.kernel !== undefined) compiler.prepare();
-    else setServiceSettings();
     onStarted?.();
     journal.info('The guest runs.');
     machine.debugger.listen((stopped) => journal.info(stopped === undefined ? 'It goes on.' : standsStillText(stopped)));
@@ -212,8 +210,6 @@ class CompilerThread {
     const ends = this.#ends.splice(0);
     if (ends.length === 0 || this.#ended) return;
     const plan: CompilerPlan = { memory: this.#memory, ends };
-    // It sets them again when it has loaded.
-    clearCodeSettings();
     const thread = prepareThread(new URL('./compiler.ts', import.meta.url), 'JIT').begin<never, never>({
       data: plan,
       move: ends.map(({ port }) => port),

@@ -11,24 +11,9 @@ const CODE = [
   ['--experimental-wasm-branch-hinting', '--no-experimental-wasm-branch-hinting'],
 ] as const;
 
-/**
- * Optimize JavaScript earlier than by default: what an exit or a port takes runs hundreds of times a second in one form (decision 0127). Each
- * with V8's default.
- */
-const SERVICE = [
-  ['--invocation-count-for-maglev=100', '--invocation-count-for-maglev=400'],
-  ['--minimum-invocations-after-ic-update=100', '--minimum-invocations-after-ic-update=500'],
-] as const;
-
-/** From here on, once all threads that are needed have loaded: see `setCodeSettings`. */
-export function setServiceSettings(): void {
-  for (const [ours] of SERVICE) setFlagsFromString(ours);
-}
-
 /** From here on. A thread that starts later starts slower: V8 takes no bytecode, not even that of Node itself, made under other settings. */
 export function setCodeSettings(): void {
   for (const [ours] of CODE) setFlagsFromString(ours);
-  setServiceSettings();
 }
 
 /** For one act: to make machine code while other threads may start. */
@@ -61,7 +46,7 @@ function without<T>(settings: readonly string[], act: () => T): T {
 
 /** Those of V8 again, under which it takes up bytecode. */
 export function clearCodeSettings(): void {
-  for (const [, theirs] of [...CODE, ...SERVICE]) setFlagsFromString(theirs);
+  for (const [, theirs] of CODE) setFlagsFromString(theirs);
 }
 
 let collect: (() => void) | undefined;
