@@ -127,8 +127,9 @@ export const BLOCK = {
   region: 24, // u32 slot of the region that begins here in the table of regions, 0 when there is none
   heat: 28, // u32 entries, into its region as well, left until the JIT looks at the block
   source: 32, // u32 where the last computed jump from interpreted code to here was: its block, or the host address after it in a region
-  since: 36, // u32 instructions retired, modulo 2^32, when it was decoded or looked at last
-  entries: 40, // u32 entries until then
+  since: 36, // u32 instructions retired, modulo 2^32, when it was decoded or was found to be entered too seldom
+  entries: 40, // u32 entries until it was looked at last
+  before: 44, // u32 entries until `since`
 } as const;
 
 /** What a handler tells the dispatch loop. */

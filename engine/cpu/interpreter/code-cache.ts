@@ -310,6 +310,7 @@ export class CodeCache {
     u32[word + (BLOCK.heat >>> 2)] = this.#o.heat();
     u32[word + (BLOCK.since >>> 2)] = this.#o.retired();
     u32[word + (BLOCK.entries >>> 2)] = 0;
+    u32[word + (BLOCK.before >>> 2)] = 0;
   }
 
   #remember(block: { page: number; key: number; records: number }): number {

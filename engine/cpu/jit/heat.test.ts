@@ -12,44 +12,63 @@ function decoded(retired: number): Uint32Array {
   return u32;
 }
 
-/** Instructions retired when the block is found to be hot, with so many for each entry of it. */
-function hotAfter(perEntry: number, start = 0): number {
+const [STARTING, SERVING] = [false, true];
+
+interface Run {
+  /** Instructions for each entry of the block. */
+  readonly perEntry: number;
+  readonly serving: boolean;
+  readonly start?: number;
+}
+
+/** Entries when the block is found to be hot. */
+function hotAfter({ perEntry, serving, start = 0 }: Run): number {
   const u32 = decoded(start);
   for (let entries = FIRST_LOOK.on; ; entries += FIRST_LOOK.on) {
     u32[(AT + BLOCK.heat) >>> 2] = 0;
     expect(entriesOf(u32, AT)).toBe(entries);
-    if (isHot(u32, AT, (start + entries * perEntry) >>> 0)) return entries;
+    if (isHot(u32, AT, { retired: (start + entries * perEntry) >>> 0, serving })) return entries;
   }
 }
 
 describe('a block is hot', () => {
-  it('at the first look when it lies in a loop that runs', () => {
-    expect(hotAfter(10)).toBe(FIRST_LOOK.on);
-    expect(hotAfter(10, 0xffff_f000)).toBe(FIRST_LOOK.on);
+  it('soon when it lies in a loop that runs', () => {
+    expect(hotAfter({ perEntry: 10, serving: STARTING })).toBe(10_000);
+    expect(hotAfter({ perEntry: 10, serving: STARTING, start: 0xffff_f000 })).toBe(10_000);
+    expect(hotAfter({ perEntry: 10, serving: SERVING })).toBe(5000);
+  });
+
+  it('soon on the way of a system call that programs ask for again and again', () => {
+    expect(hotAfter({ perEntry: 7000, serving: SERVING })).toBe(5000);
+    expect(hotAfter({ perEntry: 7000, serving: STARTING })).toBe(HEAT.on);
   });
 
   it('after many entries when they come now and then', () => {
-    expect(hotAfter(10_000)).toBe(HEAT.on);
+    expect(hotAfter({ perEntry: 10_000, serving: STARTING })).toBe(HEAT.on);
+    expect(hotAfter({ perEntry: 10_000, serving: SERVING })).toBe(HEAT.on);
   });
 
-  it('when the program comes back to it for longer', () => {
+  it('when the program comes back to it for longer, counted from when it came back', () => {
     const u32 = decoded(0);
-    expect(isHot(u32, AT, 1_000_000_000)).toBe(false);
+    const look = (retired: number): boolean => isHot(u32, AT, { retired, serving: SERVING });
+    expect(look(1_000_000_000)).toBe(false);
     expect(u32[(AT + BLOCK.heat) >>> 2]).toBe(FIRST_LOOK.on);
-    expect(isHot(u32, AT, 1_000_100_000)).toBe(true);
+    expect(look(1_000_100_000)).toBe(false);
+    expect(look(1_000_200_000)).toBe(true);
   });
 
   it('at every look that was asked for', () => {
     const u32 = decoded(0);
     lookAgain(u32, AT, 1000);
     expect(u32[(AT + BLOCK.heat) >>> 2]).toBe(1000);
-    expect(isHot(u32, AT, 2_000_000_000)).toBe(true);
+    expect(isHot(u32, AT, { retired: 2_000_000_000, serving: STARTING })).toBe(true);
   });
 });
 
 it('what is warm beside a hot block has a part of its entries', () => {
   const u32 = decoded(0);
-  expect(isHot(u32, AT, 100)).toBe(true);
+  const look = (retired: number): boolean => isHot(u32, AT, { retired, serving: SERVING });
+  expect([look(100), look(200)]).toEqual([false, true]);
   const early = warmBeside(u32, AT);
   lookAgain(u32, AT, 1000);
   expect(early).toBeGreaterThan(0);

@@ -1,4 +1,4 @@
-/** Which blocks have earned a region: those entered very often, and those entered often within a short time (decisions 0104, 0105). */
+/** Which blocks have earned a region: those entered very often, and those entered often within a short time (decisions 0104, 0105, 0114). */
 import { BLOCK } from '../regions.ts';
 
 /**
@@ -7,12 +7,13 @@ import { BLOCK } from '../regions.ts';
  */
 export const HEAT = { on: 100_000, force: 1 } as const;
 /** Entries between two looks at a block. */
-const STEP = 10_000;
+const STEP = 2500;
 /**
- * A block is hot when one of so many instructions of the last while was an entry of it: the program is in a loop around it, or the kernel is
- * asked for the same again and again, which takes it some thousand instructions each time.
+ * A block is hot when so many entries came one in so many instructions: the program is in a loop around it, or is asked for the same again
+ * and again, which takes a kernel some thousand instructions each time. A kernel that starts does what it does for a while only.
  */
-const DENSE = 1000;
+const STARTING = { entries: 10_000, instructions: 1000 } as const;
+const SERVING = { entries: 5000, instructions: 8000 } as const;
 /** Of the entries of the block that was hot: that part makes another one warm. */
 const WARM = 1 / 50;
 const LEAST_WARM = 100;
@@ -25,14 +26,25 @@ export function entriesOf(u32: Uint32Array, block: number): number {
   return (u32[(block + BLOCK.entries) >>> 2] as number) + ((STEP - (u32[(block + BLOCK.heat) >>> 2] as number)) >>> 0);
 }
 
-/** A block is looked at: is it hot? Otherwise it is looked at later on. `retired`: instructions so far, modulo 2^32. */
-export function isHot(u32: Uint32Array, block: number, retired: number): boolean {
-  const [since, entries] = [(block + BLOCK.since) >>> 2, (block + BLOCK.entries) >>> 2];
-  const before = u32[since] as number;
+/** `retired`: instructions so far, modulo 2^32; `serving`: programs ask for what is done. */
+export interface Look {
+  readonly retired: number;
+  readonly serving: boolean;
+}
+
+/** A block is looked at: is it hot? Otherwise it is looked at later on. */
+export function isHot(u32: Uint32Array, block: number, { retired, serving }: Look): boolean {
+  const [since, entries, before] = [(block + BLOCK.since) >>> 2, (block + BLOCK.entries) >>> 2, (block + BLOCK.before) >>> 2];
   const sum = (u32[entries] as number) + STEP;
-  u32[since] = retired;
   u32[entries] = sum;
-  if (sum >= HEAT.on || (retired - before) >>> 0 < STEP * DENSE) return true;
+  const lately = sum - (u32[before] as number);
+  const least = serving ? SERVING : STARTING;
+  const isDense = (retired - (u32[since] as number)) >>> 0 < lately * least.instructions;
+  if (sum >= HEAT.on || (isDense && lately >= least.entries)) return true;
+  if (!isDense) {
+    u32[since] = retired;
+    u32[before] = sum;
+  }
   u32[(block + BLOCK.heat) >>> 2] = STEP;
   return false;
 }

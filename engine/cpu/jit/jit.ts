@@ -18,6 +18,8 @@ import { keyOf, type Ordered, type Region, type Regions } from './region.ts';
 import type { RegionTable } from './table.ts';
 
 const PAGE = 4096;
+/** Privilege level of programs. */
+const PROGRAMS = 3;
 /** Limit of a segment that holds all of the address space. */
 const ALL = 0xffffffff;
 
@@ -105,6 +107,8 @@ export class Jit implements Customer {
   readonly #ordered = new Map<number, Ordered>();
   #ticket = 0;
   #noSlot = false;
+  /** A program has been looked at: from now on the kernel is asked by programs, mostly for the same. */
+  #serving = false;
   /** Bytes of WebAssembly dropped and not yet collected. */
   #garbage = 0;
   #anyFloat = false;
@@ -148,7 +152,8 @@ export class Jit implements Customer {
       if (machine.u32[(block + BLOCK.crossing) >>> 2] !== 0) return;
       const page = this.#pageOf(block);
       if (this.#o.isSpecial(page) || this.#isPatched(page) || !this.#isCurrent(block)) return;
-      if (this.#o.setting === 'on' && !isHot(machine.u32, block, s.lo('retired'))) return;
+      this.#serving ||= s.cpl === PROGRAMS;
+      if (this.#o.setting === 'on' && !isHot(machine.u32, block, { retired: s.lo('retired'), serving: this.#serving })) return;
       if (link.isElsewhere && this.#ordered.size >= MOST_ORDERS) {
         lookAgain(machine.u32, block, LATER);
         return;

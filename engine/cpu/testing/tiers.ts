@@ -126,7 +126,7 @@ export const tierBesideCompiler = (
   compiler: CompilerPort,
   options: Pick<ProcessorOptions, 'codeBytes' | 'collectGarbage'> = {},
   vcpus: 1 | 2 = 1,
-): Tier => generated('jit', { jit: 'on', compiler, heat: () => 10_000, ...options }, { vcpus });
+): Tier => generated('jit', { jit: 'on', compiler, ...options }, { vcpus });
 
 /** Blocks become regions after a random number of entries, so that each run goes through the tiers in an order of its own. */
 export const shuffled = (random: Random): Tier => generated('shuffled', { jit: 'force', heat: () => 1 + random.below(12) });
