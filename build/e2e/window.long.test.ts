@@ -184,6 +184,8 @@ describe('the window', () => {
     cpSync(echo, join(folder, 'echo.bin'));
     const file = join(folder, 'machine.json');
     writeFileSync(file, readFileSync(file, 'utf8').replace(JSON.stringify(echo), '"echo.bin"'));
+    // A page that is still coming has nothing to drop on.
+    await page.getByRole('link', { name: 'made' }).waitFor();
     await dropFile(folder);
     await expect.poll(() => page.title(), { timeout: 20_000 }).toBe('given – Rootmode');
     await page.getByRole('button', { name: 'Start' }).click();
