@@ -13,7 +13,7 @@ import { makeStandInElectron } from './stand-in-electron.ts';
 /** Programs that stand in for what electron-builder would download, by target. */
 const needed: Readonly<Record<string, readonly string[]>> = {
   dir: [],
-  'tar.gz': [],
+  'tar.gz': ['7z'],
   zip: ['7z'],
   deb: ['dpkg-deb'],
   rpm: ['rpmbuild'],
