@@ -51,7 +51,8 @@ export const JUMP_ENTRY = { linear: 0, key: 8, block: 12 } as const;
  * Regions with code of other pages (jit/form.ts), one entry for each: what such a region asks when it is entered. Beside the entries stands one
  * tag for each: linear address of the page of its entry with the TLB context in which all its pages were last found where `pages` says (pairs
  * of an i32 number, counted from that page, and the u32 number of the host page; number 0 ends them), 0: they are to be looked for; and the
- * epoch of that time, as links have it. `generations`: sum of those of the host pages when the code was compared. `instead`: slot of the region to run where any of it is not so.
+ * epoch of that time, as links have it. `generations`: sum of those of the host pages when the code was compared. `instead`: slot of the region
+ * to run where any of it is not so.
  */
 export const FAR_ENTRIES = 512;
 export const FAR_ENTRY_BYTES = 64;
