@@ -4,7 +4,7 @@ import { BLOCK } from '../regions.ts';
 /**
  * Entries after which a block is hot at once where everything is to become a region, and in any case elsewhere. What is gained by a region
  * over the interpreter is 2 ns for each instruction, what it cost all threads together when this was measured is 4 ms (decision 0104;
- * a third less since 0124): about what the interpreter has spent by then.
+ * a fifth less since 0124): about what the interpreter has spent by then.
  */
 export const HEAT = { on: 100_000, force: 1 } as const;
 /** Entries between two looks at a block. */
