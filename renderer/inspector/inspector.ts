@@ -35,15 +35,16 @@ export function createInspector(name: string) {
       stopped.value = undefined;
     }
   }
-  const timer = setInterval(() => {
-    if (!live.value || status.value === undefined) return;
-    void lookAtStops();
+  /** First whether it stands still, then where: no panel shows a stop at which stepping is not offered yet. */
+  const lookAtAll = async (): Promise<void> => {
+    await lookAtStops();
     lookNow();
+  };
+  const timer = setInterval(() => {
+    if (live.value && status.value !== undefined) void lookAtAll();
   }, PERIOD_MILLISECONDS);
   const endEvents = onServerEvent(({ event, from }) => {
-    if (event !== 'machine-stopped' || from !== name) return;
-    void lookAtStops();
-    lookNow();
+    if (event === 'machine-stopped' && from === name) void lookAtAll();
   });
   watch(
     () => status.value?.pid,
@@ -58,8 +59,7 @@ export function createInspector(name: string) {
   /** Do something to the machine and show what became of it. False when it was refused; why is then said. */
   const attempt = async (act: () => Promise<unknown>): Promise<boolean> => {
     const done = await notices.attempt(act);
-    await lookAtStops();
-    lookNow();
+    await lookAtAll();
     return done;
   };
   /** The recorded exit whose VMCS is to be seen, and the one it is compared with. */
