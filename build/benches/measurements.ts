@@ -114,6 +114,11 @@ const onLinux =
   async () =>
     onlyLinux ?? measure();
 
+async function ide(stream: 'long' | 'first', way: 'read' | 'write'): Promise<number | string> {
+  const times = await ideTimes(stream);
+  return typeof times === 'string' ? times : times[way];
+}
+
 /** By the names of build/budgets.json. */
 export const measurements: Readonly<Record<string, Measurement>> = {
   'interpreter-loop': interpreterLoop,
@@ -138,14 +143,9 @@ export const measurements: Readonly<Record<string, Measurement>> = {
   'interrupt-median': () => interruptLatency(0.5),
   'interrupt-p99': () => interruptLatency(0.99),
   'boot-ratio': onLinux(bootRatio),
-  'ide-read': async () => {
-    const times = await ideTimes();
-    return typeof times === 'string' ? times : times.read;
-  },
-  'ide-write': async () => {
-    const times = await ideTimes();
-    return typeof times === 'string' ? times : times.write;
-  },
+  'ide-read': () => ide('long', 'read'),
+  'ide-read-first': () => ide('first', 'read'),
+  'ide-write': () => ide('long', 'write'),
   'screen-redraw': async () => redraw(),
   'screen-scroll': async () => scroll(),
 };
