@@ -126,4 +126,29 @@ describe('links', () => {
     cpu.run(ALL);
     expect(s.rip).toBe(BigInt(AT.handlers + 0x41 * 16 + 1));
   });
+
+  it('are not taken when a request comes while the region before them runs', () => {
+    // The caller's region asks the host for the time in each round, which does not end it, and is left by a link to the function.
+    const { stage } = start(jit, '');
+    const { cpu, s } = stage;
+    const { host } = cpu;
+    stage.run('o: inc rbp\nrdtsc\nxor eax, eax\ncall rbx\njmp o', { rbx: FUNCTION, rbp: 0 }, { steps: 1 });
+    s.sysFlags |= 0x200;
+    cpu.modeChanged();
+    cpu.run(ALL);
+    const { regionChains, regionRetired } = s;
+    cpu.run(ALL);
+    expect(s.regionRetired - regionRetired > ALL - 100 && s.regionChains - regionChains > ALL / 10).toBe(true);
+    const asked = host.count + 100;
+    host.ticks = () => {
+      if (host.count === asked) cpu.interrupt(0x41);
+      return host.count++;
+    };
+    const rounds = s.gpr[5] as bigint;
+    cpu.run(ALL);
+    expect(s.rip).toBe(BigInt(AT.handlers + 0x41 * 16 + 1));
+    expect((s.gpr[5] as bigint) - rounds).toBe(101n);
+    // What was queued is the function, which has not run.
+    expect(s.gpr[0]).toBe(0n);
+  });
 });
