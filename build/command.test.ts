@@ -1,6 +1,6 @@
 /** The command as installed: what a user's shell and a supervisor see of it. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -32,6 +32,19 @@ describe('the installed command', () => {
     writeFileSync(probe, 'process.stdout.write(String(process.pid)); process.exit(0);');
     const { pid, stdout } = spawnSync(installed, [], { env: { ...env, NODE_OPTIONS: `--require=${probe}` }, encoding: 'utf8' });
     expect(stdout).toBe(String(pid));
+  });
+
+  it('leaves a processor to the thread that runs the guest, if there are two', () => {
+    const probe = join(folder, 'pool.cjs');
+    writeFileSync(probe, 'process.stdout.write(process.execArgv.join()); process.exit(0);');
+    const tools = join(folder, 'tools');
+    mkdirSync(tools);
+    const workers = [1, 2, 3, 4, 8].map((processors) => {
+      writeFileSync(join(tools, 'nproc'), `#!/bin/sh\necho ${processors}\n`, { mode: 0o755 });
+      const there = { ...env, PATH: `${tools}:${env.PATH}`, NODE_OPTIONS: `--require=${probe}` };
+      return spawnSync(installed, [], { env: there, encoding: 'utf8' }).stdout;
+    });
+    expect(workers).toEqual([1, 1, 2, 3, 4].map((n) => `--v8-pool-size=${n}`));
   });
 
   it('ends on a terminal when the guest powers off', ({ skip }) => {

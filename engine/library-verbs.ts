@@ -25,7 +25,7 @@ import {
 } from './contract/library-commands.ts';
 import type { Dispatcher } from './contract/serve.ts';
 import { openInBrowser } from './host/browser.ts';
-import { onSignals } from './host/process.ts';
+import { onSignals, ownOptions } from './host/process.ts';
 import { spawnedTool } from './manager/image-tool.ts';
 import { Jobs } from './manager/jobs.ts';
 import { Library, libraryFolder } from './manager/library.ts';
@@ -43,7 +43,13 @@ import { readPages } from './servers/web/pages.ts';
 import { serveWeb } from './servers/web/server.ts';
 
 const engineProgram: EngineProgram = {
-  launch: detachedEngine([process.execPath, fileURLToPath(new URL('./run.ts', import.meta.url)), 'run', '--machine']),
+  launch: detachedEngine([
+    process.execPath,
+    ...ownOptions(),
+    fileURLToPath(new URL('./run.ts', import.meta.url)),
+    'run',
+    '--machine',
+  ]),
   isRunning: guestRuns,
   sleep: (milliseconds) => sleep(milliseconds),
 };

@@ -20,6 +20,12 @@ export function residentBytes(): number {
   return process.memoryUsage.rss();
 }
 
+/** Is it an option of Node that threads of a process do not take: how many threads V8 has for itself? */
+export const isOfProcess = (word: string): boolean => word.startsWith('--v8-pool-size=');
+
+/** Options that another process of ours is started with, so that V8 has no more threads there than here. */
+export const ownOptions = (): string[] => process.execArgv.filter(isOfProcess);
+
 export type HandledSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGCONT';
 
 /** Call `handler` for each signal that arrives. Returns a function that gives the signals back to the system. */

@@ -1,5 +1,6 @@
 /** Threads of this process. */
 import { type MessagePort, parentPort, Worker } from 'node:worker_threads';
+import { isOfProcess } from './process.ts';
 
 export interface Thread<Out> {
   post(message: Out): void;
@@ -38,7 +39,7 @@ export function prepareThread(entry: URL, name: string): PreparedThread {
     name,
     // The thread's standard streams would come back through this thread; it has ports instead.
     stdin: false,
-    execArgv: process.execArgv.filter((word) => !word.startsWith('--inspect')),
+    execArgv: process.execArgv.filter((word) => !word.startsWith('--inspect') && !isOfProcess(word)),
   });
   let events: ThreadEvents<never> | undefined;
   const early: ((events: ThreadEvents<never>) => void)[] = [];

@@ -1,6 +1,10 @@
 /** Settings of V8 that suit generated code and threads that wait, for the whole process. */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { hostProcessors } from './process.ts';
+
+/** Threads that compile WebAssembly at the same time; one processor is left to the thread that runs the guest, which all others take turns with. */
+const COMPILERS = Math.max(1, hostProcessors() - 1);
 
 /**
  * Optimize functions of generated code earlier than by default: what has become a region was hot before (decision 0104). Heed branch hints:
@@ -9,6 +13,7 @@ import { runInNewContext } from 'node:vm';
  */
 const CODE = [
   ['--wasm-tiering-budget=1000000', '--wasm-tiering-budget=13000000'],
+  [`--wasm-num-compilation-tasks=${COMPILERS}`, '--wasm-num-compilation-tasks=128'],
   ['--experimental-wasm-branch-hinting', '--no-experimental-wasm-branch-hinting'],
   ['--memory-reducer-gc-count=1', '--memory-reducer-gc-count=2'],
 ] as const;
