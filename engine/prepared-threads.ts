@@ -1,7 +1,6 @@
 /** Threads of a machine, started before it is known: they load their programs while the main thread reads what is wanted of it. */
 import { type PreparedThread, prepareThread } from './host/threads.ts';
 import { sizeNurseries } from './host/v8-settings.ts';
-import { yieldOfWorkers } from './host/worker-priority.ts';
 import type { ThreadPlan } from './machine/messages.ts';
 
 export interface PreparedMachineThread {
@@ -20,7 +19,5 @@ export function prepareMachineThread(role: ThreadPlan['role']): PreparedMachineT
 
 /** Those of a machine with one vCPU. */
 export function prepareMachineThreads(): readonly PreparedMachineThread[] {
-  const threads = [prepareMachineThread({ kind: 'vcpus', vcpus: [0] }), prepareMachineThread({ kind: 'io' })];
-  yieldOfWorkers();
-  return threads;
+  return [prepareMachineThread({ kind: 'vcpus', vcpus: [0] }), prepareMachineThread({ kind: 'io' })];
 }
