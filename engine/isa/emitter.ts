@@ -275,6 +275,8 @@ export interface Emitter {
   slow(name: SlowName, ...args: Int[]): [Int, Int];
   /** Move many string elements at once. Returns elements done (0: do one by hand); rSI, rDI and rCX are already advanced by that many. */
   bulk(kind: 'movs' | 'stos', width: Width, addressWidth: AddressWidth): Int;
+  /** Has the binding done all of a repeated instruction, from the count of 0 to the last element? */
+  bulkAll(kind: 'movs' | 'stos', width: Width, addressWidth: AddressWidth): boolean;
 
   // ---- vectors ----
   vecConst(low: bigint, high: bigint): Vec;

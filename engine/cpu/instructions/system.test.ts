@@ -123,6 +123,13 @@ describe.each(everyTier)('segments and tables on the %s', (_name, tier) => {
     stage.write(AT.data, 1n, 2n);
     const text = 'mov rax, [gs:0]\nswapgs\nmov rbx, [gs:0]\nswapgs\nadd rax, [gs:0]';
     expect(stage.run(text, {}, { steps: 5, together: true })).toMatchObject({ fault: undefined, rax: 2n, rbx: 2n });
+    // In a loop, whose region must not take the base to stay.
+    const turns = 'l: mov rcx, [gs:0]\nadd rax, rcx\nxchg rbx, rdx\nwrgsbase rbx\nmov rsi, [gs:0]\nsub rax, rsi\ndec ebp\njnz l';
+    const bases = { rax: 0, rbx: AT.data, rdx: AT.data + 8, rbp: 7 };
+    expect(stage.run(turns, bases, { steps: 56, together: true })).toMatchObject({
+      fault: undefined,
+      rax: BigInt.asUintN(64, -1n),
+    });
     const program = new Stage(tier, 'long', 3);
     expect(program.run('mov rax, [gs:rbx]\nswapgs', { rbx: AT.data }, { steps: 2, together: true })).toMatchObject({
       fault: 13,

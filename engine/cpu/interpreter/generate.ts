@@ -8,7 +8,7 @@ import { ModuleBuilder, type Signature } from '../../wasm/module.ts';
 import { IrEmitter } from '../ir/emitter.ts';
 import { lower } from '../ir/lower.ts';
 import type { Statement } from '../ir/node.ts';
-import { SPECIAL_COUNT } from '../regions.ts';
+import { LEFT, SPECIAL_COUNT } from '../regions.ts';
 import { ROUTINES } from '../routines/all.ts';
 import { Routine, type RoutineDefinition } from '../routines/routine.ts';
 import { type AddressShape, type ShapedHandlers, SIMPLE_SHAPES, type SimpleShape } from './address-shapes.ts';
@@ -167,11 +167,16 @@ export function generateInterpreter(
   if (loop.size > LIMITS.loopBytes)
     throw new RangeError(`the dispatch loop has ${loop.size} bytes, more than ${LIMITS.loopBytes}`);
   module.define(run, loop);
-  const noRegion = module.declare('noRegion', REGION);
-  const nothing = new Code(1);
-  nothing.i32(0);
-  module.define(noRegion, nothing);
-  module.export('noRegion', noRegion);
+  for (const [name, left] of [
+    ['noRegion', 0],
+    ['skipRegion', LEFT.skip],
+  ] as const) {
+    const nothing = new Code(1);
+    nothing.i32(left);
+    const at = module.declare(name, REGION);
+    module.define(at, nothing);
+    module.export(name, at);
+  }
   module.export('run', run);
   for (const r of ROUTINES) module.export(r.name, functionIndex(r.name));
 

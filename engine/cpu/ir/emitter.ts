@@ -454,10 +454,18 @@ export class IrEmitter extends IrFlags implements Emitter {
   }
 
   bulk(kind: 'movs' | 'stos', width: Width, addressWidth: AddressWidth): Int {
+    return int(this.callBulk(kind === 'movs' ? 'bulkMovs' : 'bulkStos', width, addressWidth));
+  }
+
+  bulkAll(_kind: 'movs' | 'stos', _width: Width, _addressWidth: AddressWidth): boolean {
+    return false;
+  }
+
+  protected callBulk(routine: `${'bulk' | 'whole'}${'Movs' | 'Stos'}`, width: Width, addressWidth: AddressWidth): Node {
     const shape = this.ir.const32((addressWidth << 8) | (width / 8));
     const { number, base, checked } = this.#binding.segment();
-    const args = kind === 'movs' ? [this.cpu, number, base, checked, shape] : [this.cpu, shape];
-    return int(this.ir.call(kind === 'movs' ? 'bulkMovs' : 'bulkStos', 'i64', args, true));
+    const args = routine.endsWith('Movs') ? [this.cpu, number, base, checked, shape] : [this.cpu, shape];
+    return this.ir.call(routine, 'i64', args, true);
   }
 
   // ---- floating point ----

@@ -5,8 +5,8 @@ export const REFUSED = new Set(['exclusiveBegin', 'stageAlone', 'lockPair', 'slo
 /** General registers that routines read from the state block and leave there. */
 const [RAX, RCX, RSI, RDI] = [0, 1, 6, 7] as const;
 export const REGISTERS: Readonly<Record<string, { readonly reads: readonly number[]; readonly writes: readonly number[] }>> = {
-  bulkMovs: { reads: [RCX, RSI, RDI], writes: [RCX, RSI, RDI] },
-  bulkStos: { reads: [RAX, RCX, RDI], writes: [RCX, RDI] },
+  wholeMovs: { reads: [RCX, RSI, RDI], writes: [RCX, RSI, RDI] },
+  wholeStos: { reads: [RAX, RCX, RDI], writes: [RCX, RDI] },
 };
 /** Routines that leave translations alone. */
 export const COMPUTES = /^(mulHigh|divU128|float\.|vecFloat\.|convert\.|compare)/;

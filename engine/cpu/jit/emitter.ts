@@ -1,6 +1,7 @@
 /** The emitter of regions: what leaves the region does so without effects, what is known of targets is not checked again. */
 import type { Decoded } from '../../isa/decoded.ts';
 import type {
+  AddressWidth,
   Bool,
   ConditionCode,
   FloatBinary,
@@ -39,6 +40,7 @@ const RECORD = offsetOf('regionRecord');
 const ES = 7;
 /** Instructions that jump as soon as they have asked whether they may. */
 const JUMPS_AT_ONCE = new Set(['ret', 'jmp']);
+const CHANGE_BASE = new Set(['swapgs', 'wrfsbase', 'wrgsbase']);
 const CHANGE_CONTEXT = new Set(['stac', 'clac']);
 /** Slow routines whose quick forms neither end a block nor use what regions keep in locals. */
 const CALLED = new Set<SlowName>(['x87', 'sse', 'rdtsc', 'rdtscp', 'readControl']);
@@ -110,10 +112,11 @@ export class RegionEmitter extends IrEmitter {
     this.ir.store('i64.store8', this.cpu, node(this.const(this.#decoded.length)), RECORD + REC.length);
   }
 
-  /** SWAPGS changes a base that regions take to stay. */
+  /** SWAPGS and writes of a base change what regions take to stay. */
   override setField(name: Field, value: Int): void {
-    if (name !== 'gsBase' || this.#decoded.definition.name !== 'swapgs') return super.setField(name, value);
-    this.#builder.storeStable(node(value), offsetOf('gsBase'));
+    if ((name !== 'gsBase' && name !== 'fsBase') || !CHANGE_BASE.has(this.#decoded.definition.name))
+      return super.setField(name, value);
+    this.#builder.storeStable(node(value), offsetOf(name));
   }
 
   /** Is an x87 exception pending? Asked once where nothing could have changed that. */
@@ -151,6 +154,14 @@ export class RegionEmitter extends IrEmitter {
       super.finish();
     });
     this.#goesOn = true;
+  }
+
+  /** Where the routine has not done all, or somebody asks for this vCPU, the interpreter does the rest. */
+  override bulkAll(kind: 'movs' | 'stos', width: Width, addressWidth: AddressWidth): boolean {
+    if (!this.#long || addressWidth !== 64) return false;
+    const done = this.callBulk(kind === 'movs' ? 'wholeMovs' : 'wholeStos', width, addressWidth);
+    this.repeat(bool(this.ir.numeric('i64.eqz', done)));
+    return true;
   }
 
   override finish(): void {

@@ -27,6 +27,12 @@ const VECTOR = 0x41;
 /** A loop whose function is on the next page. It goes by `special` once where RDI is not 0. */
 const CALLS = (special: string): string =>
   `t: call f\ntest rdi, rdi\njnz special\nb: sub rcx, 1\njnz t\nhlt\nspecial: ${special}\nxor edi, edi\njmp b\nalign 4096\nf: add rax, 1\nret`;
+/** The same, but the first instruction of the function begins two bytes before the boundary. */
+const CALLS_ACROSS = (special: string): string => {
+  const [loop = '', f] = CALLS(special).split('align 4096\n');
+  const { bytes } = assemble(`${loop}f: nop`, { code: 64, origin: BigInt(LINEAR) });
+  return `${loop}${'nop\n'.repeat(FAR - 2 - bytes.length + 1)}${f}`;
+};
 /** A loop of 16 bytes that lies across the boundary of its pages and begins so many bytes before it. */
 const ACROSS = (bytes: number): string =>
   `${'nop\n'.repeat(FAR - bytes)}t: add rax, rbx\nlea rdx, [rdx+rax]\nxor rdx, rbx\nsub rcx, 1\njnz t\nhlt`;
@@ -95,6 +101,10 @@ function looping(special = 'nop', options: Parameters<typeof start>[1] = {}) {
   const run = start(CALLS(special), options);
   run.begin();
   run.far();
+  return watched(run);
+}
+
+function watched(run: ReturnType<typeof start>) {
   const { added, passes } = run.slice();
   expect(near(added, passes)).toBe(true);
   /** The function adds this now; one pass at each end may be another one. Then there is time to be a region again, if it can be. */
@@ -301,5 +311,88 @@ describe('a region with code of another page', () => {
     // The call itself is refused.
     expect([run.s.rip < BigInt(run.base), run.s.activity]).toEqual([true, 1]);
     expect(run.stage.read(Number(run.s.gpr[4]) + 4, 32)).toBe(BigInt(run.base));
+  });
+});
+
+describe('a region whose first instruction lies on two pages', () => {
+  /** Of the function alone; the loop, which would take it in later, is a region of its own. */
+  const crossing = (special = 'nop') => {
+    const run = start(CALLS_ACROSS(special));
+    run.begin();
+    for (let i = 0; i < PATIENCE && run.cpu.jit?.far === 0; i++) run.settle(1);
+    run.settle(3);
+    expect(run.cpu.jit?.farInUse).toBe(1);
+    const { s } = run;
+    /** Nothing is left to the interpreter. */
+    const holds = (): void => {
+      const { regionMissing, regionChains } = s;
+      const { added, passes } = run.slice();
+      expect([near(added, passes), passes > 2000n, s.regionMissing - regionMissing < 5n]).toEqual([true, true, true]);
+      expect(s.regionChains - regionChains > passes).toBe(true);
+    };
+    holds();
+    return { ...watched(run), holds };
+  };
+  const rest = (n: number): Uint8Array => adding(n).slice(2);
+
+  it('goes on after the code of its first page was decoded anew', () => {
+    const run = crossing();
+    run.machine.dma.write(FRAMES[0], run.machine.dma.read(FRAMES[0], 8).slice());
+    run.settle(20);
+    run.holds();
+    expect(run.cpu.jit?.farEntries).toBe(1);
+  });
+
+  it('sees that a device has written the second page, or the first', () => {
+    const run = crossing();
+    run.machine.dma.write(FRAMES[1], rest(3));
+    run.adds(3n);
+    expect(run.cpu.jit?.farLost.written).toBe(1);
+    run.machine.dma.write(FRAMES[1], rest(5));
+    run.adds(5n);
+    // SUB instead of ADD.
+    run.machine.dma.write(FRAMES[1], Uint8Array.of(0xe8));
+    run.adds(-5n);
+    run.machine.dma.write(FRAMES[0] + FAR - 2, Uint8Array.of(0x40));
+    run.settle(1);
+    expect((run.s.gpr[0] as bigint) >> 32n).toBe(0n);
+  });
+
+  it('sees that the guest itself has written it', () => {
+    const run = crossing('mov byte [rel f+3], 3');
+    run.special();
+    run.adds(3n);
+  });
+
+  it('sees that the second page is mapped elsewhere and invalidated', () => {
+    const run = crossing('invlpg byte [rel f+2]');
+    run.machine.dma.write(INSTEAD, rest(7));
+    run.stage.write(TABLES[0] + 8, BigInt(INSTEAD) | PRESENT);
+    run.adds(1n);
+    run.special();
+    run.adds(7n);
+    run.stage.write(TABLES[0] + 8, BigInt(FRAMES[1]) | PRESENT);
+    run.special();
+    run.adds(1n);
+  });
+
+  it('sees that another address space has another page there', () => {
+    const run = crossing('xchg r8, r9\nmov cr3, r8');
+    run.machine.dma.write(INSTEAD, rest(-2));
+    run.stage.write(TABLES[1] + 8, BigInt(INSTEAD) | PRESENT);
+    run.s.gpr.set([BigInt(AT.tables), BigInt(SECOND.root)], 8);
+    for (let round = 0; round < 4; round++) {
+      run.special();
+      run.adds(round % 2 === 0 ? -2n : 1n);
+    }
+  });
+
+  it('faults where the second page is gone', () => {
+    const run = crossing('invlpg byte [rel f+2]');
+    run.stage.write(TABLES[0] + 8, 0n);
+    run.special();
+    run.cpu.run(100);
+    expect([run.s.cr2, run.s.activity]).toEqual([BigInt(LINEAR + FAR), 1]);
+    expect(run.stage.read(Number(run.s.gpr[4]) + 8, 64)).toBe(BigInt(LINEAR + FAR - 2));
   });
 });

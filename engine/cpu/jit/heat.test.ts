@@ -39,13 +39,13 @@ describe('a block is hot', () => {
   });
 
   it('soon on the way of a system call that programs ask for again and again', () => {
-    expect(hotAfter({ perEntry: 7000, serving: SERVING })).toBe(5000);
-    expect(hotAfter({ perEntry: 7000, serving: STARTING })).toBe(HEAT.on);
+    expect(hotAfter({ perEntry: 15_000, serving: SERVING })).toBe(5000);
+    expect(hotAfter({ perEntry: 15_000, serving: STARTING })).toBe(HEAT.on);
   });
 
   it('after many entries when they come now and then', () => {
-    expect(hotAfter({ perEntry: 10_000, serving: STARTING })).toBe(HEAT.on);
-    expect(hotAfter({ perEntry: 10_000, serving: SERVING })).toBe(HEAT.on);
+    expect(hotAfter({ perEntry: 20_000, serving: STARTING })).toBe(HEAT.on);
+    expect(hotAfter({ perEntry: 20_000, serving: SERVING })).toBe(HEAT.on);
   });
 
   it('when the program comes back to it for longer, counted from when it came back', () => {

@@ -14,10 +14,22 @@ const STEP = 2500;
  * and again, which takes a kernel some thousand instructions each time. A kernel that starts does what it does for a while only.
  */
 const STARTING = { entries: 10_000, instructions: 1000 } as const;
-const SERVING = { entries: 5000, instructions: 8000 } as const;
+const SERVING = { entries: 5000, instructions: 16_000 } as const;
 /** Of the entries of the block that was hot: that part makes another one warm. */
 const WARM = 1 / 50;
 const LEAST_WARM = 100;
+
+/**
+ * Entries into a region after which it is made with code of other pages, when that is asked once more, and how often that may be.
+ * The compiler takes as long as tens of thousands of entries do.
+ */
+export const CHAINS = { on: 500_000, force: 2 } as const;
+export const CHAINS_AGAIN = { on: 5_000_000, force: 20 } as const;
+export const MOST_FAR = 3;
+/** Entries after which a region is asked for once more where the first instruction lies on two pages. */
+export const CROSSING_AGAIN = 1_000_000;
+/** Entries for which the one without code of other pages runs when the address space has not all of these pages, or not yet. */
+export const ELSEWHERE = { on: 2000, force: 3 } as const;
 
 /** Entries after which a new block is looked at. */
 export const FIRST_LOOK = { on: STEP, force: HEAT.force } as const;

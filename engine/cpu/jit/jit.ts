@@ -7,15 +7,16 @@ import type { DecodeMode } from '../../isa/variants.ts';
 import { FIXED, type MachineMemory } from '../../memory/index.ts';
 import type { VcpuState } from '../context.ts';
 import { forgetLinks } from '../links.ts';
-import { BLOCK, CPU_SITES, SITES } from '../regions.ts';
+import { BLOCK, CPU_SITES, FAR_ENTRIES, SITES } from '../regions.ts';
 import type { RegionFunction } from './compile.ts';
 import { type FarLoss, newCounters } from './counters.ts';
 import { FarEntries } from './far-entries.ts';
-import { isHot, lookAgain, warmBeside } from './heat.ts';
+import { CHAINS, CHAINS_AGAIN, CROSSING_AGAIN, ELSEWHERE, isHot, lookAgain, MOST_FAR, warmBeside } from './heat.ts';
 import type { CompilerLink, Customer } from './link.ts';
 import type { FarOrder, MadeRegion, RegionAnswer, RegionOrder } from './order.ts';
 import { keyOf, type Ordered, type Region, type Regions } from './region.ts';
-import type { RegionTable } from './table.ts';
+import { Rewrites } from './rewrites.ts';
+import { type RegionTable, SKIP_SLOT } from './table.ts';
 
 const PAGE = 4096;
 /** Privilege level of programs. */
@@ -55,15 +56,6 @@ const MOST_INSTRUCTIONS = 250;
 const MOST_ROUNDS = 4;
 const ROOM = 20;
 /**
- * Entries into a region after which it is made with code of other pages, when that is asked once more, and how often that may be.
- * The compiler takes as long as tens of thousands of entries do.
- */
-const CHAINS = { on: 500_000, force: 2 } as const;
-const CHAINS_AGAIN = { on: 5_000_000, force: 20 } as const;
-const MOST_FAR = 3;
-/** Entries for which the one without code of other pages runs when the address space has not all of these pages, or not yet. */
-const ELSEWHERE = { on: 2000, force: 3 } as const;
-/**
  * On this thread: regions of one module, more would make the guest wait longer than its own timers allow. Entries after which a block no
  * longer waits for others.
  */
@@ -80,13 +72,6 @@ const LATER = 1000;
 const CODE_BYTES = { on: 24 * 2 ** 20, force: 128 * 2 ** 20 } as const;
 /** That part of them dropped is worth a collection of garbage. */
 const GARBAGE = 1 / 3;
-/**
- * A page whose regions were found to be of other code that often, while so many instructions were executed, is left to the interpreter until
- * they are over: a guest that patches its code cannot spend its time on compiling, and a page that is used by one process after the other is
- * not held to be one that is patched.
- */
-const MOST_REWRITES = 16;
-const REWRITES_WITHIN = 4_000_000_000n;
 /** Times regions are left for floats that they do not compute with, until all are made anew to compute with any. */
 const ODD_FLOATS = { on: 20_000, force: 40 } as const;
 
@@ -99,8 +84,7 @@ export class Jit implements Customer {
   readonly #far = new Map<number, { readonly region: Region; readonly page: number }>();
   /** Loops by host page and by the offset where a direct branch leaves them, or the complement of the one after a computed jump. */
   readonly #exits = new Map<number, Map<number, Region>>();
-  /** Times regions of a host page were of code that stands there no longer, since an instruction. */
-  readonly #rewritten = new Map<number, { times: number; readonly since: bigint }>();
+  readonly #rewrites: Rewrites;
   /** Host pages written since that was asked last. */
   readonly #written = new Set<number>();
   /** By ticket. */
@@ -116,6 +100,7 @@ export class Jit implements Customer {
 
   constructor(options: JitOptions) {
     this.#o = options;
+    this.#rewrites = new Rewrites(() => options.s.retired);
     this.#entries = new FarEntries(options.machine, options.s.base, this.counters);
     options.link.register(options.index, this);
   }
@@ -149,15 +134,17 @@ export class Jit implements Customer {
     const isWaiting = !link.isElsewhere && [...this.#ordered.values()].some((other) => other.hot === block);
     if (!isWaiting) {
       if (machine.u32[(block + BLOCK.region) >>> 2] !== 0) return this.#orderFar(block);
-      if (machine.u32[(block + BLOCK.crossing) >>> 2] !== 0) return;
       const page = this.#pageOf(block);
-      if (this.#o.isSpecial(page) || this.#isPatched(page) || !this.#isCurrent(block)) return;
+      if (this.#o.isSpecial(page) || this.#rewrites.isPatched(page) || !this.#isCurrent(block)) return;
+      const isCrossing = machine.u32[(block + BLOCK.crossing) >>> 2] !== 0;
+      if (isCrossing && this.#isAttached(block, page)) return;
       this.#serving ||= s.cpl === PROGRAMS;
       if (this.#o.setting === 'on' && !isHot(machine.u32, block, { retired: s.lo('retired'), serving: this.#serving })) return;
       if (link.isElsewhere && this.#ordered.size >= MOST_ORDERS) {
         lookAgain(machine.u32, block, LATER);
         return;
       }
+      if (isCrossing) return this.#orderCrossing(block, page);
       const left = this.#leftBy(block, page);
       if (left !== undefined && [...this.#ordered.values()].some((other) => other.again?.slot === left.slot)) {
         lookAgain(machine.u32, block, LATER);
@@ -182,9 +169,33 @@ export class Jit implements Customer {
     if (this.#ordered.size >= batch) link.compileHere([...this.#ordered.values()].map(({ order }) => order));
   }
 
+  /** There is a region of this block with an instruction on two pages, which has been decoded once more or was elsewhere: it runs again. */
+  #isAttached(block: number, page: number): boolean {
+    const { machine, s } = this.#o;
+    const present = this.#pages.get(page)?.get(keyOf(machine.u32[(block + BLOCK.first) >>> 2] as number, s.modeKey));
+    const stands = present && this.#standing(present, page);
+    if (stands !== undefined) this.#attach(stands, page, block);
+    return stands !== undefined;
+  }
+
+  /** A block whose first instruction lies on two pages is hot: its region has code of both, and there is none with code of one. */
+  #orderCrossing(block: number, page: number): void {
+    lookAgain(this.#o.machine.u32, block, CROSSING_AGAIN);
+    // The others are for what goes round over pages.
+    const far = this.counters.farEntries < FAR_ENTRIES / 2 ? this.#farOrder(block) : undefined;
+    if (far !== undefined) this.#post(this.#order(block, page, { again: undefined, far }));
+  }
+
+  #post(order: RegionOrder): void {
+    const { s, link } = this.#o;
+    this.#ordered.set(order.ticket, { modeKey: s.modeKey, order, again: undefined, hot: 0 });
+    if (link.isElsewhere) link.post(order);
+    else link.compileHere([order]);
+  }
+
   /** The region at this block, where RIP is, has been entered often: control goes round over other pages, or from place to place. */
   #orderFar(block: number): void {
-    const { machine, s, setting, link } = this.#o;
+    const { machine, s, setting } = this.#o;
     machine.u32[(block + BLOCK.heat) >>> 2] = CHAINS_AGAIN[setting];
     const page = this.#pageOf(block);
     const first = machine.u32[(block + BLOCK.first) >>> 2] as number;
@@ -198,10 +209,7 @@ export class Jit implements Customer {
     const far = this.#farOrder(block);
     if (far === undefined) return;
     region.farRound++;
-    const order = this.#order(block, page, { again: undefined, far });
-    this.#ordered.set(order.ticket, { modeKey: s.modeKey, order, again: undefined, hot: 0 });
-    if (link.isElsewhere) link.post(order);
-    else link.compileHere([order]);
+    this.#post(this.#order(block, page, { again: undefined, far }));
   }
 
   /** Where the compiler finds code of other pages; nothing where code lies in segments or there are too many such regions. */
@@ -334,8 +342,9 @@ export class Jit implements Customer {
     const { page, entry, far } = order;
     const present = this.#pages.get(page)?.get(keyOf(entry, modeKey));
     const block = this.#o.known(page * PAGE + entry, modeKey);
-    const near = present?.far?.near ?? present;
-    if (far === undefined || near === undefined || block === 0) return false;
+    const near = present?.far === undefined ? present : present.far.near;
+    if (far === undefined || block === 0) return false;
+    if (near === undefined && this.#o.machine.u32[(block + BLOCK.crossing) >>> 2] === 0) return false;
     const before = present?.far && present;
     if (again !== undefined && again !== before) return false;
     if (before !== undefined && made.instructions <= before.made.instructions) {
@@ -346,11 +355,11 @@ export class Jit implements Customer {
     if (!this.#isTrue(made)) return false;
     const slot = before?.slot ?? this.#slot();
     if (slot === 0) return false;
-    this.#entries.begin(far.entry, made.farPages, near.slot);
+    this.#entries.begin(far.entry, made.farPages, near?.slot ?? SKIP_SLOT);
     this.#entries.compared(far.entry, generations);
     this.#o.regions.table.set(slot, run);
     const round = again === undefined ? 0 : again.round + 1;
-    const farRound = (before ?? near).farRound;
+    const farRound = (before ?? near)?.farRound ?? MOST_FAR;
     const region: Region = { entry, modeKey, slot, made, round, farRound, far: { entry: far.entry, near } };
     if (before?.far !== undefined) {
       this.#far.delete(before.far.entry);
@@ -436,23 +445,19 @@ export class Jit implements Customer {
     if (present === undefined || region === undefined) return;
     const stands = this.#standing(region, page);
     if (stands !== undefined) return this.#attach(stands, page, block);
-    if (this.#written.delete(page)) this.#noteRewrite(page);
+    if (this.#written.delete(page)) this.#rewrites.note(page);
     for (const other of [...present.values()]) if (other !== region) this.#standing(other, page);
   }
 
   /** What is left of a region where its page was written: itself, the one without code of other pages, or nothing. */
   #standing(region: Region, page: number): Region | undefined {
-    const near = region.far?.near;
-    if (near !== undefined && this.#stands(near.made, page)) {
-      if (this.#stands(region.made, page)) return region;
-      this.#dropFar(region, page, 'written');
-      return near;
-    }
-    if (near === undefined && this.#stands(region.made, page)) return region;
-    if (near !== undefined) this.#dropFar(region, page, 'written');
-    const rest = near ?? region;
-    this.#release(rest);
-    this.#pages.get(page)?.delete(keyOf(rest.entry, rest.modeKey));
+    const near = region.far === undefined ? region : region.far.near;
+    const nearStands = near !== undefined && this.#stands(near.made, page);
+    if (region === near ? nearStands : (near === undefined || nearStands) && this.#stands(region.made, page)) return region;
+    this.#dropFar(region, page, 'written');
+    if (near === undefined || nearStands) return near;
+    this.#release(near);
+    this.#pages.get(page)?.delete(keyOf(near.entry, near.modeKey));
     return undefined;
   }
 
@@ -467,7 +472,7 @@ export class Jit implements Customer {
     this.counters.farLost.failed++;
   }
 
-  /** The region without code of other pages runs in place of this one. */
+  /** The region without code of other pages runs in place of this one, if there is one. */
   #dropFar(region: Region, page: number, why: FarLoss): void {
     const { far } = region;
     if (far === undefined) return;
@@ -475,7 +480,9 @@ export class Jit implements Customer {
     this.#entries.release(far.entry);
     this.#farLost(region, why);
     this.#release(region);
-    this.#pages.get(page)?.set(keyOf(region.entry, region.modeKey), far.near);
+    const present = this.#pages.get(page);
+    if (far.near === undefined) present?.delete(keyOf(region.entry, region.modeKey));
+    else present?.set(keyOf(region.entry, region.modeKey), far.near);
   }
 
   /** Not all pages of the region that is about to run are where they were, as far as this vCPU knows. */
@@ -486,7 +493,7 @@ export class Jit implements Customer {
     const block = this.#o.known(page * PAGE + region.entry, region.modeKey);
     if (block === 0 || region.far === undefined) return;
     this.counters.farElsewhere++;
-    this.#o.machine.u32[(block + BLOCK.region) >>> 2] = region.far.near.slot;
+    this.#o.machine.u32[(block + BLOCK.region) >>> 2] = region.far.near?.slot ?? 0;
     this.#o.machine.u32[(block + BLOCK.heat) >>> 2] = ELSEWHERE[this.#o.setting];
   }
 
@@ -504,26 +511,16 @@ export class Jit implements Customer {
       return true;
     }
     const block = this.#o.known(page * PAGE + region.entry, region.modeKey);
-    const { near } = region.far as { near: Region };
-    near.farRound = region.farRound;
+    const near = region.far?.near;
+    if (near !== undefined) near.farRound = region.farRound;
     this.#dropFar(region, page, 'written');
-    if (block !== 0) this.#attach(near, page, block);
+    if (block === 0) return false;
+    if (near !== undefined) this.#attach(near, page, block);
+    else {
+      this.#o.machine.u32[(block + BLOCK.region) >>> 2] = 0;
+      lookAgain(this.#o.machine.u32, block, LATER);
+    }
     return false;
-  }
-
-  #recentRewrites(page: number): { times: number } | undefined {
-    const noted = this.#rewritten.get(page);
-    return noted !== undefined && this.#o.s.retired - noted.since <= REWRITES_WITHIN ? noted : undefined;
-  }
-
-  #noteRewrite(page: number): void {
-    const noted = this.#recentRewrites(page);
-    if (noted === undefined) this.#rewritten.set(page, { times: 1, since: this.#o.s.retired });
-    else noted.times++;
-  }
-
-  #isPatched(page: number): boolean {
-    return (this.#recentRewrites(page)?.times ?? 0) >= MOST_REWRITES;
   }
 
   failed(ticket: number): void {
@@ -593,7 +590,7 @@ export class Jit implements Customer {
     this.#noSlot = false;
     this.detach();
     for (const page of [...this.#pages.keys()]) this.forgetPage(page);
-    this.#rewritten.clear();
+    this.#rewrites.clear();
     this.#written.clear();
   }
 }

@@ -147,10 +147,16 @@ export class RegionCompiler {
     const { decode } = this.#o;
     const { entry, mode, withinLimit, entries, warm, targets, instructions } = order;
     const far = order.far && new FarCode(this.#o.memory, order.far);
+    const home = pages.get(0)?.bytes as Uint8Array;
+    /** The first instruction lies on two pages: of those, and no others. */
+    const isCrossing = far !== undefined && decode(home, entry, PAGE - entry, mode) === 'need-more';
+    const [least, mostPages] = isCrossing
+      ? [{ block: warm, region: warm }, 1]
+      : [{ block: FAR_WARM * warm, region: FAR_CHAINS }, FAR_PAGES];
     /** The page with this number is one of the region's, or becomes one. */
     const takes = (number: number): boolean => {
       if (pages.has(number)) return true;
-      const host = pages.size <= FAR_PAGES ? far?.hostPage(number * PAGE) : undefined;
+      const host = pages.size <= mostPages ? far?.hostPage(number * PAGE) : undefined;
       if (host !== undefined) this.#take(pages, number, host);
       return host !== undefined;
     };
@@ -178,8 +184,7 @@ export class RegionCompiler {
       },
       warm: (offset) => {
         if (pageOf(offset) === 0) return entries === undefined || (entries.get(offset) ?? 0) >= warm;
-        const isWarm =
-          far !== undefined && (entries === undefined || far.isHot(offset, { block: FAR_WARM * warm, region: FAR_CHAINS }));
+        const isWarm = far !== undefined && (entries === undefined || far.isHot(offset, least));
         return isWarm && takes(pageOf(offset));
       },
       targets: (end) => targets.get(end) ?? [],

@@ -23,8 +23,8 @@ export interface Region {
   round: number;
   /** Times it was to be made with code of other pages. */
   farRound: number;
-  /** What a region with code of other pages has besides. */
-  readonly far: { readonly entry: number; readonly near: Region } | undefined;
+  /** What a region with code of other pages has besides; no `near` where its first instruction lies on two of them. */
+  readonly far: { readonly entry: number; readonly near: Region | undefined } | undefined;
 }
 
 /** Of a host page, by `keyOf`. */

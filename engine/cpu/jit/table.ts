@@ -1,3 +1,5 @@
+/** Slot of a function that returns to the interpreter, which executes what stands there whether that has a region or not. */
+export const SKIP_SLOT = 1;
 /**
  * The table of regions of one thread. Slot 0, and every slot without a region, holds a function that returns to the interpreter. It grows where
  * everything becomes a region.
@@ -18,7 +20,7 @@ export interface RegionTable {
 export function createRegionTable(): RegionTable & { connect(exports: WebAssembly.Exports): void } {
   const table = new WebAssembly.Table({ element: 'anyfunc', initial: SLOTS });
   const free: number[] = [];
-  let next = 1;
+  let next = SKIP_SLOT + 1;
   let exports: WebAssembly.Exports = {};
   return {
     table,
@@ -37,6 +39,7 @@ export function createRegionTable(): RegionTable & { connect(exports: WebAssembl
     connect(of) {
       exports = of;
       for (let slot = 0; slot < SLOTS; slot++) table.set(slot, of['noRegion']);
+      table.set(SKIP_SLOT, of['skipRegion']);
     },
   };
 }

@@ -469,6 +469,9 @@ export class OracleEmitter implements Emitter {
   bulk(_kind: 'movs' | 'stos', _width: Width, _addressWidth: AddressWidth): Int {
     return int(0);
   }
+  bulkAll(): boolean {
+    return false;
+  }
 
   // ---- vectors ----
   vecConst(low: bigint, high: bigint): Vec {

@@ -1,14 +1,31 @@
 /** Many string elements at once, inside one page, where no element can fault. */
 import type { Int } from '../../isa/emitter.ts';
 import { FIXED } from '../../memory/index.ts';
+import { CPU_TLB, TLB_ENTRIES, TLB_ENTRY, TLB_ENTRY_BYTES } from '../regions.ts';
 import { ACCESS, TRANSLATED } from './paging.ts';
 import type { Routine, RoutineDefinition } from './routine.ts';
 
 const [TF, DF] = [1 << 8, 1 << 10];
 const [RAX, RCX, RSI, RDI] = [0, 1, 6, 7] as const;
 
-/** Host address of a page's bytes for a probe access; returns 0 from the routine when they cannot be reached directly. */
+/**
+ * Host address of a page's bytes for a probe access, from the TLB where it knows; returns 0 from the routine when they cannot be reached
+ * directly.
+ */
 function direct(r: Routine, linear: Int, write: boolean): Int {
+  const entry = r.plus(r.cpu, r.wrap(r.and(r.shr(64, linear, r.const(7)), r.const((TLB_ENTRIES - 1) * TLB_ENTRY_BYTES))));
+  const tag = r.or(r.and(linear, r.const(~4095)), r.state('context'));
+  const known = r.hostLoad(64, entry, CPU_TLB + (write ? TLB_ENTRY.writeTag : TLB_ENTRY.readTag));
+  const found = r.var(r.const(0));
+  r.if(
+    r.eq(known, tag),
+    () => r.set(found, r.trunc(32, r.add(64, linear, r.hostLoad(32, entry, CPU_TLB + TLB_ENTRY.addend)))),
+    () => r.set(found, walked(r, linear, write)),
+  );
+  return r.get(found);
+}
+
+function walked(r: Routine, linear: Int, write: boolean): Int {
   const user = r.eq(r.state('cpl'), r.const(3));
   const bits = (write ? ACCESS.write : 0) | ACCESS.probe;
   const at = r.callInt('translate', r.cpu, linear, r.select(user, r.const(bits | ACCESS.user), r.const(bits)));
@@ -48,7 +65,7 @@ const bulkMovs: RoutineDefinition = {
     const from = r.add(64, r.gpr(RSI), r.parameterInt(2));
     const to = r.gpr(RDI);
     const count = least(r, r.gpr(RCX), least(r, fitting(r, from, bytes), fitting(r, to, bytes)));
-    r.if(r.leU(count, r.const(1)), () => r.returns(r.const(0)));
+    r.if(r.eq(count, r.const(0)), () => r.returns(r.const(0)));
     const source = direct(r, from, false);
     const target = direct(r, to, true);
     const length = r.mul(64, count, bytes);
@@ -72,7 +89,7 @@ const bulkStos: RoutineDefinition = {
     const bytes = r.and(shape, r.const(0xff));
     const to = r.gpr(RDI);
     const count = least(r, r.gpr(RCX), fitting(r, to, bytes));
-    r.if(r.leU(count, r.const(1)), () => r.returns(r.const(0)));
+    r.if(r.eq(count, r.const(0)), () => r.returns(r.const(0)));
     const target = direct(r, to, true);
     const length = r.mul(64, count, bytes);
     const rax = r.gpr(RAX);
@@ -105,4 +122,22 @@ const bulkStos: RoutineDefinition = {
   },
 };
 
-export const stringRoutines = [bulkMovs, bulkStos] as const;
+/** (as the routine for many elements) → 1: all are done, 0: an element needs more than that, or somebody asks for this vCPU. */
+const whole = (kind: 'Movs' | 'Stos', { parameters }: RoutineDefinition): RoutineDefinition => ({
+  name: `whole${kind}`,
+  parameters,
+  result: 'i64',
+  build(r) {
+    r.while(
+      () => r.ne(r.gpr(RCX), r.const(0)),
+      () => {
+        r.if(r.ne(r.and(r.state('request'), r.state('pollMask')), r.const(0)), () => r.returns(r.const(0)));
+        const done = r.callInt(`bulk${kind}`, ...parameters.map((_, i) => r.parameter(i)));
+        r.if(r.eq(done, r.const(0)), () => r.returns(r.const(0)));
+      },
+    );
+    r.returns(r.const(1));
+  },
+});
+
+export const stringRoutines = [bulkMovs, bulkStos, whole('Movs', bulkMovs), whole('Stos', bulkStos)] as const;

@@ -45,8 +45,11 @@ function repeatedInBulk(e: Emitter, f: Facts, kind: 'movs' | 'stos', element: ()
     element();
     return;
   }
+  // In the order that names the handler.
+  const { addressWidth, width } = f;
+  if (e.bulkAll(kind, width, addressWidth)) return;
   nothingToDo(e, f);
-  const done = e.bulk(kind, f.width, f.addressWidth);
+  const done = e.bulk(kind, width, addressWidth);
   e.if(e.eq(done, e.const(0)), () => {
     element();
     countDown(e, f);
