@@ -2,6 +2,7 @@
 import { calendarOf, monotonicSince } from './host/clock.ts';
 import { readRegularFile } from './host/files.ts';
 import { turn } from './host/process.ts';
+import { randomBytes } from './host/randomness.ts';
 import { openOutputFile, openStandardInput, openStandardOutput } from './host/streams.ts';
 import { parent, threadData } from './host/threads.ts';
 import { buildIoMachine } from './machine/build.ts';
@@ -21,6 +22,7 @@ void threadData().then(async (data) => {
   });
   const host = {
     readFile: readRegularFile,
+    randomBytes,
     openStandardOutput,
     openOutputFile,
     openStandardInput,

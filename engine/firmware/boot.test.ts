@@ -244,6 +244,19 @@ describe('Linux bzImage', () => {
     expect([ram.readUInt32LE(second + 8), ram.readBigUInt64LE(second)]).toEqual([5, 0n]);
   });
 
+  it('hands a seed on before other set-up data, to kernels that follow the chain', () => {
+    const seed = Uint8Array.from({ length: 32 }, (_, i) => 255 - i);
+    const { ram, boot } = machine(64 * MIB);
+    const files = { kernel: { name: 'k', bytes: bzImage() }, seed, setupData: [{ type: 5, bytes: Buffer.alloc(3) }] };
+    const first = Number(ram.readBigUInt64LE(boot(files).rsi + 0x250));
+    expect([ram.readUInt32LE(first + 8), ram.readUInt32LE(first + 12)]).toEqual([9, 32]);
+    expect(ram.subarray(first + 16, first + 48).equals(seed)).toBe(true);
+    expect(ram.readUInt32LE(Number(ram.readBigUInt64LE(first)) + 8)).toBe(5);
+    const old = machine(64 * MIB);
+    const regs = old.boot({ ...files, kernel: { name: 'k', bytes: bzImage({ version: 0x0208 }) } });
+    expect(old.ram.readBigUInt64LE(regs.rsi + 0x250)).toBe(0n);
+  });
+
   it('without a 64-bit entry starts in protected mode', () => {
     const { boot } = machine(64 * MIB);
     expect(boot({ kernel: { name: 'k', bytes: bzImage({ xload: 0 }) } })).toMatchObject({

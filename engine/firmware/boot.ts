@@ -3,7 +3,7 @@ import { EngineError } from '../base/errors.ts';
 import type { GuestWriter } from './bytes.ts';
 import { defect, isElf } from './elf.ts';
 import { leaveTables } from './leave-tables.ts';
-import { isBzImage, loadLinux, type SetupData } from './linux.ts';
+import { isBzImage, loadLinux, SETUP_DATA_TYPE, type SetupData } from './linux.ts';
 import { isMultiboot, loadMultiboot } from './multiboot.ts';
 import type { Platform } from './platform.ts';
 import { isPvh, loadPvh, type Module } from './pvh.ts';
@@ -20,6 +20,8 @@ export interface BootFiles {
   readonly modules?: readonly Module[];
   readonly commandLine?: string;
   readonly setupData?: readonly SetupData[];
+  /** Linux: what nobody can foresee, for the kernel's generator of random numbers. */
+  readonly seed?: Uint8Array;
 }
 
 /**
@@ -55,10 +57,11 @@ export function bootDirectly(
   const tables = leaveTables(to.platform, to.memory);
   const common = { ...to, tables, file: kernel.name, kernel: kernel.bytes, commandLine: files.commandLine ?? '' };
   if (protocol === 'linux') {
+    const seed = files.seed ? [{ type: SETUP_DATA_TYPE.rngSeed, bytes: files.seed }] : [];
     return loadLinux({
       ...common,
       ...(files.initrd && { initrd: files.initrd.bytes }),
-      ...(files.setupData && { setupData: files.setupData }),
+      setupData: [...seed, ...(files.setupData ?? [])],
     });
   }
   const first = files.initrd ? [{ bytes: files.initrd.bytes, commandLine: files.initrd.name }] : [];

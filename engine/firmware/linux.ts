@@ -11,6 +11,9 @@ import { clear, isUsable, placeHigh } from './placement.ts';
 import { lowRam, type Platform } from './platform.ts';
 import { enter, type InitialRegisters } from './registers.ts';
 
+/** Of entries in the setup_data chain. Linux trusts a seed as its configuration says, and overwrites it. */
+export const SETUP_DATA_TYPE = { rngSeed: 9 } as const;
+
 /** An entry of the kernel's setup_data chain. */
 export interface SetupData {
   readonly type: number;
@@ -88,6 +91,8 @@ interface KernelHeader {
   readonly initSize: number;
   readonly initrdMax: number;
   readonly commandLineMax: number;
+  /** It follows the setup_data chain. */
+  readonly chained: boolean;
 }
 
 function parse({ file, kernel, platform }: LinuxBoot): KernelHeader {
@@ -120,6 +125,7 @@ function parse({ file, kernel, platform }: LinuxBoot): KernelHeader {
     initSize: size,
     initrdMax: view.getUint32(H.initrdMax, true),
     commandLineMax: view.getUint32(H.commandLineSize, true) || 255,
+    chained: version >= 0x0209 && has(H.setupData, 8),
   };
 }
 
@@ -171,7 +177,7 @@ function zeroPage(boot: LinuxBoot, header: KernelHeader, initrdAt: number): Uint
   view.setUint32(H.commandLine, COMMAND_LINE, true);
   view.setUint32(H.ramdiskImage, initrdAt, true);
   view.setUint32(H.ramdiskSize, boot.initrd?.length ?? 0, true);
-  view.setBigUint64(H.setupData, BigInt(writeSetupData(boot)), true);
+  if (header.chained) view.setBigUint64(H.setupData, BigInt(writeSetupData(boot)), true);
   const map = memoryMap(boot.platform).slice(0, MAX_E820);
   page[0x1e8] = map.length;
   map.forEach(({ start, end, type }, i) => {

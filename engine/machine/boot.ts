@@ -6,6 +6,7 @@ import { REQUEST } from '../base/index.ts';
 import type { Board, VariablesFile } from '../board/board.ts';
 import type { MachineSettings } from '../contract/settings.ts';
 import type { KvmSegment, Machine } from '../hypervisor/index.ts';
+import type { IoHost } from './ports.ts';
 
 type BootFiles = Parameters<Board['boot']>[0];
 type BootState = ReturnType<Board['boot']>;
@@ -15,27 +16,31 @@ export type StartFiles =
   | { readonly name: string; readonly ours: boolean; readonly firmware: Uint8Array; readonly variables?: VariablesFile }
   | { readonly files: BootFiles; readonly bios: Uint8Array };
 
-type ReadFile = (path: string, what: string) => Uint8Array;
+type StartHost = Pick<IoHost, 'readFile' | 'randomBytes'>;
+/** Bytes that a kernel's generator of random numbers is seeded with. */
+const SEED_BYTES = 32;
 
 /** Read what the settings name, or the BIOS that is built in. `readFile` fails with `file-missing` and the like. */
-export function readStartFiles(settings: MachineSettings, builtIn: string, readFile: ReadFile): StartFiles {
+export function readStartFiles(settings: MachineSettings, builtIn: string, host: StartHost): StartFiles {
   const { kernel, firmware } = settings;
+  const { readFile } = host;
   const bios = () => readFile(builtIn, 'built-in firmware');
   // A kernel that starts by itself finds the screen as the BIOS leaves it, with its characters.
-  if (kernel !== undefined) return { files: kernelFiles(settings, kernel, readFile), bios: bios() };
+  if (kernel !== undefined) return { files: kernelFiles(settings, kernel, host), bios: bios() };
   if (firmware === undefined) return { name: builtIn, ours: true, firmware: bios() };
   const kept = settings.variables;
   const variables = kept !== undefined && { name: kept, read: () => readFile(kept, 'file of variables') };
   return { name: firmware, ours: false, firmware: readFile(firmware, 'firmware'), ...(variables && { variables }) };
 }
 
-function kernelFiles(settings: MachineSettings, kernel: string, readFile: ReadFile): BootFiles {
+function kernelFiles(settings: MachineSettings, kernel: string, { readFile, randomBytes }: StartHost): BootFiles {
   const [first, ...others] = settings.modules.map(({ file, text }) => ({ text, bytes: readFile(file, 'initrd') }));
   return {
     kernel: { name: kernel, bytes: readFile(kernel, 'kernel') },
     ...(first && { initrd: { name: first.text, bytes: first.bytes } }),
     modules: others.map(({ text, bytes }) => ({ bytes, commandLine: text })),
     commandLine: settings.append,
+    seed: randomBytes(SEED_BYTES),
   };
 }
 

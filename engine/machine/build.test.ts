@@ -22,7 +22,10 @@ it.each(['software', 'bare'] as const)('a thread that is made after the boot cha
     displayRom: undefined,
   };
   const ports = { hostNow, calendar: { microseconds: () => 0 }, onTone: () => undefined, onEvent: () => undefined };
-  buildIoMachine({ ...plan, role: { kind: 'io' } }, ports).boot((path) => new Uint8Array(readFileSync(path)));
+  buildIoMachine({ ...plan, role: { kind: 'io' } }, ports).boot({
+    readFile: (path) => new Uint8Array(readFileSync(path)),
+    randomBytes: (count) => new Uint8Array(count),
+  });
   const booted = memory.i32.slice();
   for (const vcpu of [0, 1])
     buildVcpuThread({ ...plan, role: { kind: 'vcpus', vcpus: [vcpu] } }, { ...ports, interpreter: interpreterImage() });

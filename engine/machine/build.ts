@@ -177,8 +177,8 @@ export function buildIoMachine(plan: ThreadPlan, ports: ThreadPorts): IoMachine 
         ...events,
       }),
     askForTray: (drive) => memory.lock.run(() => board.askForTray(drive)),
-    boot: (readFile) => {
-      const start = readStartFiles(plan.settings, plan.builtInFirmware, readFile);
+    boot: (host) => {
+      const start = readStartFiles(plan.settings, plan.builtInFirmware, host);
       memory.lock.run(() => powerOn({ machine, board, start }));
     },
     pressPowerButton: () => deviceWork(() => board.pressPowerButton()),

@@ -74,6 +74,7 @@ function start({ serial = 'stdio', room = 16, sink, boot }: Given = {}) {
       turn: () => Promise.resolve(),
       milliseconds: () => 0,
       readFile: () => new Uint8Array(),
+      randomBytes: (count) => new Uint8Array(count),
       openStandardOutput: () => {
         opened.push('stdout');
         return output;

@@ -27,7 +27,7 @@ export interface IoMachine extends ShownBoard {
   /** Whether the guest holds a drive's tray; it is then asked to let go. */
   askForTray(drive: number): 'free' | 'locked';
   /** Reset the board, load the images, set up every vCPU. vCPUs are parked. */
-  boot(readFile: (path: string, what: string) => Uint8Array): void;
+  boot(host: Pick<IoHost, 'readFile' | 'randomBytes'>): void;
   pressPowerButton(): void;
   pressSleepButton(): void;
   readonly keyboard: FedKeyboard;
@@ -92,7 +92,7 @@ export async function runIoThread({ plan, machine, host, channel }: IoThreadOpti
         case 'boot':
           drives.open();
           keys.clear();
-          machine.boot(host.readFile);
+          machine.boot(host);
           // Only now is it sure that there will be a machine: an output file is not touched for one that is refused.
           ends.open();
           if (settings.serial === 'stdio') input.open();

@@ -21,6 +21,8 @@ export interface ByteSource {
 /** The ports of the I/O thread. */
 export interface IoHost {
   readFile(path: string, what: string): Uint8Array;
+  /** What nobody can foresee. */
+  randomBytes(count: number): Uint8Array;
   openStandardOutput(): ByteSink;
   openOutputFile(path: string, what: string, options?: { readonly add?: boolean }): ByteSink;
   /** Fails with what the image is refused for. `owner` is the machine, for those who find the image in use. */
