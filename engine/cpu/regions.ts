@@ -44,6 +44,13 @@ export const SITES = {
 const SITE_BYTES = 24 * SITE_COUNT + 8;
 /** Of a host page's information: what its write entries are, as far as one word with two halves says it (engine/memory/map.ts). */
 export const WRITER = { at: 12, page: TLB2_ENTRIES - 1, known: TLB2_ENTRIES, half: 16, several: 0xffffffff } as const;
+/**
+ * Pages of the guest's page tables as EPT maps them: guest-physical address with the context of global pages, which is another one whenever
+ * such translations are flushed, and physical address.
+ */
+export const TABLE_PAGES = 128;
+export const TABLE_PAGE_BYTES = 16;
+export const TABLE_PAGE = { tag: 0, pa: 8 } as const;
 /** One jump-cache entry: linear address, key, block. */
 export const JUMP_ENTRY = { linear: 0, key: 8, block: 12 } as const;
 
@@ -80,7 +87,8 @@ const align = (value: number, to: number): number => Math.ceil(value / to) * to;
 
 /** Offsets of the parts of a vCPU region from its base; the state block comes first. */
 export const CPU_SITES = align(vcpuState.size, 64);
-export const CPU_TLB = align(CPU_SITES + SITE_BYTES, 64);
+export const CPU_TABLES = align(CPU_SITES + SITE_BYTES, 64);
+export const CPU_TLB = CPU_TABLES + TABLE_PAGES * TABLE_PAGE_BYTES;
 export const CPU_TLB2 = CPU_TLB + TLB_ENTRIES * TLB_ENTRY_BYTES;
 export const CPU_FAR = CPU_TLB2 + TLB2_ENTRIES * TLB_ENTRY_BYTES;
 export const CPU_FAR_TAGS = CPU_FAR + FAR_ENTRIES * FAR_ENTRY_BYTES;

@@ -15,6 +15,7 @@ import {
   CPU_JUMPS,
   CPU_REGION_BYTES,
   CPU_SITES,
+  CPU_TABLES,
   CPU_TLB,
   CPU_TLB2,
   FIRST_CONTEXT,
@@ -23,6 +24,8 @@ import {
   RECENT_SPACE,
   RECENT_SPACES,
   SITES,
+  TABLE_PAGE_BYTES,
+  TABLE_PAGES,
   TLB_ENTRIES,
   TLB_ENTRY_BYTES,
   TLB2_ENTRIES,
@@ -285,6 +288,9 @@ export class Tlb {
 
   /** No write entry is left (dirty log, code pages found by another vCPU). */
   dropAllWrites(): void {
+    // EPT counts a look at a guest's table as a write.
+    const { base } = this.#s;
+    this.#machine.u32.fill(0, (base + CPU_TABLES) >>> 2, (base + CPU_TABLES + TABLE_PAGES * TABLE_PAGE_BYTES) >>> 2);
     this.#eachWriteEntry((word) => {
       this.#machine.u32[word + 2] = 0;
       this.#machine.u32[word + 3] = 0;

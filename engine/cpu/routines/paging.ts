@@ -2,7 +2,21 @@
 import type { Bool, Int } from '../../isa/emitter.ts';
 import { FIXED, PHYS } from '../../memory/index.ts';
 import type { Node } from '../ir/node.ts';
-import { CPU_SITES, CPU_TLB, CPU_TLB2, LARGE_PAGES, SITES, TLB_ENTRIES, TLB_ENTRY, TLB2_ENTRIES, WRITER } from '../regions.ts';
+import {
+  CPU_SITES,
+  CPU_TABLES,
+  CPU_TLB,
+  CPU_TLB2,
+  LARGE_PAGES,
+  SITES,
+  TABLE_PAGE,
+  TABLE_PAGE_BYTES,
+  TABLE_PAGES,
+  TLB_ENTRIES,
+  TLB_ENTRY,
+  TLB2_ENTRIES,
+  WRITER,
+} from '../regions.ts';
 import { offsetOf } from '../state.ts';
 import { EPT_RIGHTS } from './ept.ts';
 import { ACCESS, logTableWrite, markDirty, physicalEntry, TRANSLATED } from './physical.ts';
@@ -34,17 +48,29 @@ const tableEntry: RoutineDefinition = {
   parameters: ['i32', 'i64', 'i64', 'i64'],
   result: 'i32',
   build(r) {
-    const pa = r.var(r.parameterInt(1));
+    const gpa = r.parameterInt(1);
+    const pa = r.var(gpa);
     r.if(r.ne(r.state('eptPointer'), r.const(0)), () => {
-      const how = r.or(r.and(r.parameterInt(2), r.const(ACCESS.probe)), r.const(ACCESS.table));
-      const reached = r.callInt('eptWalk', r.cpu, r.get(pa), how, r.parameterInt(3));
-      r.if(r.bit(reached, 63), () => r.returns(r.i32(UNREACHED)));
-      r.if(r.bit(reached, 62), () => r.returns(r.i32(0)));
-      r.set(pa, r.and(reached, r.const(0x000fffffffffffffn)));
+      const index = r.and(r.shr(64, gpa, r.const(12)), r.const(TABLE_PAGES - 1));
+      const place = r.plus(r.cpu, r.wrap(r.shl(64, index, r.const(Math.log2(TABLE_PAGE_BYTES)))));
+      const tag = r.or(r.and(gpa, r.const(~0xfffn)), r.stateElement('globalContexts', r.i32(0)));
+      r.if(
+        r.eq(r.hostLoad(64, place, CPU_TABLES + TABLE_PAGE.tag), tag),
+        () => r.set(pa, r.hostLoad(64, place, CPU_TABLES + TABLE_PAGE.pa)),
+        () => {
+          const how = r.or(r.and(r.parameterInt(2), r.const(ACCESS.probe)), r.const(ACCESS.table));
+          const reached = r.callInt('eptWalk', r.cpu, gpa, how, r.parameterInt(3));
+          r.if(r.bit(reached, 63), () => r.returns(r.i32(UNREACHED)));
+          r.if(r.bit(reached, 62), () => r.returns(r.i32(0)));
+          r.set(pa, r.and(reached, r.const(ADDRESS)));
+          r.hostStore(64, place, tag, CPU_TABLES + TABLE_PAGE.tag);
+          r.hostStore(64, place, r.get(pa), CPU_TABLES + TABLE_PAGE.pa);
+        },
+      );
     });
     const entry = physicalEntry(r, r.get(pa));
     r.if(r.none(entry, PHYS.RAM | PHYS.ROM), () => r.returns(r.i32(0)));
-    r.returns(r.wrap(r.or(r.and(entry, r.const(0xfffff000)), r.and(r.get(pa), r.const(0xfff)))));
+    r.returns(r.wrap(r.or(r.and(entry, r.const(0xfffff000)), r.and(gpa, r.const(0xfff)))));
   },
 };
 

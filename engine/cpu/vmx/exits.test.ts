@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { assemble } from '../../isa/assemble.ts';
 import { initBlocked } from '../system/idle.ts';
 import { initVcpu, startVcpu } from '../system/reset.ts';
+import { AT } from '../testing/stage.ts';
 import { PIN, PROC, PROC2 } from './fields.ts';
 import { VmxStage } from './testing/vmx-stage.ts';
 
@@ -243,6 +244,48 @@ describe('EPT', () => {
     const full = stage.guest('mov [rbx], al', ept({ ...log, pmlIndex: 0xffff }, PROC2.pml), { rbx: 0x212340 });
     expect(full.exit()).toMatchObject({ reason: 62, rip: stage.guestRip });
     expect(stage.stage.read(0x82008, 64) & 0x200n).toBe(0n);
+  });
+
+  /** By pages of 4 KiB in the first 2 MiB, with the page of the guest's directory where `directory` says. */
+  const byPages = (at: number, directory: number): void => {
+    identity(at, 7n);
+    stage.stage.write(at + 0x2000, BigInt(at + 0x3000) | 7n);
+    const pages = Array.from({ length: 512 }, (_, i) => BigInt(i << 12) | 0x37n);
+    pages[DIRECTORY >> 12] = BigInt(directory) | 0x37n;
+    stage.stage.write(at + 0x3000, ...pages);
+  };
+  const [DIRECTORY, ANOTHER] = [AT.tables + 0x2000, 0x76000];
+  /** The directory that stands at ANOTHER has the first 2 MiB in place of the second. */
+  const directories = (): void => {
+    stage.stage.write(ANOTHER, 0x87n, 0x87n);
+    stage.stage.write(0x20000, 0x11n);
+    stage.stage.write(0x220000, 0x22n);
+  };
+
+  it('tables of the guest are looked for anew by another EPT pointer', () => {
+    directories();
+    byPages(0x80000, DIRECTORY);
+    byPages(0x90000, ANOTHER);
+    stage.stage.write(0x75000, 0x80000n | POINTER, 0x90000n | POINTER);
+    const functions = { vmFunctionControls: 1, eptpListAddress: 0x75000, vpid: 1 };
+    const text = 'mov dl, [rbx]\nvmfunc\nmov dh, [rbx+0x20000]\nmov cl, 0\nvmfunc\nmov bl, [rbx+0x20000]\ncpuid';
+    const { exit } = stage.guest(text, ept(functions, PROC2.vmFunctions | PROC2.vpid), { rax: 0, rcx: 1, rbx: 0x200000 });
+    expect([exit().reason, stage.s.gpr[2], stage.s.gpr[3]]).toEqual([10, 0x1100n | stage.stage.read(0x200000, 8), 0x200022n]);
+  });
+
+  it('tables of the guest are looked for anew after INVEPT', () => {
+    directories();
+    byPages(0x80000, DIRECTORY);
+    const text = 'mov dl, [rbx]\ncpuid\nmov dl, [rbx+0x20000]\ncpuid';
+    const { exit } = stage.guest(text, ept({ vpid: 1 }, PROC2.vpid), { rbx: 0x200000 });
+    expect(exit()).toMatchObject({ reason: 10, rip: stage.guestRip + 2n });
+    byPages(0x80000, ANOTHER);
+    stage.stage.write(0x77000, 0x80000n | POINTER, 0n);
+    stage.stage.run('invept rax, [rbx]', { rax: 1, rbx: 0x77000 });
+    stage.setField('guestRip', stage.guestRip + 4n);
+    stage.stage.run('vmresume', { rbx: 0x200000 });
+    while (stage.s.nonRoot !== 0) stage.stage.cpu.run(1);
+    expect([exit().rip, stage.s.gpr[2]]).toEqual([stage.guestRip + 10n, 0x11n]);
   });
 
   it('EPTP switching: to a valid entry of the list, or an exit', () => {

@@ -89,6 +89,12 @@ export class VmxStage {
     return this.stage.read(REGION.vmcs + VMCS[name].offset, 64);
   }
 
+  /** As the host would by VMWRITE. */
+  setField(name: VmcsFieldName, value: bigint): void {
+    this.stage.write(REGION.vmcs + VMCS[name].offset, value);
+    this.#core.vmcs.forget();
+  }
+
   #fill(fields: Fields): void {
     const { s } = this;
     const segment = (name: string, selector: number, rights: number): Fields => ({
