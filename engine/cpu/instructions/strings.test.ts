@@ -29,6 +29,33 @@ describe.each(everyTier)('string instructions on the %s', (_name, tier) => {
     expect([textAt(back, AT.data, 10), down.rsi]).toEqual(['aabcdefgh.', BigInt(AT.data - 1)]);
   });
 
+  it.each([
+    ['movsb', 1, 3000, 0x1000],
+    ['movsw', 2, 1500, 0x0ffe],
+    ['movsd', 4, 900, 0x0ffd], // elements across the end of a page
+    ['movsq', 8, 600, 0x0ff8],
+    ['movsq', 8, 600, 8], // what is read was not written before
+    ['movsq', 8, 600, 3],
+    ['movsq', 8, 600, -8], // what is written is read again
+    ['movsq', 8, 600, -4],
+    ['movsq', 8, 600, -4800],
+  ])('rep %s backwards over pages (%i bytes, %i times, %i bytes away)', (name, size, count, distance) => {
+    const from = 0x305000;
+    const text = Uint8Array.from({ length: 0x5000 }, (_, i) => (i * 31 + (i >>> 8)) & 0xff);
+    const expected = Uint8Array.from(text);
+    for (let i = 0; i < count; i++) {
+      const at = from - 0x302000 - i * size;
+      expected.set(expected.slice(at, at + size), at + distance);
+    }
+    const stage = new Stage(tier, 'long');
+    stage.cpu.machine.dma.write(0x302000, text);
+    const registers = { rsi: from, rdi: from + distance, rcx: count };
+    const after = stage.run(`rep ${name}\nhlt`, registers, { ...finish, steps: 2 * count, flags: 0x400 });
+    expect(after).toMatchObject({ fault: undefined, rsi: BigInt(from - count * size), rcx: 0n });
+    expect(after.rdi).toBe(BigInt(from + distance - count * size));
+    expect(Buffer.from(stage.cpu.machine.dma.read(0x302000, text.length)).equals(Buffer.from(expected))).toBe(true);
+  });
+
   it('a fault inside leaves the registers at the element that failed', () => {
     const stage = stageWith('');
     const edge = 0x400000 - 16; // the last page that is mapped

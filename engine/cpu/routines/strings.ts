@@ -46,11 +46,18 @@ function least(r: Routine, a: Int, b: Int): Int {
   return r.select(r.ltU(a, b), a, b);
 }
 
-/** Only 64-bit code with 64-bit addresses, forward, without watched data or a trap after each element. */
-function guard(r: Routine, shape: Int): void {
+/** The same backwards, to the beginning of the page; none when the first one reaches over its end. */
+function fittingBelow(r: Routine, linear: Int, bytes: Int): Int {
+  const inside = r.and(linear, r.const(4095));
+  const crosses = r.ltU(r.const(4096), r.add(64, inside, bytes));
+  return r.select(crosses, r.const(0), r.add(64, r.divU(inside, bytes), r.const(1)));
+}
+
+/** Only 64-bit code with 64-bit addresses, without watched data and with none of these flags: a trap after each element, or backwards. */
+function guard(r: Routine, shape: Int, flags: number): void {
   const plain = r.andB(r.ne(r.state('longMode'), r.const(0)), r.eq(r.shr(64, shape, r.const(8)), r.const(64)));
-  const forward = r.none(r.state('sysFlags'), DF | TF);
-  r.if(r.notB(r.andB(plain, r.andB(forward, r.eq(r.state('slowData'), r.const(0))))), () => r.returns(r.const(0)));
+  const free = r.andB(r.none(r.state('sysFlags'), flags), r.eq(r.state('slowData'), r.const(0)));
+  r.if(r.notB(r.andB(plain, free)), () => r.returns(r.const(0)));
 }
 
 /** (cpu, segment, base, checked, shape) → elements moved. */
@@ -60,19 +67,25 @@ const bulkMovs: RoutineDefinition = {
   result: 'i64',
   build(r) {
     const shape = r.unsigned(r.parameter(4));
-    guard(r, shape);
+    guard(r, shape, TF);
     const bytes = r.and(shape, r.const(0xff));
     const from = r.add(64, r.gpr(RSI), r.parameterInt(2));
     const to = r.gpr(RDI);
-    const count = least(r, r.gpr(RCX), least(r, fitting(r, from, bytes), fitting(r, to, bytes)));
+    const isDown = r.any(r.state('sysFlags'), DF);
+    const room = (linear: Int): Int => r.select(isDown, fittingBelow(r, linear, bytes), fitting(r, linear, bytes));
+    const count = least(r, r.gpr(RCX), least(r, room(from), room(to)));
     r.if(r.eq(count, r.const(0)), () => r.returns(r.const(0)));
     const source = direct(r, from, false);
     const target = direct(r, to, true);
     const length = r.mul(64, count, bytes);
-    r.if(r.ltU(r.sub(64, target, source), length), () => r.returns(r.const(0)));
-    r.ir.copy(r.wrap(target), r.wrap(source), r.wrap(length));
-    r.setGpr(RSI, r.add(64, r.gpr(RSI), length));
-    r.setGpr(RDI, r.add(64, to, length));
+    // One element after the other would copy again what it has written.
+    const distance = r.sub(64, target, source);
+    r.if(r.ltU(r.select(isDown, r.sub(64, r.const(0), distance), distance), length), () => r.returns(r.const(0)));
+    const below = r.select(isDown, r.sub(64, length, bytes), r.const(0));
+    r.ir.copy(r.wrap(r.sub(64, target, below)), r.wrap(r.sub(64, source, below)), r.wrap(length));
+    const step = r.select(isDown, r.sub(64, r.const(0), length), length);
+    r.setGpr(RSI, r.add(64, r.gpr(RSI), step));
+    r.setGpr(RDI, r.add(64, to, step));
     r.setGpr(RCX, r.sub(64, r.gpr(RCX), count));
     r.returns(count);
   },
@@ -85,7 +98,7 @@ const bulkStos: RoutineDefinition = {
   result: 'i64',
   build(r) {
     const shape = r.unsigned(r.parameter(1));
-    guard(r, shape);
+    guard(r, shape, DF | TF);
     const bytes = r.and(shape, r.const(0xff));
     const to = r.gpr(RDI);
     const count = least(r, r.gpr(RCX), fitting(r, to, bytes));
