@@ -1,12 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { EngineError } from '../base/index.ts';
+import { ROM_OFFSET, romTable } from '../firmware/bios/rom.ts';
 import { Irqchip } from '../hypervisor/index.ts';
 import { createMachineMemory, type MachineMemory, PHYS } from '../memory/index.ts';
 import { type Board, createBoard } from './board.ts';
 
 const MIB = 2 ** 20;
 const RAM = 16 * MIB;
+const BIOS = new URL('../../assets/firmware/bios.bin', import.meta.url);
 const SMP = new URL('../../assets/guests/smp.bin', import.meta.url);
 
 /** A board without processors: the test is the processor's bus side. `of` is another thread's memory, to be built a second time. */
@@ -225,6 +227,30 @@ describe('display', () => {
         .map((line) => line.trimEnd()),
     ).toEqual(['', 'Hi']);
     expect(screen?.update().picture).toMatchObject({ width: 720, height: 400 });
+  });
+
+  it('has blank cells and the font of the BIOS then', () => {
+    const m = machine({ vga: 'std' });
+    m.irqchip.reset();
+    m.board.reset();
+    const bios = readFileSync(BIOS);
+    m.memory.dma.load(0xb8000, new Uint8Array(0x8000).fill(0x55));
+    m.board.boot({ kernel: { name: 'smp.bin', bytes: readFileSync(SMP) } }, bios);
+    const cells = m.memory.dma.read(0xb8000, 0x8000);
+    expect(cells.every((byte, i) => byte === (i % 2 === 0 ? 0x20 : 0x07))).toBe(true);
+    // Plane 2 alone, in order, read as it is.
+    for (const [port, index, value] of [
+      [0x3c4, 4, 6],
+      [0x3ce, 4, 2],
+      [0x3ce, 5, 0],
+      [0x3ce, 6, 4],
+    ] as const)
+      m.outb(port, index | (value << 8), 2);
+    const table = romTable(bios) as { font16: number };
+    const font = bios.subarray(table.font16 - ROM_OFFSET, table.font16 - ROM_OFFSET + 4096);
+    const shown = font.map((_, i) => m.memory.bus.mmioRead(0, 0xa0000 + Math.floor(i / 16) * 32 + (i % 16), 1));
+    expect(Buffer.from(shown).equals(Buffer.from(font))).toBe(true);
+    expect(new Set(font).size).toBeGreaterThan(50);
   });
 
   it('has its frame buffer as RAM where the base address says, and what is written there is seen', () => {

@@ -10,7 +10,8 @@ const DEVICE = -1;
 const MODE = 3;
 const GLYPHS = 256;
 const LINES = 16;
-const BLANK_CELL = 0x07200720;
+/** Cells of the window, blank and grey. */
+const [CELLS_AT, CELLS, BLANK_CELL] = [0xb8000, 0x4000, 0x0720];
 
 /** The characters of the built-in BIOS, 16 bytes for each; undefined for a ROM that is not ours. */
 function fontOf(bios: Uint8Array): Uint8Array | undefined {
@@ -19,7 +20,7 @@ function fontOf(bios: Uint8Array): Uint8Array | undefined {
 }
 
 /** `bios`: the built-in BIOS, for its font; without it, characters have no picture. */
-export function startTextMode({ bus }: MachineMemory, bios: Uint8Array): void {
+export function startTextMode({ bus, dma }: MachineMemory, bios: Uint8Array): void {
   const io: BiosIo = {
     in: (port, size = 1) => bus.portRead(DEVICE, port, size),
     out: (port, value, size = 1) => bus.portWrite(DEVICE, port, size, value),
@@ -34,9 +35,12 @@ export function startTextMode({ bus }: MachineMemory, bios: Uint8Array): void {
   vga.sequencer(4, 0x06);
   vga.graphics(5, 0x00);
   vga.graphics(6, 0x04);
-  for (const [i, line] of (fontOf(bios) ?? new Uint8Array(0)).entries()) {
-    bus.mmioWrite(DEVICE, 0xa0000 + Math.floor(i / LINES) * 32 + (i % LINES), 1, line);
+  const font = fontOf(bios) ?? new Uint8Array(0);
+  const lines = new DataView(font.buffer, font.byteOffset, font.length);
+  for (let i = 0; i < font.length; i += 4) {
+    bus.mmioWrite(DEVICE, 0xa0000 + Math.floor(i / LINES) * 32 + (i % LINES), 4, lines.getUint32(i, true));
   }
   vga.program(mode);
-  for (let at = 0; at < 0x8000; at += 4) bus.mmioWrite(DEVICE, 0xb8000 + at, 4, BLANK_CELL);
+  // In this mode the window is memory.
+  dma.write(CELLS_AT, new Uint8Array(new Uint16Array(CELLS).fill(BLANK_CELL).buffer));
 }
