@@ -27,12 +27,15 @@ export function encodeRegions(regions: readonly BuiltRegion[], lengths: number[]
   module.importSharedMemory(Math.ceil(end / WASM_PAGE));
   module.importTable('env', 'regions', 1);
   const imports = new Map<string, number>();
+  const signatureOf = (name: string): Signature => {
+    const signature = SIGNATURES.get(name);
+    if (signature === undefined) throw new RangeError(`regions cannot call ${name}`);
+    return signature;
+  };
   const functionIndex = (name: string): number => {
     const known = imports.get(name);
     if (known !== undefined) return known;
-    const signature = SIGNATURES.get(name);
-    if (signature === undefined) throw new RangeError(`regions cannot call ${name}`);
-    const index = module.importFunction('env', name, signature);
+    const index = module.importFunction('env', name, signatureOf(name));
     imports.set(name, index);
     return index;
   };
@@ -42,6 +45,7 @@ export function encodeRegions(regions: readonly BuiltRegion[], lengths: number[]
     lowerRegion(region.body, {
       code,
       functionIndex,
+      typeOf: (name) => module.type(signatureOf(name)),
       regionType,
       budget: region.budget,
       page: region.page,

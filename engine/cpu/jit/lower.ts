@@ -21,6 +21,7 @@ import { POLL_INSTRUCTIONS } from './builder.ts';
 import { Ends, type NearPoint } from './ends.ts';
 import { isFollower } from './groups.ts';
 import { Reach, type ReachFrame } from './reach.ts';
+import { slotOfLast } from './table.ts';
 
 /** The parameter of a region. */
 const CPU = 0;
@@ -31,6 +32,8 @@ type Bits = 8 | 16 | 32 | 64 | 128;
 export interface RegionFunction {
   readonly code: Code;
   readonly functionIndex: (name: string) => number;
+  /** Of a routine. */
+  readonly typeOf: (name: string) => number;
   /** Type (i32 cpu) → i32 of regions. */
   readonly regionType: number;
   readonly budget: VarCell;
@@ -242,7 +245,7 @@ class RegionLowering extends Lowering implements ReachFrame {
       code.get(this.permanent(this.#into.budget));
       code.get(place);
       for (const operand of after?.args.slice(0, 2) ?? []) this.#again(operand);
-      code.returnCall(this.#into.functionIndex(after ? `leaveAfter.${after.what.of}${after.what.width}` : 'leaveRegion'));
+      this.#lastly(after ? `leaveAfter.${after.what.of}${after.what.width}` : 'leaveRegion');
     });
   }
 
@@ -268,7 +271,7 @@ class RegionLowering extends Lowering implements ReachFrame {
         code.get(CPU);
         code.get(this.permanent(this.#into.budget));
         code.i64(this.#ends.placeOf(point));
-        return code.returnCall(this.#into.functionIndex('leaveRegion'));
+        return this.#lastly('leaveRegion');
       }
       code.get(CPU);
       if (typeof point.rip === 'number') {
@@ -289,9 +292,15 @@ class RegionLowering extends Lowering implements ReachFrame {
 
   /** In the region at RIP, which is on the stack after the vCPU. */
   #goOn(retired: number): void {
-    const { code } = this.#into;
     this.#budgetChange(retired);
-    code.returnCall(this.#into.functionIndex('goOn'));
+    this.#lastly('goOn');
+  }
+
+  /** Its arguments are on the stack. */
+  #lastly(name: string): void {
+    const { code, typeOf } = this.#into;
+    code.i32(slotOfLast(name));
+    code.returnCallIndirect(typeOf(name), 0);
   }
 
   /** `retired` counts the instruction that the routine does. */

@@ -1,5 +1,11 @@
 /** Slot of a function that returns to the interpreter, which executes what stands there whether that has a region or not. */
 export const SKIP_SLOT = 1;
+/** What regions call last, in slots from `SKIP_SLOT` on: an import of each module would be one line of memory more that every region has for itself. */
+export const LASTS = [
+  ...['skipRegion', 'goOn', 'leaveRegion'],
+  ...['sum', 'difference'].flatMap((of) => [8, 16, 32, 64].map((width) => `leaveAfter.${of}${width}`)),
+];
+export const slotOfLast = (name: string): number => SKIP_SLOT + LASTS.indexOf(name);
 /**
  * The table of regions of one thread. Slot 0, and every slot without a region, holds a function that returns to the interpreter. It grows where
  * everything becomes a region.
@@ -20,7 +26,7 @@ export interface RegionTable {
 export function createRegionTable(): RegionTable & { connect(exports: WebAssembly.Exports): void } {
   const table = new WebAssembly.Table({ element: 'anyfunc', initial: SLOTS });
   const free: number[] = [];
-  let next = SKIP_SLOT + 1;
+  let next = SKIP_SLOT + LASTS.length;
   let exports: WebAssembly.Exports = {};
   return {
     table,
@@ -39,7 +45,7 @@ export function createRegionTable(): RegionTable & { connect(exports: WebAssembl
     connect(of) {
       exports = of;
       for (let slot = 0; slot < SLOTS; slot++) table.set(slot, of['noRegion']);
-      table.set(SKIP_SLOT, of['skipRegion']);
+      for (const name of LASTS) table.set(slotOfLast(name), of[name]);
     },
   };
 }

@@ -36,7 +36,7 @@ import type { Routine, RoutineDefinition } from './routine.ts';
 
 const PAGE = 4096;
 /** Entries into a region by a link that are counted when it is made. */
-const COUNTED_AHEAD = 63;
+const COUNTED_AHEAD = 1023;
 
 /** What is told of regions afterwards. */
 function count(r: Routine, what: RegionCounter): void {
