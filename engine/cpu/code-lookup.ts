@@ -88,6 +88,7 @@ export class CodeLookup {
       heat: options.heat ?? (() => (options.jit === 'off' ? 0 : FIRST_LOOK[options.jit])),
       retired: () => s.lo('retired'),
       entriesOf: (block) => entriesOf(machine.u32, block),
+      ofRegion: HEAT.on,
       forgotten: (page) => (page === 'all' ? this.jit?.detach() : this.jit?.invalidate(page)),
       began: (block, host, modeKey) => this.jit?.decoded(block, host, modeKey),
       nextPage: () => this.#nextPage(),
@@ -108,10 +109,9 @@ export class CodeLookup {
             regions: options.regions,
             link: options.compilers,
             guard: (host, bytes) => this.cache.guard(host, bytes),
-            entries: (page, modeKey) => this.#entries(page, modeKey),
+            survey: (page, modeKey) => this.cache.survey(page, modeKey),
             ...(options.codeBytes === undefined ? {} : { codeBytes: options.codeBytes }),
-            targets: (page, modeKey) => this.cache.targets(page, modeKey),
-            cameFrom: (block) => this.cache.cameFrom(block),
+            cameFrom: (block) => this.cache.cameFrom(block, s.modeKey),
             isSpecial: (page) => page === arena.base >>> 12 || this.#cuts.has(page),
             known: (host, modeKey) => this.cache.known(host, modeKey),
           });
@@ -197,17 +197,6 @@ export class CodeLookup {
 
   #codeAddress(host: number, modeKey: number, withinLimit: number): CodeAddress {
     return { host, modeKey, mode: this.#modeOf(modeKey), flat: flatSegmentsOf(modeKey), withinLimit };
-  }
-
-  #entries(page: number, modeKey: number): Map<number, number> {
-    const { machine, jit } = this.#o;
-    const entries = new Map<number, number>();
-    if (jit === 'off') return entries;
-    for (const [offset, block] of this.cache.blocksOf(page, modeKey)) {
-      const isRegion = machine.u32[(block + BLOCK.region) >>> 2] !== 0;
-      entries.set(offset, isRegion ? HEAT.on : entriesOf(machine.u32, block));
-    }
-    return entries;
   }
 
   #modeOf(modeKey: number): DecodeMode {

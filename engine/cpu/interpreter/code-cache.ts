@@ -43,8 +43,9 @@ export interface CodeCacheOptions {
   readonly heat: () => number;
   /** Instructions retired so far, modulo 2^32; those of the present run may be missing. */
   readonly retired: () => number;
-  /** Times a block has been entered. */
+  /** Times a block has been entered, and what counts as such for one with a region. */
   readonly entriesOf: (block: number) => number;
+  readonly ofRegion: number;
   /** Blocks of a host page, or all, are no longer valid. */
   readonly forgotten: (hostPage: number | 'all') => void;
   /** A block that lies in one page has been decoded. */
@@ -53,6 +54,13 @@ export interface CodeCacheOptions {
   readonly nextPage: () => number;
   /** The page begins to hold code: no vCPU may keep a write entry for it. */
   readonly protect: (hostPage: number) => void;
+}
+
+export interface PageSurvey {
+  /** Offset of each block and the times it was entered, in turn. */
+  readonly entries: Uint32Array;
+  /** By the offset after a computed jump of the page: the offsets in the page it has led to, entered most often first. */
+  readonly targets: ReadonlyMap<number, readonly number[]>;
 }
 
 interface Block {
@@ -89,20 +97,20 @@ export class CodeCache {
     return ((this.#o.machine.u32[(at + BLOCK.generationAt2) >>> 2] as number) - FIXED.pageInfo) >>> 4;
   }
 
-  /** Blocks of a host page in a mode that are still true: offset and address of each. */
-  *blocksOf(hostPage: number, modeKey: number): Generator<readonly [offset: number, block: number]> {
-    for (const [key, { at }] of this.#pages.get(hostPage) ?? [])
-      if (key >= 0 && key >>> 12 === modeKey && this.#isCurrent(at)) yield [key & 0xfff, at];
+  /** Offset after the computed jump in the page of this block, of a mode, that led to it last; undefined when there was none. */
+  cameFrom(at: number, modeKey: number): number | undefined {
+    const { u32 } = this.#o.machine;
+    const page = ((u32[(at + BLOCK.generationAt) >>> 2] as number) - FIXED.pageInfo) >>> 4;
+    return this.#jumpOf(u32[(at + BLOCK.source) >>> 2] as number, page, modeKey);
   }
 
-  /** Offset after the computed jump in the page of this block that led to it last; undefined when there was none. */
-  cameFrom(at: number): number | undefined {
-    const { u32 } = this.#o.machine;
-    const source = u32[(at + BLOCK.source) >>> 2] as number;
-    const page = ((u32[(at + BLOCK.generationAt) >>> 2] as number) - FIXED.pageInfo) >>> 4;
+  /** Offset after the computed jump of a page that a source is, which names the jump or the block that ends in it. */
+  #jumpOf(source: number, page: number, modeKey: number): number | undefined {
+    if (source === 0) return undefined;
     if (source >>> 12 === page) return source & 0xfff;
-    const block = [...(this.#pages.get(page)?.values() ?? [])].find((other) => other.at === source);
-    return block && this.#endOf(block);
+    const first = this.#o.machine.u32[(source + BLOCK.first) >>> 2] as number;
+    const block = this.#pages.get(page)?.get(first | (modeKey << 12));
+    return block?.at === source ? this.#endOf(block) : undefined;
   }
 
   /** Offset after the last instruction of a block. */
@@ -110,21 +118,35 @@ export class CodeCache {
     return this.#o.machine.dv.getUint16(at + BLOCK_BYTES + (records - 1) * RECORD_BYTES + REC.nextIp, true);
   }
 
-  /** By the offset after a computed jump of a page: the offsets in the page it has led to, entered most often first. */
-  targets(hostPage: number, modeKey: number): Map<number, number[]> {
+  /** What is known of the blocks of a host page in a mode that are still true: in one go, while the guest waits. */
+  survey(hostPage: number, modeKey: number): PageSurvey {
     const { u32 } = this.#o.machine;
-    const ends = new Map([...(this.#pages.get(hostPage)?.values() ?? [])].map((block) => [block.at, this.#endOf(block)]));
-    const found: { offset: number; end: number; entries: number }[] = [];
-    for (const [offset, block] of this.blocksOf(hostPage, modeKey)) {
-      const source = u32[(block + BLOCK.source) >>> 2] as number;
-      const end = source >>> 12 === hostPage ? source & 0xfff : ends.get(source);
-      if (source === 0 || end === undefined || u32[(block + BLOCK.crossing) >>> 2] !== 0) continue;
-      found.push({ offset, end, entries: this.#o.entriesOf(block) });
+    const blocks = this.#pages.get(hostPage);
+    const entries = new Uint32Array(2 * (blocks?.size ?? 0));
+    let length = 0;
+    const led = new Map<number, { readonly offset: number; readonly entries: number }[]>();
+    for (const [key, { at }] of blocks ?? []) {
+      if (key < 0 || key >>> 12 !== modeKey || !this.#isCurrent(at)) continue;
+      const offset = key & 0xfff;
+      const times = this.#o.entriesOf(at);
+      entries[length++] = offset;
+      entries[length++] = u32[(at + BLOCK.region) >>> 2] === 0 ? times : this.#o.ofRegion;
+      if (u32[(at + BLOCK.crossing) >>> 2] !== 0) continue;
+      const end = this.#jumpOf(u32[(at + BLOCK.source) >>> 2] as number, hostPage, modeKey);
+      if (end === undefined) continue;
+      const list = led.get(end);
+      if (list === undefined) led.set(end, [{ offset, entries: times }]);
+      else list.push({ offset, entries: times });
     }
     const targets = new Map<number, number[]>();
-    for (const { offset, end } of found.sort((a, b) => b.entries - a.entries))
-      targets.set(end, [...(targets.get(end) ?? []), offset]);
-    return targets;
+    for (const [end, list] of led) {
+      list.sort((a, b) => b.entries - a.entries);
+      targets.set(
+        end,
+        list.map(({ offset }) => offset),
+      );
+    }
+    return { entries: entries.slice(0, length), targets };
   }
 
   /** Decode the block at an address; 0 when the arena began anew (look up again) or a fetch fault is queued. */

@@ -15,6 +15,8 @@ const STEP = 2500;
  */
 const STARTING = { entries: 10_000, instructions: 1000 } as const;
 const SERVING = { entries: 5000, instructions: 16_000 } as const;
+/** In place of entries until the last look: it is hot at the next one. */
+const AT_NEXT_LOOK = 0xffffffff;
 /** Of the entries of the block that was hot: that part makes another one warm. */
 const WARM = 1 / 50;
 const LEAST_WARM = 100;
@@ -53,7 +55,7 @@ export function isHot(u32: Uint32Array, block: number, { retired, serving }: Loo
   const lately = sum - (u32[before] as number);
   const least = serving ? SERVING : STARTING;
   const isDense = (retired - (u32[since] as number)) >>> 0 < lately * least.instructions;
-  if (sum >= HEAT.on || (isDense && lately >= least.entries)) return true;
+  if (sum >= HEAT.on || (u32[before] as number) === AT_NEXT_LOOK || (isDense && lately >= least.entries)) return true;
   if (!isDense) {
     u32[since] = retired;
     u32[before] = sum;
@@ -65,7 +67,7 @@ export function isHot(u32: Uint32Array, block: number, { retired, serving }: Loo
 /** It is hot whenever it is looked at next, after so many entries. */
 export function lookAgain(u32: Uint32Array, block: number, after: number): void {
   u32[(block + BLOCK.heat) >>> 2] = after;
-  u32[(block + BLOCK.entries) >>> 2] = HEAT.on;
+  u32[(block + BLOCK.before) >>> 2] = AT_NEXT_LOOK;
 }
 
 /** Entries that make a block warm beside this hot one: it is taken into the region. */

@@ -36,12 +36,10 @@ export interface JitOptions {
   readonly link: CompilerLink;
   /** Bytes of a host page are code: writes to them are to be seen. */
   readonly guard: (host: number, bytes: number) => void;
-  /** Times the interpreter has entered the blocks of a host page in a mode, by their offset. */
-  readonly entries: (hostPage: number, modeKey: number) => ReadonlyMap<number, number>;
+  /** What is known of the blocks of a host page in a mode. */
+  readonly survey: (hostPage: number, modeKey: number) => Pick<RegionOrder, 'entries' | 'targets'>;
   /** As `CODE_BYTES`, for tests. */
   readonly codeBytes?: number;
-  /** By the offset after a computed jump of a host page: where it has led to in that page. */
-  readonly targets: (hostPage: number, modeKey: number) => ReadonlyMap<number, readonly number[]>;
   /** Offset after the computed jump of its page that led to the block last. */
   readonly cameFrom: (block: number) => number | undefined;
   /** No region is made of the page: it holds a copy of code that stands on the bus, or a code segment ends in it. */
@@ -256,6 +254,7 @@ export class Jit implements Customer {
     const first = machine.u32[(here + BLOCK.first) >>> 2] as number;
     const entry = again?.entry ?? first;
     const most = far === undefined ? MOST_INSTRUCTIONS : 2 * MOST_INSTRUCTIONS;
+    const { entries, targets } = this.#o.survey(page, s.modeKey);
     return {
       vcpu: index,
       cpu: s.base,
@@ -272,8 +271,8 @@ export class Jit implements Customer {
             ? PAGE
             : s.csLimit + 1 - (Number(BigInt.asUintN(32, s.rip)) - first),
       anyFloat: this.#anyFloat,
-      targets: this.#o.targets(page, s.modeKey),
-      entries: setting === 'force' ? undefined : this.#o.entries(page, s.modeKey),
+      targets,
+      entries: setting === 'force' ? undefined : entries,
       warm: warmBeside(machine.u32, here),
       instructions: setting === 'force' ? Math.min(most, s.budget) : most,
       under: again === undefined && far === undefined ? this.#under(page) : [],

@@ -52,6 +52,32 @@ function start(program = PROGRAM) {
   };
 }
 
+it('an order says how often blocks of its page were entered and where computed jumps have led', () => {
+  const run = start('jmp t\nf: add rax, rbx\nret\nt: call f\nsub rcx, 1\njnz t\nmov rdx, 1\nhlt');
+  run.s.gpr.set([0n, BigInt(LOOPS), 0n, 1n, BigInt(AT.stack)]);
+  run.stage.cpu.changed();
+  run.stage.cpu.run(60_000);
+  // After a short jump.
+  const f = 2;
+  const [t, next] = [f + 4, f + 9];
+  const entries = new Map<number, number>();
+  const [order] = run.orders;
+  for (let i = 0; i < (order?.entries?.length ?? 0); i += 2)
+    entries.set((order?.entries?.[i] as number) - (AT.code & 0xfff), order?.entries?.[i + 1] as number);
+  expect([...entries.keys()].sort((a, b) => a - b)).toEqual([0, f, t, next]);
+  expect(entries.get(0)).toBe(1);
+  // The one that was just looked at counts until the next look.
+  for (const at of [f, t, next]) {
+    expect(entries.get(at)).toBeGreaterThan(9_990);
+    expect(entries.get(at)).toBeLessThan(12_510);
+  }
+  // The offset after the return is that of the call.
+  const at = AT.code & 0xfff;
+  expect(order?.targets).toEqual(new Map([[at + t, [at + next]]]));
+  run.answers.push(run.compile());
+  expect(run.finish()).toEqual({ sum: BigInt(LOOPS), last: 1n });
+});
+
 describe('a region made by another thread', () => {
   it('is entered when it has come', () => {
     const run = start();

@@ -15,8 +15,8 @@ export interface RegionOrder {
   readonly flat: number;
   /** Bytes from the start of the page to the end of the code segment. */
   readonly withinLimit: number;
-  /** Times blocks of the page were entered, by offset; absent: everything counts as entered often. */
-  readonly entries: ReadonlyMap<number, number> | undefined;
+  /** Offsets of blocks of the page and the times each was entered, in turn; absent: everything counts as entered often. */
+  readonly entries: Uint32Array | undefined;
   /** Entries from which on a block is taken into the region. */
   readonly warm: number;
   /** By the offset after a computed jump of the page: the offsets it has led to, likeliest first. */

@@ -145,7 +145,8 @@ export class RegionCompiler {
 
   #plan(order: RegionOrder, pages: Pages): RegionPlan | undefined {
     const { decode } = this.#o;
-    const { entry, mode, withinLimit, entries, warm, targets, instructions } = order;
+    const { entry, mode, withinLimit, warm, targets, instructions } = order;
+    const entries = order.entries && entriesOf(order.entries);
     const far = order.far && new FarCode(this.#o.memory, order.far);
     const home = pages.get(0)?.bytes as Uint8Array;
     /** The first instruction lies on two pages: of those, and no others. */
@@ -193,6 +194,13 @@ export class RegionCompiler {
       most: { instructions, blocks: far === undefined ? BLOCKS : 2 * BLOCKS },
     });
   }
+}
+
+/** Times blocks were entered, by offset. */
+function entriesOf(pairs: Uint32Array): ReadonlyMap<number, number> {
+  const entries = new Map<number, number>();
+  for (let i = 0; i < pairs.length; i += 2) entries.set(pairs[i] as number, pairs[i + 1] as number);
+  return entries;
 }
 
 /** Pages besides the order's that code was taken from. */
