@@ -124,8 +124,8 @@ export const REC = {
 /** `checkedSegment`: limits of the memory operand's segment are checked; `samePage`: the branch target lies in the same page. */
 export const REC_FLAG = { checkedSegment: 1, samePage: 2 } as const;
 
-/** Header of a decoded block, 48 bytes, followed by its records. */
-export const BLOCK_BYTES = 48;
+/** Header of a decoded block, 64 bytes, followed by its records. */
+export const BLOCK_BYTES = 64;
 export const BLOCK = {
   generationAt: 0, // u32 address of the generation word of the page
   generation: 4, // u32
@@ -139,6 +139,10 @@ export const BLOCK = {
   since: 36, // u32 instructions retired, modulo 2^32, when it was decoded or was found to be entered too seldom
   entries: 40, // u32 entries until it was looked at last
   before: 44, // u32 entries until `since`
+  // For branches of other pages that are linked to it: where it was found last, all as in a link.
+  linear: 48, // u64
+  key: 56, // u32
+  epoch: 60, // u32
 } as const;
 
 /** What a handler tells the dispatch loop. */

@@ -22,6 +22,7 @@ import { offsetOf, type VcpuFieldName } from '../state.ts';
 import { CaseFrame, LocalPool, type LoopLabels } from './frames.ts';
 import { aloneInShadow } from './interrupt-shadow.ts';
 import { LoopBudget } from './loop-budget.ts';
+import { PageLinks } from './page-links.ts';
 import { RegionEntry } from './region-entry.ts';
 
 export interface LoopOptions {
@@ -58,6 +59,7 @@ class LoopWriter {
   /** Not 0: the instruction before holds interrupts back. */
   readonly #shadow: number;
   readonly #region: RegionEntry;
+  readonly #links: PageLinks;
 
   constructor(code: Code, options: LoopOptions) {
     this.#code = code;
@@ -76,6 +78,13 @@ class LoopWriter {
       regionType: options.regionType,
       locals: { rip: this.#rip, budget: this.#budget, record: this.#record, status: this.#status, shadow: this.#shadow },
     });
+    this.#links = new PageLinks(code, {
+      rip: this.#rip,
+      linear: this.#linear,
+      record: this.#record,
+      found: this.#found,
+      entry: this.#entry,
+    });
   }
 
   write(): void {
@@ -83,6 +92,7 @@ class LoopWriter {
     this.#budget.load();
     this.#load('i64.load', 'rip', this.#rip);
     const outer = code.loop(); // to the top with RIP set: look the block up
+    const known = code.block();
     const lookup = code.block();
     // the first turn has RIP and no record
     code.get(this.#record);
@@ -109,13 +119,15 @@ class LoopWriter {
     code.end(); // status
     this.#serveStatus({ next, branch, takeRel });
     code.end(); // takeRel
-    this.#takeRelative(next, lookup, outer);
+    this.#takeRelative({ next, lookup, known }, outer);
     code.end(); // branch
     this.#budget.settle('retired');
     code.br(lookup);
     code.end(); // next
     code.end(); // lookup
     this.#lookUp(outer);
+    code.end(); // known
+    this.#enter(outer);
     code.br(outer);
     code.end();
     code.i32(EXIT.limit);
@@ -308,8 +320,8 @@ class LoopWriter {
     code.return();
   }
 
-  /** Taken direct branch: within the page by the record's link, else through the lookup. */
-  #takeRelative(next: Label, lookup: Label, outer: Label): void {
+  /** Taken direct branch: by the record's link, else through the lookup. */
+  #takeRelative({ next, lookup, known }: Record<'next' | 'lookup' | 'known', Label>, outer: Label): void {
     const code = this.#code;
     const searchAndLink = (): void => {
       code.i32(STATUS.takeRel);
@@ -334,7 +346,7 @@ class LoopWriter {
     code.memory('i64.load', 0);
     code.op('i64.and');
     code.set(this.#rip);
-    // A linked target is in this page: canonical like this instruction. Limits of legacy segments end anywhere.
+    // A linked target is in this page, and canonical like this instruction, or was fetched. Limits of legacy segments end anywhere.
     code.get(this.#record);
     code.memory('i32.load', REC.link);
     code.tee(this.#found);
@@ -359,6 +371,16 @@ class LoopWriter {
     code.end();
     code.end();
     this.#pollAt(() => undefined);
+    code.get(this.#record);
+    code.memory('i32.load8_u', REC.flags);
+    code.i32(REC_FLAG.samePage);
+    code.op('i32.and');
+    code.op('i32.eqz');
+    code.if();
+    this.#links.isWhereFound();
+    code.brIf(known);
+    searchAndLink();
+    code.end();
     this.#generationFits(this.#found);
     code.op('i32.eqz');
     code.if();
@@ -379,11 +401,7 @@ class LoopWriter {
     code.if();
     this.#leave(EXIT.limit);
     code.end();
-    code.get(this.#rip);
-    code.get(CPU);
-    code.memory('i64.load', offsetOf('fetchBase'));
-    code.op('i64.add');
-    code.tee(this.#linear);
+    this.#links.linearOfRip();
     code.op('i32.wrap_i64');
     code.get(this.#linear);
     code.i64(12n);
@@ -433,6 +451,11 @@ class LoopWriter {
     code.end();
     code.end();
     this.#link();
+  }
+
+  /** On with the block that was found at RIP. */
+  #enter(outer: Label): void {
+    const code = this.#code;
     aloneInShadow(code, {
       inline: this.#options.inline,
       shadow: this.#shadow,
@@ -452,7 +475,7 @@ class LoopWriter {
     code.memory('i64.store', offsetOf('ripBase'));
   }
 
-  /** A direct branch inside its page goes straight to the block next time. */
+  /** A direct branch goes straight to the block next time. */
   #link(): void {
     const code = this.#code;
     code.get(this.#status);
@@ -461,27 +484,7 @@ class LoopWriter {
     code.if();
     code.i32(STATUS.next);
     code.set(this.#status);
-    code.get(this.#record);
-    code.memory('i32.load8_u', REC.flags);
-    code.i32(REC_FLAG.samePage);
-    code.op('i32.and');
-    code.op('i32.eqz');
-    code.op('i32.eqz');
-    code.get(this.#found);
-    code.memory('i32.load', BLOCK.crossing);
-    code.op('i32.eqz');
-    code.op('i32.and');
-    code.get(this.#found);
-    code.memory('i32.load', BLOCK.generationAt);
-    code.get(this.#block);
-    code.memory('i32.load', BLOCK.generationAt);
-    code.op('i32.eq');
-    code.op('i32.and');
-    code.if();
-    code.get(this.#record);
-    code.get(this.#found);
-    code.memory('i32.store', REC.link);
-    code.end();
+    this.#links.link(this.#block, () => this.#generationFits(this.#found));
     code.else();
     this.#noteSource();
     code.end();
