@@ -134,13 +134,14 @@ export function createProcessor(options: ProcessorOptions): Processor {
     });
   });
   const coreAt = new Map(cores.map((core) => [core.s.base, core]));
+  const only = cores.length === 1 ? cores[0] : undefined;
   if (interpreter === undefined) {
     for (const core of cores) core.restored();
   } else {
     const exports = instantiate(
       options,
       { module: interpreter.module, table: regions.table },
-      (cpu) => coreAt.get(cpu) as VcpuCore,
+      (cpu) => only ?? (coreAt.get(cpu) as VcpuCore),
     );
     regions.connect(exports as unknown as WebAssembly.Exports);
     for (const core of cores) core.attach(exports);
