@@ -120,7 +120,7 @@ describe.skipIf(notBuilt !== undefined)(`disk images${notBuilt === undefined ? '
         expect(existsSync(target)).toBe(false);
       }
     } finally {
-      spawnSync('umount', [small]);
+      spawnSync('umount', ['-l', small]);
     }
     return undefined;
   });
@@ -147,7 +147,7 @@ describe.skipIf(notBuilt !== undefined)(`disk images${notBuilt === undefined ? '
       expect(wrongSectors(disk, calls)).toBe(0);
     } finally {
       await bench.close();
-      spawnSync('umount', [small]);
+      spawnSync('umount', ['-l', small]);
     }
     return undefined;
   });
