@@ -2,39 +2,13 @@
 import { describe, expect, it } from 'vitest';
 import { FIXED } from '../../memory/index.ts';
 import { CPU_LINK_EPOCH, CPU_LINKS, LINK_ENTRIES, LINK_ENTRY, LINK_ENTRY_BYTES } from '../regions.ts';
-import { AT, Stage } from '../testing/stage.ts';
+import { ALL, CALLS, CHANGES, CONSTANT, callingFar, FRAME, FUNCTION, ONE, REST } from '../testing/far-function.ts';
+import { AT } from '../testing/stage.ts';
 import { tiers } from '../testing/tiers.ts';
 
-/** The function's page, in a GiB without large pages; its table, and the frames it may lie in, which are mapped where they are besides. */
-const FUNCTION = 0x40000000;
-const [DIRECTORY, TABLE] = [AT.tables + 0x3000, AT.tables + 0x4000];
-const [FRAME, INSTEAD] = [0x200000, 0x201000];
-const SECOND = { root: 0x90000, pointers: 0x91000, directory: 0x92000, table: 0x93000 };
-const PRESENT = 7n;
-/** `add rax, imm8; ret`, and where its constant is. */
-const adding = (n: number): Uint8Array => Uint8Array.of(0x48, 0x83, 0xc0, n, 0xc3);
-const CONSTANT = 3;
-const CALLS = 30;
-const ROUNDS = 6;
-const ALL = 20_000;
-
 /** Calls by a register never become one region with what they lead to. */
-const program = (between: string): string => `o: mov ecx, ${CALLS}\ni: call rbx\ndec ecx\njnz i\n${between}\ndec ebp\njnz o\nhlt`;
-
 function start(tier: (typeof tiers)[number], between: string) {
-  const stage = new Stage(tier, 'long');
-  stage.write(AT.tables + 0x1000 + 8, BigInt(DIRECTORY) | PRESENT);
-  stage.write(DIRECTORY, BigInt(TABLE) | PRESENT);
-  stage.write(TABLE, BigInt(FRAME) | PRESENT);
-  stage.write(SECOND.root, BigInt(SECOND.pointers) | PRESENT);
-  stage.write(SECOND.pointers, BigInt(AT.tables + 0x2000) | PRESENT, BigInt(SECOND.directory) | PRESENT);
-  stage.write(SECOND.directory, BigInt(SECOND.table) | PRESENT);
-  stage.write(SECOND.table, BigInt(INSTEAD) | PRESENT);
-  const { dma } = stage.cpu.machine;
-  dma.write(FRAME, adding(1));
-  dma.write(INSTEAD, adding(100));
-  const registers = { rax: 0, rbx: FUNCTION, rbp: ROUNDS, rsi: TABLE, rdi: FRAME + CONSTANT, rdx: BigInt(INSTEAD) | PRESENT };
-  stage.run(program(between), { ...registers, r8: SECOND.root, r9: BigInt(FRAME) | PRESENT }, { steps: 1 });
+  const { stage, dma, finish } = callingFar(tier, between);
   const { u32 } = stage.cpu.machine;
   const { base } = stage.s;
   const word = (at: number): number => u32[at >>> 2] as number;
@@ -48,35 +22,13 @@ function start(tier: (typeof tiers)[number], between: string) {
     }
     return count;
   };
-  const finish = (): bigint => {
-    stage.cpu.run(ALL);
-    expect(stage.s.activity).not.toBe(0);
-    return stage.s.gpr[0] as bigint;
-  };
   return { stage, links, finish, dma };
 }
 
-const ONE = BigInt(CALLS);
-const REST = BigInt(CALLS * (ROUNDS - 1));
-
 describe('links', () => {
-  it.each([
-    ['nothing', 'nop', ONE + REST],
-    ['INVLPG', 'mov [rsi], rdx\ninvlpg [rbx]', ONE + 100n * REST],
-    ['a write to CR3', 'mov [rsi], rdx\nmov r10, cr3\nmov cr3, r10', ONE + 100n * REST],
-    ['another address space', 'mov cr3, r8', ONE + 100n * REST],
-    ['global pages turned off and on', 'mov [rsi], rdx\nmov r10, cr4\nxor r10, 128\nmov cr4, r10', ONE + 100n * REST],
-    ['a store to the code', 'mov byte [rdi], 50', ONE + 50n * REST],
-    ['a store to the code by its own address', `mov byte [rbx+${CONSTANT}], 50`, ONE + 50n * REST],
-  ])('lead to the code that is there after %s', (_, between, sum) => {
+  it.each(CHANGES)('lead to the code that is there after %s', (_, between, sum) => {
     const sums = tiers.map((tier) => start(tier, between).finish());
     expect(sums).toEqual(sums.map(() => sum));
-  });
-
-  it('are taken in address spaces that take turns', () => {
-    const between = 'mov r10, cr3\nxchg r8, r10\nmov cr3, r10';
-    const sums = tiers.map((tier) => start(tier, between).finish());
-    expect(sums).toEqual(sums.map(() => 101n * BigInt((CALLS * ROUNDS) / 2)));
   });
 
   const jit = tiers.find(({ name }) => name === 'jit') as (typeof tiers)[number];
@@ -92,7 +44,7 @@ describe('links', () => {
     const run = linked();
     const { regionChains } = run.stage.s;
     run.finish();
-    expect(run.stage.s.regionChains - regionChains).toBeGreaterThan(CALLS * (ROUNDS - 2));
+    expect(run.stage.s.regionChains - regionChains).toBeGreaterThan(Number(REST) - CALLS);
     expect(run.links()).toBeGreaterThan(0);
   });
 
