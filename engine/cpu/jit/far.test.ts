@@ -266,39 +266,6 @@ describe('a region with code of another page', () => {
     run.adds(3n);
   });
 
-  it('sees that the page is mapped elsewhere and invalidated', () => {
-    const run = looping('invlpg byte [rel f]');
-    run.machine.dma.write(INSTEAD, adding(7));
-    run.stage.write(TABLES[0] + 8, BigInt(INSTEAD) | PRESENT);
-    run.adds(1n);
-    run.special();
-    run.adds(7n);
-    run.stage.write(TABLES[0] + 8, BigInt(FRAMES[1]) | PRESENT);
-    run.special();
-    run.adds(1n);
-  });
-
-  it('sees that another address space has another page there', () => {
-    const run = looping('xchg r8, r9\nmov cr3, r8');
-    run.machine.dma.write(INSTEAD, adding(-2));
-    run.stage.write(TABLES[1] + 8, BigInt(INSTEAD) | PRESENT);
-    run.s.gpr.set([BigInt(AT.tables), BigInt(SECOND.root)], 8);
-    for (let round = 0; round < 4; round++) {
-      run.special();
-      run.adds(round % 2 === 0 ? -2n : 1n);
-    }
-    expect(run.cpu.jit?.farElsewhere).toBeGreaterThan(0);
-  });
-
-  it('faults where the page is gone', () => {
-    const run = looping('invlpg byte [rel f]');
-    run.stage.write(TABLES[0] + 8, 0n);
-    run.special();
-    run.cpu.run(100);
-    expect([run.s.cr2, run.s.activity]).toEqual([BigInt(LINEAR + FAR), 1]);
-    expect(run.stage.read(Number(run.s.gpr[4]) + 8, 64)).toBe(BigInt(LINEAR + FAR));
-  });
-
   it('does not go beyond the limit of a code segment', () => {
     const run = start(in32(CALLS('nop')), { mode: 'code32' });
     run.begin();
@@ -314,27 +281,27 @@ describe('a region with code of another page', () => {
   });
 });
 
-describe('a region whose first instruction lies on two pages', () => {
-  /** Of the function alone; the loop, which would take it in later, is a region of its own. */
-  const crossing = (special = 'nop') => {
-    const run = start(CALLS_ACROSS(special));
-    run.begin();
-    for (let i = 0; i < PATIENCE && run.cpu.jit?.far === 0; i++) run.settle(1);
-    run.settle(3);
-    expect(run.cpu.jit?.farInUse).toBe(1);
-    const { s } = run;
-    /** Nothing is left to the interpreter. */
-    const holds = (): void => {
-      const { regionMissing, regionChains } = s;
-      const { added, passes } = run.slice();
-      expect([near(added, passes), passes > 2000n, s.regionMissing - regionMissing < 5n]).toEqual([true, true, true]);
-      expect(s.regionChains - regionChains > passes).toBe(true);
-    };
-    holds();
-    return { ...watched(run), holds };
+/** Of the function alone; the loop, which would take it in later, is a region of its own. */
+const crossing = (special = 'nop') => {
+  const run = start(CALLS_ACROSS(special));
+  run.begin();
+  for (let i = 0; i < PATIENCE && run.cpu.jit?.far === 0; i++) run.settle(1);
+  run.settle(3);
+  expect(run.cpu.jit?.farInUse).toBe(1);
+  const { s } = run;
+  /** Nothing is left to the interpreter. */
+  const holds = (): void => {
+    const { regionMissing, regionChains } = s;
+    const { added, passes } = run.slice();
+    expect([near(added, passes), passes > 2000n, s.regionMissing - regionMissing < 5n]).toEqual([true, true, true]);
+    expect(s.regionChains - regionChains > passes).toBe(true);
   };
-  const rest = (n: number): Uint8Array => adding(n).slice(2);
+  holds();
+  return { ...watched(run), holds };
+};
+const rest = (n: number): Uint8Array => adding(n).slice(2);
 
+describe('a region whose first instruction lies on two pages', () => {
   it('goes on after the code of its first page was decoded anew', () => {
     const run = crossing();
     run.machine.dma.write(FRAMES[0], run.machine.dma.read(FRAMES[0], 8).slice());
@@ -363,10 +330,19 @@ describe('a region whose first instruction lies on two pages', () => {
     run.special();
     run.adds(3n);
   });
+});
+
+describe.each([
+  { what: 'a region with code of another page', begin: looping, at: 0 },
+  { what: 'a region whose first instruction lies on two pages', begin: crossing, at: 2 },
+])('$what', ({ begin, at }) => {
+  /** Of the function, what is on the second page. */
+  const second = (n: number): Uint8Array => adding(n).slice(at);
+  const invalidate = `invlpg byte [rel f+${at}]`;
 
   it('sees that the second page is mapped elsewhere and invalidated', () => {
-    const run = crossing('invlpg byte [rel f+2]');
-    run.machine.dma.write(INSTEAD, rest(7));
+    const run = begin(invalidate);
+    run.machine.dma.write(INSTEAD, second(7));
     run.stage.write(TABLES[0] + 8, BigInt(INSTEAD) | PRESENT);
     run.adds(1n);
     run.special();
@@ -377,22 +353,23 @@ describe('a region whose first instruction lies on two pages', () => {
   });
 
   it('sees that another address space has another page there', () => {
-    const run = crossing('xchg r8, r9\nmov cr3, r8');
-    run.machine.dma.write(INSTEAD, rest(-2));
+    const run = begin('xchg r8, r9\nmov cr3, r8');
+    run.machine.dma.write(INSTEAD, second(-2));
     run.stage.write(TABLES[1] + 8, BigInt(INSTEAD) | PRESENT);
     run.s.gpr.set([BigInt(AT.tables), BigInt(SECOND.root)], 8);
     for (let round = 0; round < 4; round++) {
       run.special();
       run.adds(round % 2 === 0 ? -2n : 1n);
     }
+    expect(run.cpu.jit?.farElsewhere).toBeGreaterThan(0);
   });
 
   it('faults where the second page is gone', () => {
-    const run = crossing('invlpg byte [rel f+2]');
+    const run = begin(invalidate);
     run.stage.write(TABLES[0] + 8, 0n);
     run.special();
     run.cpu.run(100);
     expect([run.s.cr2, run.s.activity]).toEqual([BigInt(LINEAR + FAR), 1]);
-    expect(run.stage.read(Number(run.s.gpr[4]) + 8, 64)).toBe(BigInt(LINEAR + FAR - 2));
+    expect(run.stage.read(Number(run.s.gpr[4]) + 8, 64)).toBe(BigInt(LINEAR + FAR - at));
   });
 });
