@@ -24,12 +24,18 @@ export function createCompilerThread(options: CompilerThreadOptions): () => void
   const decode = createDecoder(definitions);
   const { now, optimized, quick } = options;
   const compiler = new RegionCompiler({ decode, memory: new Uint8Array(options.memory.buffer), now, optimized, quick });
+  const far: RegionOrder[] = [];
   return () => {
-    for (let orders = options.take(BATCH); orders.length > 0; orders = options.take(BATCH)) {
-      const near = orders.filter(({ far }) => far === undefined);
+    for (;;) {
+      const orders = options.take(BATCH);
+      const near = orders.filter((order) => order.far === undefined);
+      far.push(...orders.filter((order) => order.far !== undefined));
       if (near.length > 0) options.answer(compiler.compile(near));
-      // Who ordered these has a region already.
-      for (const order of orders) if (order.far !== undefined) options.answer(compiler.compile([order]));
+      if (orders.length === BATCH) continue;
+      // Who ordered this has a region already; the others wait in the interpreter, so they are asked for before each one.
+      const next = far.shift();
+      if (next !== undefined) options.answer(compiler.compile([next]));
+      else if (orders.length === 0) return;
     }
   };
 }

@@ -1,0 +1,46 @@
+/** In what order the compiler's thread carries out what it was asked for. */
+import { expect, it } from 'vitest';
+import type { RegionOrder } from './order.ts';
+import { createCompilerThread } from './serve.ts';
+
+const PAGES = 64;
+const CODE = 3;
+
+function order(ticket: number, isFar: boolean): RegionOrder {
+  return {
+    vcpu: 0,
+    ticket,
+    cpu: 65536,
+    page: CODE,
+    entry: 0,
+    mode: { code: 64, stack: 64, kind: 'long', features: 0 },
+    flat: 0,
+    withinLimit: 4096,
+    entries: undefined,
+    warm: 1,
+    targets: new Map(),
+    far: isFar ? { entry: 0, base: 65536, low: 0, high: 0, keys: [1, 2], chains: 1 } : undefined,
+    anyFloat: false,
+    instructions: 10,
+    under: [],
+    beyond: 0,
+  };
+}
+
+it('a place without a region does not wait for those that are to be made again with code of other pages', () => {
+  const memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES, shared: true });
+  // loop: dec ecx; jnz loop; hlt
+  new Uint8Array(memory.buffer).set([0xff, 0xc9, 0x75, 0xfc, 0xf4], CODE * 4096);
+  const came = [[order(0, true), order(1, true), order(2, false)], [order(3, false)], [], []];
+  const answered: number[] = [];
+  const serve = createCompilerThread({
+    memory,
+    now: () => 0,
+    take: () => came.shift() ?? [],
+    answer: ({ regions, failed }) => answered.push(...[...regions, ...failed].map(({ ticket }) => ticket)),
+    optimized: undefined,
+    quick: undefined,
+  });
+  serve();
+  expect(answered).toEqual([2, 0, 3, 1]);
+});
