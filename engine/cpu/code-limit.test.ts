@@ -42,6 +42,42 @@ describe.each(everyTier)('on the %s', (_, tier) => {
     }
   });
 
+  it('targets are outside of the segment there is now, and nothing is pushed', () => {
+    const stage = new Stage(tier, 'code32');
+    const { cpu, s } = stage;
+    stage.run('nop');
+    const far = AT.code + 0x200;
+    const text = [
+      't: add eax, 1\ncall f\nadd eax, 1\njmp g', // at 0, 3, 8 and 11
+      ...['nop\n'.repeat(0x200 - 16), 'f: add ebx, 1\nret', 'g: sub ecx, 1\njnz t\nhlt'],
+    ].join('\n');
+    cpu.machine.dma.write(AT.code, assemble(text, { code: 32, origin: BigInt(AT.code) }).bytes);
+    const at = (symbol: 'f' | 'g'): number => far + (symbol === 'f' ? 0 : 4);
+    /** From a place on: where the fault was, or -1; EAX, EBX, ECX and ESP. */
+    const pass = (from: number, limit: number, base = 0) => {
+      s.gpr.set([0n, 3n, 0n, 0n, BigInt(AT.stack)]);
+      stage.write(AT.stack, BigInt(far));
+      s.rip = BigInt((from - base) >>> 0);
+      s.activity = 0;
+      s.csLimit = limit;
+      s.csBase = BigInt(base);
+      cpu.modeChanged();
+      for (let i = 0; i < 10 && s.activity === 0; i++) cpu.run(10);
+      const isFault = Number(s.rip) >= AT.handlers && Number(s.rip) < AT.handlers + 0x1000;
+      const fault = isFault ? Number(stage.read(Number(s.gpr[4]) + 4, 32)) - AT.code : -1;
+      return [fault, Number(s.gpr[0]), Number(s.gpr[3]), Number(s.gpr[1]), Number(s.gpr[4]) + (isFault ? 16 : 0) - AT.stack];
+    };
+    for (let round = 0; round < 3; round++) {
+      for (let i = 0; i < 4; i++) expect(pass(AT.code, 0xffffffff)).toEqual([-1, 6, 3, 0, 0]);
+      expect(pass(AT.code, at('f') - 1)).toEqual([3, 1, 0, 3, 0]);
+      expect(pass(AT.code, at('g') - 1)).toEqual([11, 2, 1, 3, 0]);
+      // The return address on the stack is that of `f`, where the segment has ended before.
+      expect(pass(AT.code + 0x203, far - 1)).toEqual([0x203, 0, 0, 3, 0]);
+    }
+    // All 4 GiB, but not from 0: addresses of code wrap.
+    for (let i = 0; i < 4; i++) expect(pass(AT.code, 0xffffffff, AT.code + 0x1000)).toEqual([-1, 6, 3, 0, 0]);
+  });
+
   it('a segment may end in more places than are told apart', () => {
     const stage = new Stage(tier, 'code32');
     const { cpu, s } = stage;

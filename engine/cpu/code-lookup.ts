@@ -3,7 +3,7 @@ import type { Decode } from '../isa/decoder.ts';
 import type { DecodeMode, Variant } from '../isa/variants.ts';
 import { changeGeneration, forgetCodeOf, type MachineMemory } from '../memory/index.ts';
 import type { CpuHost, VcpuState } from './context.ts';
-import { decodeModeOf, flatSegmentsOf, isProtectedKey } from './derived.ts';
+import { decodeModeOf, flatSegmentsOf, isCodeFlat, isProtectedKey } from './derived.ts';
 import type { ShapedHandlers } from './interpreter/address-shapes.ts';
 import { type CodeAddress, CodeCache } from './interpreter/code-cache.ts';
 import { entriesOf, FIRST_LOOK, HEAT } from './jit/heat.ts';
@@ -105,7 +105,11 @@ export class CodeLookup {
             index: options.index,
             machine,
             setting: options.jit,
-            modeOf: (modeKey) => ({ mode: this.#modeOf(modeKey), flat: flatSegmentsOf(modeKey) }),
+            modeOf: (modeKey) => ({
+              mode: this.#modeOf(modeKey),
+              flat: flatSegmentsOf(modeKey),
+              flatCode: isCodeFlat(modeKey),
+            }),
             regions: options.regions,
             link: options.compilers,
             guard: (host, bytes) => this.cache.guard(host, bytes),

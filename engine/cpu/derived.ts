@@ -19,6 +19,8 @@ const LIMIT_AT = fields.esLimit.offset - SEGMENT_AT;
 const ATTR_AT = fields.esAttr.offset - SEGMENT_AT;
 const BASE_AT = fields.esBase.offset - SEGMENT_AT;
 const CS = 1;
+/** Where the bits of flat segments begin in a mode key. */
+const FLAT = 6;
 const KINDS = ['real', 'vm86', 'protected', 'long'] as const;
 
 const segmentWord = (s: VcpuState, segment: number, at: number): number =>
@@ -38,7 +40,7 @@ function segmentRange(s: VcpuState, segment: number, write: boolean): readonly [
   return limit >= top ? [1, 0] : [limit + 1, top];
 }
 
-/** Ranges of all segments, and a bit per segment that needs no checks (CS never does without: it cannot be written). */
+/** Ranges of all segments, and a bit per segment that needs no checks; that of CS: all 4 GiB from 0 are code. Data in it cannot be written. */
 function deriveSegments(s: VcpuState): number {
   let flat = 0;
   for (let segment = 0; segment < 6; segment++) {
@@ -49,9 +51,11 @@ function deriveSegments(s: VcpuState): number {
     s.segLow[segment + 6] = writeLow;
     s.segHigh[segment + 6] = writeHigh;
     const base = segmentWord(s, segment, BASE_AT) | segmentWord(s, segment, BASE_AT + 4);
-    if (segment !== CS && base === 0 && readLow === 0 && writeLow === 0 && readHigh === 0xffffffff && writeHigh === 0xffffffff) {
-      flat |= 1 << segment;
-    }
+    const isFlat =
+      segment === CS
+        ? s.csLimit === 0xffffffff
+        : readLow === 0 && writeLow === 0 && readHigh === 0xffffffff && writeHigh === 0xffffffff;
+    if (isFlat && base === 0) flat |= 1 << segment;
   }
   return flat;
 }
@@ -83,7 +87,7 @@ export function deriveMode(s: VcpuState, watched = false): number {
   const stack = long ? 2 : (s.ssAttr & ATTR.DB) !== 0 && kind !== 1 ? 1 : 0;
   s.longMode = long ? 1 : 0;
   s.fetchBase = long ? 0n : s.csBase;
-  s.modeKey = code | (stack << 2) | (kind << 4) | (flat << 6);
+  s.modeKey = code | (stack << 2) | (kind << 4) | (flat << FLAT);
   s.paging = pagingMode(s);
   const control = cr4(s);
   s.walkFlags =
@@ -124,4 +128,8 @@ export function decodeModeOf(modeKey: number, features: number): DecodeMode {
 /** Protected mode, compatibility mode included, but not virtual-8086. */
 export const isProtectedKey = (modeKey: number): boolean => ((modeKey >>> 4) & 3) === 2;
 
-export const flatSegmentsOf = (modeKey: number): number => (modeKey >>> 6) & 63;
+/** Bit per segment where data needs no checks. */
+export const flatSegmentsOf = (modeKey: number): number => (modeKey >>> FLAT) & 63 & ~(1 << CS);
+
+/** Legacy modes: code lies in all 4 GiB from 0, so that no target is outside its segment. */
+export const isCodeFlat = (modeKey: number): boolean => ((modeKey >>> FLAT) & (1 << CS)) !== 0;

@@ -36,6 +36,8 @@ export interface Binding {
   addressMask(op: Operand): Node;
   /** Segment of the memory operand or of a string source: number (i32), linear base (i64), and whether limits must be checked (i32). */
   segment(): { number: Node; base: Node; checked: Node };
+  /** Is it known that a segment needs no checks and begins at 0? */
+  isFlat?(segment: number): boolean;
   nextIp(): Node;
   relTarget(op: Operand): Node;
   /** Second argument of a slow routine: the record, or what stands for it. */
@@ -43,6 +45,7 @@ export interface Binding {
 }
 
 const SEGMENTS: readonly Segment[] = ['es', 'cs', 'ss', 'ds', 'fs', 'gs'];
+const STACK = SEGMENTS.indexOf('ss');
 const SLOW_NAMES = Object.keys(SLOW) as SlowName[];
 export const slowIndex = (name: SlowName): number => SLOW_NAMES.indexOf(name);
 export const slowName = (index: number): SlowName => SLOW_NAMES[index] as SlowName;
@@ -558,6 +561,7 @@ export class IrEmitter extends IrFlags implements Emitter {
     if (segment === 'ss') this.usesStack = true;
     if (segment === 'source') return this.#linear({ kind: 'mem', width: bytes * 8 }, offset, bytes, write);
     const number = SEGMENTS.indexOf(segment);
+    if (this.#binding.isFlat?.(number)) return node(offset);
     const result = this.var(offset);
     this.if(
       this.eq(this.stateField('longMode'), this.const(0)),
@@ -571,8 +575,8 @@ export class IrEmitter extends IrFlags implements Emitter {
 
   #stackLinear(offset: Int, bytes: number, write: boolean): Node {
     this.usesStack = true;
-    if (this.#facts.stackWidth === 64) return node(offset);
-    return this.#checkedSegment(this.ir.const32(2), offset, bytes, write);
+    if (this.#facts.stackWidth === 64 || this.#binding.isFlat?.(STACK)) return node(offset);
+    return this.#checkedSegment(this.ir.const32(STACK), offset, bytes, write);
   }
 
   #wrapLinear(linear: Int): Int {

@@ -27,6 +27,7 @@ export interface RegionMode {
   readonly far?: number | undefined;
   readonly long: boolean;
   readonly flat: number;
+  readonly flatCode: boolean;
   /** As `RegionOrder.anyFloat`. */
   readonly anyFloat: boolean;
   /** Address of the vCPU that runs it: a constant needs no register, and V8 knows that what lies there is in memory. */
@@ -231,11 +232,11 @@ class TreeBuilder {
 
   #one(instruction: RegionInstruction): void {
     const { decoded, at } = instruction;
-    const { long, flat } = this.#mode;
+    const { long, flat, flatCode } = this.#mode;
     // Routines are told of places by offsets in their page.
     const from = pageOf(at) * PAGE;
     const ripBase = from === 0 ? this.#ripBase : this.#rip(from);
-    const place: Place = { ripBase, next: at + decoded.length - from, long, flat };
+    const place: Place = { ripBase, next: at + decoded.length - from, long, flat, flatCode };
     this.#emitter = new RegionEmitter(this.#ir, decoded, place);
     const emitter = this.#emitter;
     const after = this.#block.instructions[this.#block.instructions.indexOf(instruction) + 1];

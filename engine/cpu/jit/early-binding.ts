@@ -9,6 +9,7 @@ import type { Node } from '../ir/node.ts';
 import { offsetOf } from '../state.ts';
 
 const GPR = offsetOf('gpr');
+const PAGE = 4096;
 const RECORD = offsetOf('regionRecord');
 const SEGMENT_BASES = (['esBase', 'csBase', 'ssBase', 'dsBase', 'fsBase', 'gsBase'] as const).map(offsetOf);
 const MASKS: Record<number, bigint> = { 16: 0xffffn, 32: 0xffffffffn, 64: 0xffffffffffffffffn };
@@ -21,6 +22,8 @@ export interface Place {
   readonly long: boolean;
   /** Legacy modes: bit per segment that is flat. */
   readonly flat: number;
+  /** Legacy modes: all 4 GiB from 0 are code. */
+  readonly flatCode: boolean;
 }
 
 const signed64 = (low: number, high: number): bigint => (BigInt(high | 0) << 32n) | BigInt(low >>> 0);
@@ -42,7 +45,9 @@ export function earlyBinding(decoded: Decoded, place: Place): (e: IrEmitter) => 
     const c64 = (value: bigint): Node => ir.const64(value);
     const fromBase = (offset: number): Node => ir.numeric('i64.add', place.ripBase, c64(BigInt(offset)));
     const register = (number: number): Node => ir.load('i64.load', cpu, GPR + 8 * number);
-    const based = place.long ? decoded.segment >= 4 : (place.flat & (1 << decoded.segment)) === 0;
+    // The mode of the region says so, and what would change that ends it.
+    const isFlat = (segment: number): boolean => (place.flat & (1 << segment)) !== 0;
+    const based = place.long ? decoded.segment >= 4 : !isFlat(decoded.segment);
     return {
       register: (op) => ({ address: cpu, offset: registerOffset(op.kind, numberOf(op)) }),
       registerNumber: (op) => c64(BigInt(numberOf(op))),
@@ -70,8 +75,14 @@ export function earlyBinding(decoded: Decoded, place: Place): (e: IrEmitter) => 
         base: based ? ir.load('i64.load', cpu, SEGMENT_BASES[decoded.segment] as number) : c64(0n),
         checked: ir.const32(based && !place.long ? 1 : 0),
       }),
+      isFlat: (segment) => !place.long && isFlat(segment),
       nextIp: () => fromBase(place.next),
-      relTarget: () => node(e.and(int(fromBase(targetOffset(decoded, place.next))), int(c64(branchMask)))),
+      relTarget: () => {
+        const target = targetOffset(decoded, place.next);
+        // Pages of flat code lie below 4 GiB as a whole.
+        const isBelow = place.flatCode && facts.width !== 16 && target >= 0 && target < PAGE;
+        return isBelow ? fromBase(target) : node(e.and(int(fromBase(target)), int(c64(branchMask))));
+      },
       record: () => ir.numeric('i32.add', cpu, ir.const32(RECORD)),
     };
   };

@@ -372,7 +372,7 @@ export class RegionEmitter extends IrEmitter {
   }
 
   override checkTarget(target: Int): void {
-    // CALL asks before it pushes: outside 64-bit code the limit is near enough to matter.
+    // CALL asks before it pushes: where code lies in a segment the limit is near enough to matter.
     if (this.#long && this.#relative.has(target)) return;
     // Nothing happens between this and the jump: only where it leads out of the region has to be asked about.
     if (this.#long && JUMPS_AT_ONCE.has(this.#decoded.definition.name)) return;
@@ -386,6 +386,7 @@ export class RegionEmitter extends IrEmitter {
 
   /** The interpreter raises the fault of a target that is not canonical or outside the code segment. */
   checkAnyTarget(target: Int): void {
+    if (this.#place.flatCode) return;
     if (!this.#long) return super.checkTarget(target);
     const canonical = this.sar(64, this.shl(64, target, this.const(16)), this.const(16));
     this.raiseIf(this.ne(canonical, target), 13, this.const(0));

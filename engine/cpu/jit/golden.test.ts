@@ -74,6 +74,7 @@ const PROGRAMS: Record<string, readonly [mode: keyof typeof MODES, text: string,
   'what no region holds is left to the interpreter': ['long', 'mov rax, 1\ncpuid\nmov rbx, 2'],
   'a loop across two pages asks for the second one': ['long', 't: add rax, rcx\nsub rcx, 1\njnz t\nhlt', 4091],
   'in 32-bit code it asks for the segment too': ['code32', 't: add eax, ecx\nsub ecx, 1\njnz t\nhlt', 4091],
+  'a call and its return in 32-bit code': ['code32', 'call f\nadd eax, 1\nhlt\nf: add ebx, 1\nret'],
   'the stack of 32-bit code': ['code32', 'push eax\nmov ecx, [ebx+4]\npop edx\nhlt'],
 };
 
@@ -97,7 +98,17 @@ function textOf(mode: keyof typeof MODES, text: string, from = 0): string {
   if (plan === undefined) return 'nothing\n';
   const far = end > 4096 ? 3 : undefined;
   return printModule(
-    encodeRegions([makeRegion(plan, { hostPage: () => 1, far, long: mode === 'long', flat: 0x3d, anyFloat: false, cpu: VCPU })]),
+    encodeRegions([
+      makeRegion(plan, {
+        hostPage: () => 1,
+        far,
+        long: mode === 'long',
+        flat: 0x3d,
+        flatCode: mode !== 'long',
+        anyFloat: false,
+        cpu: VCPU,
+      }),
+    ]),
   );
 }
 

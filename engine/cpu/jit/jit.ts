@@ -21,8 +21,6 @@ import { type RegionTable, SKIP_SLOT } from './table.ts';
 const PAGE = 4096;
 /** Privilege level of programs. */
 const PROGRAMS = 3;
-/** Limit of a segment that holds all of the address space. */
-const ALL = 0xffffffff;
 
 export type JitSetting = 'off' | 'on' | 'force';
 
@@ -31,7 +29,7 @@ export interface JitOptions {
   readonly index: number;
   readonly machine: MachineMemory;
   readonly setting: Exclude<JitSetting, 'off'>;
-  readonly modeOf: (modeKey: number) => { readonly mode: DecodeMode; readonly flat: number };
+  readonly modeOf: (modeKey: number) => { readonly mode: DecodeMode; readonly flat: number; readonly flatCode: boolean };
   readonly regions: RegionTable;
   readonly link: CompilerLink;
   /** Bytes of a host page are code: writes to them are to be seen. */
@@ -213,8 +211,8 @@ export class Jit implements Customer {
   /** Where the compiler finds code of other pages; nothing where code lies in segments or there are too many such regions. */
   #farOrder(block: number): FarOrder | undefined {
     const { machine, s, setting, modeOf } = this.#o;
-    const { code } = modeOf(s.modeKey).mode;
-    if (code === 16 || (code === 32 && (s.fetchBase !== 0n || s.csLimit !== ALL))) return undefined;
+    const { mode, flatCode } = modeOf(s.modeKey);
+    if (mode.code === 16 || (mode.code === 32 && !flatCode)) return undefined;
     const entry = this.#entries.take();
     if (entry === undefined) return undefined;
     const linear = BigInt.asUintN(64, s.rip) - BigInt(machine.u32[(block + BLOCK.first) >>> 2] as number);
@@ -250,7 +248,7 @@ export class Jit implements Customer {
   /** RIP is at the beginning of `here`; the region begins there, or is another one of the same page made anew. */
   #order(here: number, page: number, { again, far }: { again: Region | undefined; far: FarOrder | undefined }): RegionOrder {
     const { machine, s, setting, modeOf, index } = this.#o;
-    const { mode, flat } = modeOf(s.modeKey);
+    const { mode, flat, flatCode } = modeOf(s.modeKey);
     const first = machine.u32[(here + BLOCK.first) >>> 2] as number;
     const entry = again?.entry ?? first;
     const most = far === undefined ? MOST_INSTRUCTIONS : 2 * MOST_INSTRUCTIONS;
@@ -263,6 +261,7 @@ export class Jit implements Customer {
       entry,
       mode,
       flat,
+      flatCode,
       far,
       withinLimit:
         far !== undefined

@@ -13,6 +13,8 @@ export interface RegionOrder {
   readonly entry: number;
   readonly mode: DecodeMode;
   readonly flat: number;
+  /** Legacy modes: all 4 GiB from 0 are code. */
+  readonly flatCode: boolean;
   /** Bytes from the start of the page to the end of the code segment. */
   readonly withinLimit: number;
   /** Offsets of blocks of the page and the times each was entered, in turn; absent: everything counts as entered often. */

@@ -125,9 +125,10 @@ export class RegionCompiler {
       try {
         const hostPage = (number: number): number => pages.get(number)?.host ?? 0;
         if (order.far !== undefined && farPagesOf(plan, pages).length === 0) return undefined;
-        const { flat, cpu, anyFloat } = order;
+        const { flat, flatCode, cpu, anyFloat } = order;
         const far = order.far?.entry;
-        return { plan, region: makeRegion(plan, { hostPage, far, long: order.mode.code === 64, flat, cpu, anyFloat }) };
+        const long = order.mode.code === 64;
+        return { plan, region: makeRegion(plan, { hostPage, far, long, flat, flatCode, cpu, anyFloat }) };
       } catch (thrown) {
         if (!(thrown instanceof Unbuildable)) throw thrown;
         this.#refuse(plan, thrown.at);

@@ -15,6 +15,7 @@ function order(ticket: number, isFar: boolean): RegionOrder {
     entry: 0,
     mode: { code: 64, stack: 64, kind: 'long', features: 0 },
     flat: 0,
+    flatCode: false,
     withinLimit: 4096,
     entries: undefined,
     warm: 1,
