@@ -1,7 +1,15 @@
 /** Growable byte sink with the LEB128 encodings of the wasm binary format (wasm core specification, section 5.2). */
+/** Bytes of the longest unsigned 32-bit integer. */
+const LENGTH = 5;
+
 export class ByteSink {
-  #bytes = new Uint8Array(256);
+  #bytes: Uint8Array<ArrayBuffer>;
   #length = 0;
+
+  /** `room`: bytes it begins with. */
+  constructor(room = 256) {
+    this.#bytes = new Uint8Array(room);
+  }
 
   get length(): number {
     return this.#length;
@@ -65,17 +73,25 @@ export class ByteSink {
   }
 
   name(text: string): void {
-    const bytes = new Uint8Array(text.length);
-    for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i) & 0x7f;
-    this.u32(bytes.length);
-    this.raw(bytes);
+    this.u32(text.length);
+    for (let i = 0; i < text.length; i++) this.byte(text.charCodeAt(i) & 0x7f);
   }
 
-  /** Takes away what was written from a place on. */
-  cut(from: number): Uint8Array {
-    const bytes = this.#bytes.slice(from, this.#length);
-    this.#length = from;
-    return bytes;
+  clear(): void {
+    this.#length = 0;
+  }
+
+  /** What `write` adds, behind its length. */
+  sized(write: () => void): void {
+    const at = this.#length;
+    // The longest a length can be; what is not needed is closed up.
+    for (let i = 0; i < LENGTH; i++) this.byte(0);
+    write();
+    const [from, end] = [at + LENGTH, this.#length];
+    this.#length = at;
+    this.u32(end - from);
+    this.#bytes.copyWithin(this.#length, from, end);
+    this.#length += end - from;
   }
 
   /** The bytes written so far (a view, valid until the next write). */

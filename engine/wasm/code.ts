@@ -24,14 +24,28 @@ export interface Label {
   readonly depth: number;
 }
 
+interface Hint {
+  readonly at: number;
+  readonly likely: boolean;
+}
+
+/** Bytes that functions have room for from the start. */
+const ROOM = 4096;
+const TAIL = 1024;
+const SMALL = 64;
+
 /** Body of one function: instructions in order. Locals are declared as they are asked for and numbered after the parameters. */
 export class Code {
-  readonly #sink = new ByteSink();
+  #sink = new ByteSink(ROOM);
+  /** What comes after it. */
+  #tail: ByteSink | undefined;
   readonly #locals: ValueType[] = [];
   readonly #parameters: number;
   #depth = 0;
-  #hints: { readonly at: number; readonly likely: boolean }[] = [];
-  readonly #afters: { readonly type: ValueType; readonly bytes: Uint8Array; readonly hints: Code['hints'] }[] = [];
+  /** By the place in the sink. */
+  #hints: Hint[] = [];
+  readonly #afters: { readonly type: ValueType; readonly from: number; readonly end: number; readonly hints: readonly Hint[] }[] =
+    [];
 
   constructor(parameters: number) {
     this.#parameters = parameters;
@@ -39,7 +53,7 @@ export class Code {
 
   /** Bytes of instructions so far. */
   get size(): number {
-    return this.#sink.length;
+    return this.#sink.length + (this.#tail?.length ?? 0);
   }
 
   get localCount(): number {
@@ -230,10 +244,14 @@ export class Code {
    * come to their end.
    */
   after(type: ValueType, write: () => void): void {
-    const [from, hintsFrom] = [this.#sink.length, this.#hints.length];
+    this.#tail ??= new ByteSink(TAIL);
+    const [sink, hints, from] = [this.#sink, this.#hints, this.#tail.length];
+    this.#sink = this.#tail;
+    this.#hints = [];
     write();
-    const hints = this.#hints.splice(hintsFrom).map(({ at, likely }) => ({ at: at - from, likely }));
-    this.#afters.push({ type, bytes: this.#sink.cut(from), hints });
+    this.#afters.push({ type, from, end: this.#tail.length, hints: this.#hints });
+    this.#sink = sink;
+    this.#hints = hints;
   }
 
   /** To what `after` has been given, by its number in order. */
@@ -245,42 +263,44 @@ export class Code {
   /** Nothing comes after; what has been given to `after` is put in its place. */
   close(): void {
     if (this.#afters.length === 0) return;
-    const inner = this.#sink.view().slice();
-    const innerHints = this.#hints;
-    this.#sink.cut(0);
-    for (const { type } of this.#afters.toReversed()) {
-      this.#sink.byte(OP.block);
-      this.#sink.byte(VALUE_TYPE[type]);
-    }
-    const place = (bytes: Uint8Array, hints: Code['hints']): void => {
-      const start = this.#sink.length;
-      for (const { at, likely } of hints) this.#hints.push({ at: start + at, likely });
-      this.#sink.raw(bytes);
-    };
+    const [inner, innerHints, tail] = [this.#sink, this.#hints, this.#tail as ByteSink];
+    const all = new ByteSink(inner.length + tail.length + 3 * this.#afters.length);
+    this.#sink = all;
+    this.#tail = undefined;
     this.#hints = [];
-    place(inner, innerHints);
-    for (const { bytes, hints } of this.#afters) {
-      this.#sink.byte(OP.end);
-      place(bytes, hints);
+    for (const { type } of this.#afters.toReversed()) {
+      all.byte(OP.block);
+      all.byte(VALUE_TYPE[type]);
+    }
+    const place = (bytes: Uint8Array, moved: number, hints: readonly Hint[]): void => {
+      for (const { at, likely } of hints) this.#hints.push({ at: at + moved, likely });
+      all.raw(bytes);
+    };
+    place(inner.view(), all.length, innerHints);
+    for (const { from, end, hints } of this.#afters) {
+      all.byte(OP.end);
+      place(tail.view().subarray(from, end), all.length - from, hints);
     }
   }
 
-  /** The function as the code section wants it: size, local declarations, instructions, end. */
+  /** The function as the code section wants it, without its size: local declarations, instructions, end. */
+  write(out: ByteSink): void {
+    this.#writeLocals(out);
+    out.raw(this.#sink.view());
+    out.byte(OP.end);
+  }
+
+  /** The same by itself. */
   finish(): Uint8Array {
-    const body = new ByteSink();
-    this.#writeLocals(body);
-    body.raw(this.#sink.view());
-    body.byte(OP.end);
-    const sized = new ByteSink();
-    sized.u32(body.length);
-    sized.raw(body.view());
-    return sized.view().slice();
+    const out = new ByteSink(this.size + SMALL);
+    this.write(out);
+    return out.view();
   }
 
   /** Branch hints by offset in the body (WebAssembly branch hinting, custom section `metadata.code.branch_hint`). */
-  get hints(): readonly { readonly at: number; readonly likely: boolean }[] {
+  get hints(): readonly Hint[] {
     if (this.#hints.length === 0) return [];
-    const locals = new ByteSink();
+    const locals = new ByteSink(SMALL);
     this.#writeLocals(locals);
     return this.#hints.map(({ at, likely }) => ({ at: at + locals.length, likely }));
   }

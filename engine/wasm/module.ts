@@ -7,6 +7,9 @@ export interface Signature {
   readonly results: readonly ValueType[];
 }
 
+/** Modules are put together here, one after the other. */
+const OUT = new ByteSink(65536);
+
 interface Import {
   readonly module: string;
   readonly name: string;
@@ -20,14 +23,21 @@ interface Import {
 export class ModuleBuilder {
   readonly #types: Signature[] = [];
   readonly #typeIndex = new Map<string, number>();
+  readonly #known = new Map<Signature, number>();
   readonly #imports: Import[] = [];
-  readonly #functions: { type: number; body: Uint8Array | undefined; name: string; hints: Code['hints'] }[] = [];
+  readonly #functions: { type: number; body: Code | undefined; name: string }[] = [];
   readonly #exports: { name: string; index: number }[] = [];
   #memory: { pages: number } | undefined;
   #table: { elements: readonly number[] } | undefined;
   #importedTable: { module: string; name: string; least: number } | undefined;
 
   type(signature: Signature): number {
+    const index = this.#known.get(signature) ?? this.#typeOf(signature);
+    this.#known.set(signature, index);
+    return index;
+  }
+
+  #typeOf(signature: Signature): number {
     const key = `${signature.parameters.join()}>${signature.results.join()}`;
     const known = this.#typeIndex.get(key);
     if (known !== undefined) return known;
@@ -59,20 +69,19 @@ export class ModuleBuilder {
   }
 
   declare(name: string, signature: Signature): number {
-    this.#functions.push({ type: this.type(signature), body: undefined, name, hints: [] });
+    this.#functions.push({ type: this.type(signature), body: undefined, name });
     return this.#imports.length + this.#functions.length - 1;
   }
 
   define(index: number, code: Code): void {
     const entry = this.#functions[index - this.#imports.length];
     if (!entry || entry.body) throw new RangeError(`function ${index} is not there to define`);
-    entry.body = code.finish();
-    entry.hints = code.hints;
+    entry.body = code;
   }
 
-  /** Bytes of a defined function, for size budgets. */
+  /** Bytes of the instructions of a defined function, for size budgets. */
   bodySize(index: number): number {
-    return this.#functions[index - this.#imports.length]?.body?.length ?? 0;
+    return this.#functions[index - this.#imports.length]?.body?.size ?? 0;
   }
 
   export(name: string, index: number): void {
@@ -80,14 +89,12 @@ export class ModuleBuilder {
   }
 
   finish(): Uint8Array<ArrayBuffer> {
-    const out = new ByteSink();
+    const out = OUT;
+    out.clear();
     for (const byte of [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]) out.byte(byte);
     const section = (id: number, write: (sink: ByteSink) => void): void => {
-      const sink = new ByteSink();
-      write(sink);
       out.byte(id);
-      out.u32(sink.length);
-      out.raw(sink.view());
+      out.sized(() => write(out));
     };
     section(1, (s) => {
       s.u32(this.#types.length);
@@ -160,9 +167,10 @@ export class ModuleBuilder {
         for (const index of table.elements) s.u32(index);
       });
     }
-    const hinted = this.#functions.flatMap((f, i) =>
-      f.hints.length === 0 ? [] : [{ index: this.#imports.length + i, hints: f.hints }],
-    );
+    const hinted = this.#functions.flatMap(({ body }, i) => {
+      const hints = body?.hints ?? [];
+      return hints.length === 0 ? [] : [{ index: this.#imports.length + i, hints }];
+    });
     if (hinted.length > 0) {
       section(0, (s) => {
         s.name('metadata.code.branch_hint');
@@ -181,8 +189,9 @@ export class ModuleBuilder {
     section(10, (s) => {
       s.u32(this.#functions.length);
       for (const f of this.#functions) {
-        if (!f.body) throw new RangeError(`function ${f.name} has no body`);
-        s.raw(f.body);
+        const { body, name } = f;
+        if (!body) throw new RangeError(`function ${name} has no body`);
+        s.sized(() => body.write(s));
       }
     });
     return out.view().slice();
