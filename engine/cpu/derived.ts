@@ -20,7 +20,7 @@ const ATTR_AT = fields.esAttr.offset - SEGMENT_AT;
 const BASE_AT = fields.esBase.offset - SEGMENT_AT;
 const CS = 1;
 /** Where the bits of flat segments begin in a mode key. */
-const FLAT = 6;
+export const FLAT = 6;
 const KINDS = ['real', 'vm86', 'protected', 'long'] as const;
 
 const segmentWord = (s: VcpuState, segment: number, at: number): number =>

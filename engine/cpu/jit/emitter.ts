@@ -35,6 +35,8 @@ const FIXED_PAGES = 4;
 /** Shift of the index from which on a table without a base register is taken to be a small one. */
 const TABLE_SCALE = 2;
 
+/** Number of the segment that strings are written to. */
+const WRITTEN = 0;
 const RECORD = offsetOf('regionRecord');
 /** Of the x87 status word. */
 const ES = 7;
@@ -156,9 +158,22 @@ export class RegionEmitter extends IrEmitter {
     this.#goesOn = true;
   }
 
+  /** 64-bit code, or flat segments. */
+  #isBulk(kind: 'movs' | 'stos', addressWidth: AddressWidth): boolean {
+    if (this.#long) return addressWidth === 64;
+    const { flat } = this.#place;
+    const used = (1 << WRITTEN) | (kind === 'movs' ? 1 << this.#decoded.segment : 0);
+    return addressWidth === 32 && (flat & used) === used;
+  }
+
+  /** Each element is done by itself. */
+  override bulk(): Int {
+    return this.const(0);
+  }
+
   /** Where the routine has not done all, or somebody asks for this vCPU, the interpreter does the rest. */
   override bulkAll(kind: 'movs' | 'stos', width: Width, addressWidth: AddressWidth): boolean {
-    if (!this.#long || addressWidth !== 64) return false;
+    if (!this.#isBulk(kind, addressWidth)) return false;
     const done = this.callBulk(kind === 'movs' ? 'wholeMovs' : 'wholeStos', width, addressWidth);
     this.repeat(bool(this.ir.numeric('i64.eqz', done)));
     return true;

@@ -1,10 +1,12 @@
 /** Many string elements at once, inside one page, where no element can fault. */
 import type { Int } from '../../isa/emitter.ts';
 import { FIXED } from '../../memory/index.ts';
+import { FLAT } from '../derived.ts';
 import { CPU_TLB, TLB_ENTRIES, TLB_ENTRY, TLB_ENTRY_BYTES } from '../regions.ts';
 import { ACCESS, TRANSLATED } from './paging.ts';
 import type { Routine, RoutineDefinition } from './routine.ts';
 
+const ES = 0;
 const [TF, DF] = [1 << 8, 1 << 10];
 const [RAX, RCX, RSI, RDI] = [0, 1, 6, 7] as const;
 
@@ -53,11 +55,21 @@ function fittingBelow(r: Routine, linear: Int, bytes: Int): Int {
   return r.select(crosses, r.const(0), r.add(64, r.divU(inside, bytes), r.const(1)));
 }
 
-/** Only 64-bit code with 64-bit addresses, without watched data and with none of these flags: a trap after each element, or backwards. */
-function guard(r: Routine, shape: Int, flags: number): void {
-  const plain = r.andB(r.ne(r.state('longMode'), r.const(0)), r.eq(r.shr(64, shape, r.const(8)), r.const(64)));
+/** What the count and offsets have of their registers: all bits in 64-bit code, elsewhere 32. */
+const maskOf = (r: Routine): Int => r.select(r.ne(r.state('longMode'), r.const(0)), r.const(-1n), r.const(0xffffffff));
+
+/**
+ * Only 64-bit code with 64-bit addresses and other code with 32-bit addresses in flat segments, without watched data and with none of these
+ * flags: a trap after each element, or backwards. Says how a register is read.
+ */
+function guard(r: Routine, shape: Int, flags: number): (register: number) => Int {
+  const isFlat = r.any(r.state('modeKey'), 1 << (FLAT + ES));
+  const width = r.select(r.ne(r.state('longMode'), r.const(0)), r.const(64), r.select(isFlat, r.const(32), r.const(0)));
+  const plain = r.eq(r.shr(64, shape, r.const(8)), width);
   const free = r.andB(r.none(r.state('sysFlags'), flags), r.eq(r.state('slowData'), r.const(0)));
   r.if(r.notB(r.andB(plain, free)), () => r.returns(r.const(0)));
+  const mask = maskOf(r);
+  return (register) => r.and(r.gpr(register), mask);
 }
 
 /** (cpu, segment, base, checked, shape) → elements moved. */
@@ -67,13 +79,15 @@ const bulkMovs: RoutineDefinition = {
   result: 'i64',
   build(r) {
     const shape = r.unsigned(r.parameter(4));
-    guard(r, shape, TF);
+    // A segment that is checked is none of 64-bit code, and not flat.
+    r.if(r.truth(r.parameter(3)), () => r.returns(r.const(0)));
+    const read = guard(r, shape, TF);
     const bytes = r.and(shape, r.const(0xff));
-    const from = r.add(64, r.gpr(RSI), r.parameterInt(2));
-    const to = r.gpr(RDI);
+    const from = r.add(64, read(RSI), r.parameterInt(2));
+    const [to, all] = [read(RDI), read(RCX)];
     const isDown = r.any(r.state('sysFlags'), DF);
     const room = (linear: Int): Int => r.select(isDown, fittingBelow(r, linear, bytes), fitting(r, linear, bytes));
-    const count = least(r, r.gpr(RCX), least(r, room(from), room(to)));
+    const count = least(r, all, least(r, room(from), room(to)));
     r.if(r.eq(count, r.const(0)), () => r.returns(r.const(0)));
     const source = direct(r, from, false);
     const target = direct(r, to, true);
@@ -84,9 +98,10 @@ const bulkMovs: RoutineDefinition = {
     const below = r.select(isDown, r.sub(64, length, bytes), r.const(0));
     r.ir.copy(r.wrap(r.sub(64, target, below)), r.wrap(r.sub(64, source, below)), r.wrap(length));
     const step = r.select(isDown, r.sub(64, r.const(0), length), length);
-    r.setGpr(RSI, r.add(64, r.gpr(RSI), step));
-    r.setGpr(RDI, r.add(64, to, step));
-    r.setGpr(RCX, r.sub(64, r.gpr(RCX), count));
+    const mask = maskOf(r);
+    r.setGpr(RSI, r.and(r.add(64, r.gpr(RSI), step), mask));
+    r.setGpr(RDI, r.and(r.add(64, to, step), mask));
+    r.setGpr(RCX, r.sub(64, all, count));
     r.returns(count);
   },
 };
@@ -98,10 +113,10 @@ const bulkStos: RoutineDefinition = {
   result: 'i64',
   build(r) {
     const shape = r.unsigned(r.parameter(1));
-    guard(r, shape, DF | TF);
+    const read = guard(r, shape, DF | TF);
     const bytes = r.and(shape, r.const(0xff));
-    const to = r.gpr(RDI);
-    const count = least(r, r.gpr(RCX), fitting(r, to, bytes));
+    const [to, all] = [read(RDI), read(RCX)];
+    const count = least(r, all, fitting(r, to, bytes));
     r.if(r.eq(count, r.const(0)), () => r.returns(r.const(0)));
     const target = direct(r, to, true);
     const length = r.mul(64, count, bytes);
@@ -129,8 +144,8 @@ const bulkStos: RoutineDefinition = {
         );
       },
     );
-    r.setGpr(RDI, r.add(64, to, length));
-    r.setGpr(RCX, r.sub(64, r.gpr(RCX), count));
+    r.setGpr(RDI, r.and(r.add(64, to, length), maskOf(r)));
+    r.setGpr(RCX, r.sub(64, all, count));
     r.returns(count);
   },
 };
@@ -142,7 +157,7 @@ const whole = (kind: 'Movs' | 'Stos', { parameters }: RoutineDefinition): Routin
   result: 'i64',
   build(r) {
     r.while(
-      () => r.ne(r.gpr(RCX), r.const(0)),
+      () => r.ne(r.and(r.gpr(RCX), maskOf(r)), r.const(0)),
       () => {
         r.if(r.ne(r.and(r.state('request'), r.state('pollMask')), r.const(0)), () => r.returns(r.const(0)));
         const done = r.callInt(`bulk${kind}`, ...parameters.map((_, i) => r.parameter(i)));
