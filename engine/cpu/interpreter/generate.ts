@@ -96,7 +96,8 @@ interface BuildOptions {
 
 function buildHandler(handler: Handler, { consulted = [], shape }: BuildOptions = {}): Built {
   const facts = trackFacts(handler.facts, consulted);
-  const emitter = new IrEmitter(facts, lateBinding(facts, shape));
+  const emitter = new IrEmitter();
+  emitter.bind(facts, lateBinding(facts, shape)(emitter));
   handler.run(emitter, facts);
   const ends = emitter.endsBlock;
   emitter.end();

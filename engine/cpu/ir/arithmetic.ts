@@ -12,7 +12,8 @@ export const bool = (value: Node): Bool => value as unknown as Bool;
 export const vec = (value: Node): Vec => value as unknown as Vec;
 const cell = (value: Var): VarCell => value as unknown as VarCell;
 
-const maskOf = (width: number): bigint => (1n << BigInt(width)) - 1n;
+const MASKS: Record<Width, bigint> = { 8: 0xffn, 16: 0xffffn, 32: 0xffffffffn, 64: 0xffffffffffffffffn };
+const EXTEND = { 8: 'i64.extend8_s', 16: 'i64.extend16_s', 32: 'i64.extend32_s' } as const;
 
 export class IrArithmetic {
   readonly ir: IrBuilder;
@@ -22,7 +23,7 @@ export class IrArithmetic {
   }
 
   const(value: number | bigint): Int {
-    return int(this.ir.const64(BigInt(value)));
+    return int(typeof value === 'number' ? this.ir.integer(value) : this.ir.const64(value));
   }
 
   add(width: Width, a: Int, b: Int): Int {
@@ -42,7 +43,7 @@ export class IrArithmetic {
   }
 
   not(width: Width, a: Int): Int {
-    return this.xor(a, this.const(maskOf(width)));
+    return this.xor(a, this.const(MASKS[width]));
   }
 
   and(a: Int, b: Int): Int {
@@ -89,11 +90,11 @@ export class IrArithmetic {
 
   sext(from: Width, a: Int): Int {
     if (from === 64) return a;
-    return int(this.ir.numeric(`i64.extend${from}_s`, node(a)));
+    return int(this.ir.numeric(EXTEND[from], node(a)));
   }
 
   trunc(width: Width, a: Int): Int {
-    return width === 64 ? a : this.and(a, this.const(maskOf(width)));
+    return width === 64 ? a : this.and(a, this.const(MASKS[width]));
   }
 
   mulHighU(a: Int, b: Int): Int {

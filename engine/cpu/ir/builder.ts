@@ -31,6 +31,11 @@ export class IrBuilder {
     return this.node({ op: 'const64', value: BigInt.asUintN(64, value) }, 'i64', [], 'pure');
   }
 
+  /** The i64. */
+  integer(value: number): Node {
+    return this.const64(BigInt(value));
+  }
+
   const32(value: number): Node {
     return this.node({ op: 'const32', value: value | 0 }, 'i32', [], 'pure');
   }
@@ -43,13 +48,14 @@ export class IrBuilder {
     return this.node({ op: 'param', local }, type, [], 'pure');
   }
 
-  numeric(name: NumericOp, ...args: Node[]): Node {
-    const folded = foldNumeric(name, args);
+  numeric(name: NumericOp, a: Node, b?: Node): Node {
+    const folded = foldNumeric(name, a, b);
     if (folded) {
       if ('node' in folded) return folded.node;
       return folded.type === 'i64' ? this.const64(folded.value as bigint) : this.const32(folded.value as number);
     }
-    return this.node({ op: 'numeric', name }, resultType(name), args, 'pure');
+    const { what, type } = OPERATORS.get(name) as Operator;
+    return this.node(what, type, b === undefined ? [a] : [a, b], 'pure');
   }
 
   /** An operator that traps on some operands: evaluated exactly where it stands. */
@@ -74,7 +80,7 @@ export class IrBuilder {
   }
 
   select(condition: Node, a: Node, b: Node): Node {
-    if (condition.what.op === 'const32') return condition.what.value !== 0 ? a : b;
+    if (condition.op === 'const32') return condition.what.value !== 0 ? a : b;
     return this.node({ op: 'select' }, a.type, [a, b, condition], 'pure');
   }
 
@@ -127,43 +133,39 @@ export class IrBuilder {
   }
 
   assign(variable: VarCell, value: Node): void {
-    this.state({ s: 'assign', variable, value: use(value), epoch: this.epoch });
+    this.state({ s: 'assign', variable, value, epoch: this.epoch });
   }
 
   // ---- statements ----
 
   store(name: MemoryOp, address: Node, value: Node, offset = 0): void {
-    this.state({ s: 'store', name, offset, address: use(address), value: use(value), epoch: this.epoch });
+    this.state({ s: 'store', name, offset, address, value, epoch: this.epoch });
   }
 
   storeV(address: Node, value: Node, offset = 0): void {
-    this.state({ s: 'storeV', offset, address: use(address), value: use(value), epoch: this.epoch });
+    this.state({ s: 'storeV', offset, address, value, epoch: this.epoch });
   }
 
   /** Guest stores do not change processor state, so reads may move over them; stores to memory that may be code leave that to the callee. */
   guestStore(bits: 8 | 16 | 32 | 64 | 128, linear: Node, value: Node): void {
-    this.push({ s: 'guestStore', bits, linear: use(linear), value: use(value), epoch: this.epoch });
+    this.push({ s: 'guestStore', bits, linear, value, epoch: this.epoch });
   }
 
   copy(to: Node, from: Node, bytes: Node): void {
-    this.state({ s: 'copy', to: use(to), from: use(from), bytes: use(bytes), epoch: this.epoch });
+    this.state({ s: 'copy', to, from, bytes, epoch: this.epoch });
   }
 
   fill(to: Node, value: Node, bytes: Node): void {
-    this.state({ s: 'fill', to: use(to), value: use(value), bytes: use(bytes), epoch: this.epoch });
+    this.state({ s: 'fill', to, value, bytes, epoch: this.epoch });
   }
 
   exit(exit: Exit): void {
-    if (exit.exit === 'branch') use(exit.target);
-    if (exit.exit === 'status') use(exit.status);
-    if (exit.exit === 'return' && exit.value) use(exit.value);
-    if (exit.exit === 'instead') for (const node of [exit.cpu, exit.slot]) use(node);
     this.push({ s: 'exit', exit, epoch: this.epoch });
     this.isDead = true;
   }
 
   if(condition: Node, then: () => void, otherwise?: () => void): void {
-    if (condition.what.op === 'const32') {
+    if (condition.op === 'const32') {
       if (condition.what.value !== 0) then();
       else otherwise?.();
       return;
@@ -171,7 +173,7 @@ export class IrBuilder {
     const outer = this.current;
     const statement = {
       s: 'if' as const,
-      condition: use(condition),
+      condition,
       // biome-ignore lint/suspicious/noThenProperty: a branch of the IR, which nothing awaits
       then: [] as Statement[],
       otherwise: [] as Statement[],
@@ -192,7 +194,7 @@ export class IrBuilder {
     this.epoch++;
     this.loopDepth++;
     this.current = before;
-    const value = use(condition());
+    const value = condition();
     outer.push({ s: 'while', before, condition: value, body: inside, epoch: this.epoch });
     this.inside(inside, body);
     this.loopDepth--;
@@ -221,7 +223,8 @@ export class IrBuilder {
   }
 
   protected node(what: NodeOp, type: ValueType, args: readonly Node[], kind: Node['kind']): Node {
-    const node: Node = {
+    const node = {
+      op: what.op,
       what,
       type,
       args,
@@ -230,12 +233,13 @@ export class IrBuilder {
       loopDepth: this.loopDepth,
       id: this.#nextId++,
       uses: 0,
+      kept: false,
+      coldUses: 0,
       inline: false,
       local: -1,
       users: undefined,
       scope: undefined,
-    };
-    for (const arg of args) use(arg);
+    } as Node;
     if (kind === 'pure' && args.length > 0) this.define(node);
     return node;
   }
@@ -246,15 +250,20 @@ export class IrBuilder {
   }
 }
 
-function use(node: Node): Node {
-  node.uses++;
-  return node;
+interface Operator {
+  readonly what: NodeOp;
+  /** Of the result. */
+  readonly type: ValueType;
+  readonly isComparison: boolean;
 }
 
-const RESULTS = new Map<NumericOp, ValueType>(
+const OPERATORS = new Map<NumericOp, Operator>(
   (Object.keys(NUMERIC) as NumericOp[]).map((name) => {
     const [from, operation = ''] = name.split('.');
-    return [name, /^(eqz|eq|ne|[lg][te](_[su])?)$/.test(operation) ? 'i32' : (from as ValueType)];
+    const isComparison = /^(eqz|eq|ne|[lg][te](_[su])?)$/.test(operation);
+    return [name, { what: { op: 'numeric', name }, type: isComparison ? 'i32' : (from as ValueType), isComparison }];
   }),
 );
-const resultType = (name: NumericOp): ValueType => RESULTS.get(name) as ValueType;
+
+/** Is the result a truth value? */
+export const isComparison = (name: NumericOp): boolean => OPERATORS.get(name)?.isComparison === true;

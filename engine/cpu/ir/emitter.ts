@@ -18,31 +18,11 @@ import type { MemoryOp } from '../../wasm/opcodes.ts';
 import { offsetOf, type VcpuFieldName, vcpuState } from '../state.ts';
 import { checkedAlignment } from './alignment.ts';
 import { bool, int, node, vec } from './arithmetic.ts';
+import type { Binding } from './binding.ts';
 import { IrBuilder } from './builder.ts';
 import { IrFlags } from './flags.ts';
 import type { Node } from './node.ts';
 import { quickCall } from './quick-calls.ts';
-
-/** How operands, the instruction pointer and slow routines are reached. */
-export interface Binding {
-  /** Host address and constant offset of a register operand's bytes. */
-  register(op: Operand): { address: Node; offset: number };
-  /** Register number of an operand as an i64. */
-  registerNumber(op: Operand): Node;
-  /** Immediate, already sign-extended and truncated as its form says. */
-  immediate(op: Operand): Node;
-  /** Offset of a memory operand, truncated to the address size. */
-  memoryOffset(op: Operand): Node;
-  addressMask(op: Operand): Node;
-  /** Segment of the memory operand or of a string source: number (i32), linear base (i64), and whether limits must be checked (i32). */
-  segment(): { number: Node; base: Node; checked: Node };
-  /** Is it known that a segment needs no checks and begins at 0? */
-  isFlat?(segment: number): boolean;
-  nextIp(): Node;
-  relTarget(op: Operand): Node;
-  /** Second argument of a slow routine: the record, or what stands for it. */
-  record(): Node;
-}
 
 const SEGMENTS: readonly Segment[] = ['es', 'cs', 'ss', 'ds', 'fs', 'gs'];
 const STACK = SEGMENTS.indexOf('ss');
@@ -62,18 +42,23 @@ const COMPARE_EXCHANGE = {
 } as const;
 
 export class IrEmitter extends IrFlags implements Emitter {
-  readonly #binding: Binding;
-  readonly #facts: Facts;
+  #binding!: Binding;
+  #facts!: Facts;
   readonly cpu: Node;
   /** The instruction reaches memory through rSP without naming it. */
   usesStack = false;
   #ending: 'finish' | 'fall' | 'shadow' = 'finish';
 
-  constructor(facts: Facts, bind: (emitter: IrEmitter) => Binding, ir = new IrBuilder()) {
+  constructor(ir = new IrBuilder()) {
     super(ir);
     this.cpu = this.ir.param(0, 'i32');
+  }
+
+  /** What is emitted from here on is another instruction. */
+  bind(facts: Facts, binding: Binding): void {
     this.#facts = facts;
-    this.#binding = bind(this);
+    this.#binding = binding;
+    this.#ending = 'finish';
   }
 
   /** Nothing decoded after this instruction follows it without going through the dispatcher. */
@@ -540,7 +525,7 @@ export class IrEmitter extends IrFlags implements Emitter {
   #linear(_op: Operand, offset: Int, bytes: number, write: boolean): Node {
     const { number, base, checked } = this.#binding.segment();
     const direct = (): Node => this.ir.numeric('i64.add', node(offset), base);
-    if (checked.what.op === 'const32') {
+    if (checked.op === 'const32') {
       return checked.what.value === 0 ? direct() : this.#checkedSegment(number, offset, bytes, write);
     }
     const result = this.var(this.const(0));

@@ -1,4 +1,4 @@
-import type { NumericOp } from '../../wasm/opcodes.ts';
+import type { MemoryOp, NumericOp } from '../../wasm/opcodes.ts';
 import type { Node } from './node.ts';
 
 type Folded =
@@ -38,35 +38,35 @@ const UNARY64: Partial<Record<NumericOp, (a: bigint) => Folded>> = {
 const IDENTITY_RIGHT_ZERO = new Set<NumericOp>(['i64.add', 'i64.sub', 'i64.or', 'i64.xor', 'i64.shl', 'i64.shr_u', 'i64.shr_s']);
 
 /** The value of a numeric operator over constants, or the operand it leaves unchanged; undefined when it must be computed. */
-export function foldNumeric(name: NumericOp, args: readonly Node[]): Folded | undefined {
-  const [first, second] = args;
-  const a = first?.what.op === 'const64' ? first.what.value : undefined;
+export function foldNumeric(name: NumericOp, first: Node, second?: Node): Folded | undefined {
+  const { op, what } = first;
   if (second === undefined) {
-    if (a !== undefined) return UNARY64[name]?.(a);
-    return first?.what.op === 'const32' ? fold32(name, first.what.value) : undefined;
+    if (op === 'const64') return UNARY64[name]?.(what.value);
+    return op === 'const32' ? fold32(name, what.value) : undefined;
   }
-  const b = second.what.op === 'const64' ? second.what.value : undefined;
-  if (a !== undefined && b !== undefined) return BINARY64[name]?.(a, b);
-  if (first && b === 0n && IDENTITY_RIGHT_ZERO.has(name)) return { node: first };
-  if (b === 0n && name === 'i64.and') return i64(0n);
-  if (first && b === 0xffffffffffffffffn && name === 'i64.and') return { node: first };
-  if (name === 'i64.and' && b !== undefined && first) return foldMask(first, b);
-  if (name.startsWith('i32.') && first?.what.op === 'const32' && second.what.op === 'const32')
-    return fold32Binary(name, first.what.value, second.what.value);
-  return undefined;
+  if (second.op === 'const32') return op === 'const32' ? fold32Binary(name, what.value, second.what.value) : undefined;
+  if (second.op !== 'const64') return undefined;
+  const b = second.what.value;
+  if (op === 'const64') return BINARY64[name]?.(what.value, b);
+  if (b === 0n && IDENTITY_RIGHT_ZERO.has(name)) return { node: first };
+  if (name !== 'i64.and') return undefined;
+  if (b === 0n) return i64(0n);
+  return b === 0xffffffffffffffffn ? { node: first } : foldMask(first, b);
 }
+
+const LOADED: Partial<Record<MemoryOp, bigint>> = { 'i64.load8_u': 8n, 'i64.load16_u': 16n, 'i64.load32_u': 32n };
 
 /** A mask over a value that already fits it changes nothing. */
 function foldMask(value: Node, mask: bigint): Folded | undefined {
-  if (value.what.op === 'load') {
-    const bits = { 'i64.load8_u': 8n, 'i64.load16_u': 16n, 'i64.load32_u': 32n }[value.what.name as string];
+  if (value.op === 'load') {
+    const bits = LOADED[value.what.name];
     if (bits !== undefined && (mask & ((1n << bits) - 1n)) === (1n << bits) - 1n) return { node: value };
   }
-  if (value.what.op === 'numeric' && value.what.name === 'i64.extend_i32_u' && (mask & 0xffffffffn) === 0xffffffffn)
+  if (value.op === 'numeric' && value.what.name === 'i64.extend_i32_u' && (mask & 0xffffffffn) === 0xffffffffn)
     return { node: value };
-  if (value.what.op === 'numeric' && value.what.name === 'i64.and') {
-    const inner = value.args[1]?.what;
-    if (inner?.op === 'const64' && (inner.value & mask) === inner.value) return { node: value };
+  if (value.op === 'numeric' && value.what.name === 'i64.and') {
+    const inner = value.args[1];
+    if (inner?.op === 'const64' && (inner.what.value & mask) === inner.what.value) return { node: value };
   }
   return undefined;
 }

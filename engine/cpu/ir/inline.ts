@@ -1,20 +1,28 @@
 import { type Node, operandsOf, type Statement } from './node.ts';
+import { walk } from './walk.ts';
 
 /**
  * Decide which values are computed where they are used instead of being kept in a local: used once, and not moved over a change of the
  * state they read, nor into a loop. Works backwards, so that a consumer is decided before its operands.
  */
-export function chooseInline(block: readonly Statement[], loopDepth = 0): void {
+export function chooseInline(body: readonly Statement[]): void {
+  walk(body, (statement) => {
+    for (const operand of operandsOf(statement)) operand.uses++;
+  });
+  choose(body, 0);
+}
+
+function choose(block: readonly Statement[], loopDepth: number): void {
   for (let i = block.length - 1; i >= 0; i--) {
     const statement = block[i] as Statement;
     if (statement.s === 'if') {
-      chooseInline(statement.otherwise, loopDepth);
-      chooseInline(statement.then, loopDepth);
+      choose(statement.otherwise, loopDepth);
+      choose(statement.then, loopDepth);
       markOperands(operandsOf(statement), statement.epoch, loopDepth);
     } else if (statement.s === 'while') {
-      chooseInline(statement.body, loopDepth + 1);
+      choose(statement.body, loopDepth + 1);
       markOperands([statement.condition], statement.epoch, loopDepth + 1);
-      chooseInline(statement.before, loopDepth + 1);
+      choose(statement.before, loopDepth + 1);
     } else if (statement.s === 'def') {
       const { node } = statement;
       if (!node.inline && (node.uses > 0 || node.kind === 'effect')) markOperands(node.args, node.epoch, node.loopDepth);

@@ -156,7 +156,7 @@ export abstract class Lowering {
   /** Leave the node's value on the wasm stack. */
   protected value(node: Node): void {
     const { code } = this.frame;
-    switch (node.what.op) {
+    switch (node.op) {
       case 'const64':
         return code.i64(node.what.value);
       case 'const32':
@@ -172,7 +172,7 @@ export abstract class Lowering {
   }
 
   protected asLocal(node: Node): number {
-    if (node.what.op === 'param') return node.what.local;
+    if (node.op === 'param') return node.what.local;
     if (node.local >= 0) return node.local;
     this.value(node);
     const local = this.frame.local(node.type);
@@ -189,19 +189,18 @@ export abstract class Lowering {
   protected abstract guestRef(bits: 8 | 16 | 32 | 64, linear: Node, where: GuestPlace | undefined): void;
 
   protected compute(node: Node): void {
-    const { what } = node;
-    if (what.op === 'guestLoad') return this.guestLoad(what.bits, node.args[0] as Node, what.where);
-    if (what.op === 'guestRef') return this.guestRef(what.bits, node.args[0] as Node, what.where);
+    const { op, what } = node;
+    if (op === 'guestLoad') return this.guestLoad(what.bits, node.args[0] as Node, what.where);
+    if (op === 'guestRef') return this.guestRef(what.bits, node.args[0] as Node, what.where);
     for (const arg of node.args) this.value(arg);
     this.operator(node);
   }
 
   /** The operation of a node whose operands are on the stack. */
-  protected operator(node: Node): void {
+  protected operator({ op, what }: Node): void {
     const { frame } = this;
     const { code } = frame;
-    const { what } = node;
-    switch (what.op) {
+    switch (op) {
       case 'numeric':
         return code.op(what.name);
       case 'saturating':
@@ -225,7 +224,7 @@ export abstract class Lowering {
       case 'call':
         return code.call(frame.functionIndex(what.callee));
       default:
-        throw new TypeError(`${what.op} has no operands to compute`);
+        throw new TypeError(`${op} has no operands to compute`);
     }
   }
 

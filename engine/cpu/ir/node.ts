@@ -44,8 +44,7 @@ export type NodeOp =
 /**
  * One value. `pure` depends on its operands only, `read` on state that statements may change, `effect` must be evaluated where it stands.
  */
-export interface Node {
-  readonly what: NodeOp;
+interface NodeFields {
   readonly type: ValueType;
   readonly args: readonly Node[];
   readonly kind: 'pure' | 'read' | 'effect';
@@ -56,15 +55,19 @@ export interface Node {
   readonly id: number;
   uses: number;
   /** Needed where a region is left: kept if it cannot be computed again there. */
-  kept?: boolean;
+  kept: boolean;
   /** Places where regions are left that need it. */
-  coldUses?: number;
+  coldUses: number;
   inline: boolean;
   local: number;
   /** Pure nodes with this one as an operand, and the part of a region that one was made in: for whoever looks for equal ones. */
   users: Node[] | undefined;
   scope: unknown;
 }
+
+/** `op` is that of `what`: all nodes are laid out alike, so that it is quickly read. */
+type NodeOf<Op extends NodeOp> = Op extends NodeOp ? NodeFields & { readonly op: Op['op']; readonly what: Op } : never;
+export type Node = NodeOf<NodeOp>;
 
 export interface VarCell {
   readonly type: ValueType;

@@ -46,10 +46,13 @@ export interface BuiltRegion {
   readonly loops: boolean;
 }
 
-const CALM = new Set(['nop', 'mov', 'movzx', 'xor', 'and', 'or', 'add', 'sub', 'test', 'cmp']);
-/** Neither memory nor anything but general registers and flags. */
-const isCalm = ({ definition: { name }, variant: { operands } }: Decoded): boolean =>
-  name === 'nop' || (CALM.has(name) && operands.every(({ kind }) => kind === 'reg' || kind === 'imm'));
+/** What the state block holds where regions run. */
+const constants = (longMode: bigint): ReadonlyMap<number, bigint> =>
+  new Map([
+    [offsetOf('longMode'), longMode],
+    [offsetOf('exclusive'), 0n],
+  ]);
+const CONSTANTS = { long: constants(1n), legacy: constants(0n) };
 
 /** An instruction could not be built: plan again without it. */
 export class Unbuildable extends Error {
@@ -77,24 +80,22 @@ class TreeBuilder {
   #block!: RegionBlock;
   #instruction!: RegionInstruction;
   #emitter!: RegionEmitter;
+  /** Emitters whose instruction is over: a branch inside the region is still being built while what it leads to is. */
+  readonly #idle: RegionEmitter[] = [];
 
   constructor(plan: RegionPlan, mode: RegionMode) {
     this.#plan = plan;
     this.#mode = mode;
     this.#structure = analyse(plan, (at) => this.#successors(at));
-    const constants = new Map<number, bigint>([
-      [offsetOf('longMode'), mode.long ? 1n : 0n],
-      [offsetOf('exclusive'), 0n],
-    ]);
     this.#ir = new RegionBuilder({
       next: () => this.#goOn(),
       taken: () => this.#take(),
       branch: (target) => this.#branch(target),
       shadow: () => this.#shadow(),
-      constants,
+      constants: mode.long ? CONSTANTS.long : CONSTANTS.legacy,
+      keepsStack: keepsStack(plan),
     });
     this.#ir.anyFloat = mode.anyFloat;
-    this.#ir.keepsStack = keepsStack(plan);
     this.#ripBase = this.#ir.valueOf(this.#ir.page);
   }
 
@@ -212,7 +213,7 @@ class TreeBuilder {
     let distance = 0n;
     for (let at = rip; ; at = at.args[0] as Node) {
       if (at === this.#ripBase) return Number(distance);
-      const by = at.what.op === 'numeric' && at.what.name === 'i64.add' ? at.args[1]?.what : undefined;
+      const by = at.op === 'numeric' && at.what.name === 'i64.add' ? at.args[1]?.what : undefined;
       if (by?.op !== 'const64') return undefined;
       distance += BigInt.asIntN(64, by.value);
     }
@@ -220,33 +221,34 @@ class TreeBuilder {
 
   #blockCode(block: RegionBlock): void {
     this.#ir.storesEarly = !this.#structure.inner.has(block.at);
-    for (const instruction of block.instructions) {
+    const { instructions } = block;
+    for (let i = 0; i < instructions.length; i++) {
       if (this.#ir.dead) return;
+      const instruction = instructions[i] as RegionInstruction;
       this.#block = block;
       this.#instruction = instruction;
       this.#ir.begin(instruction.at);
-      this.#one(instruction);
+      this.#one(instruction, instructions[i + 1]?.decoded);
     }
     if (!this.#ir.dead) this.#follow(block);
   }
 
-  #one(instruction: RegionInstruction): void {
-    const { decoded, at } = instruction;
+  #one({ decoded, at }: RegionInstruction, after: Decoded | undefined): void {
     const { long, flat, flatCode } = this.#mode;
     // Routines are told of places by offsets in their page.
     const from = pageOf(at) * PAGE;
     const ripBase = from === 0 ? this.#ripBase : this.#rip(from);
     const place: Place = { ripBase, next: at + decoded.length - from, long, flat, flatCode };
-    this.#emitter = new RegionEmitter(this.#ir, decoded, place);
-    const emitter = this.#emitter;
-    const after = this.#block.instructions[this.#block.instructions.indexOf(instruction) + 1];
-    emitter.isCalmAfter = after !== undefined && isCalm(after.decoded);
+    const emitter = this.#idle.pop() ?? new RegionEmitter(this.#ir);
+    this.#emitter = emitter;
+    emitter.begin(decoded, place, after);
     try {
       decoded.definition.run(emitter, decoded.facts);
     } catch (thrown) {
       if (thrown instanceof Refused) throw new Unbuildable(at, thrown.message);
       throw thrown;
     }
+    this.#idle.push(emitter);
     if (this.#ir.dead) return;
     this.#ir.slots.retired++;
     if (this.#ir.hasChangedStable) {

@@ -17,9 +17,9 @@ import { Groups } from './groups.ts';
 import type { RegionHooks, RegionStart } from './hooks.ts';
 import { Refused, SlotBuilder } from './slot-builder.ts';
 import { loadedPart, partOf, storedPart, withPart } from './slot-parts.ts';
-import { FLAGS, flagWordOf, GENERAL, SLOTS, slotAt } from './slots.ts';
+import { FLAGS, flagWordOf, GENERAL, SLOTS, type Slot, slotAt } from './slots.ts';
 import { turnedAddress } from './stack-slots.ts';
-import { Dirty, SlotState } from './state.ts';
+import { Dirty, SlotSet, SlotState } from './state.ts';
 import { CR0, CR4, OSFXSR, type Scope, SSE_OFF, scopeIn } from './values.ts';
 
 const CONTEXT = offsetOf('context');
@@ -61,7 +61,7 @@ export class RegionBuilder extends SlotBuilder {
   site = 0;
 
   constructor(hooks: RegionHooks) {
-    super();
+    super(hooks.keepsStack);
     this.#hooks = hooks;
     this.#start = this.slots;
     this.budget = { type: 'i32', local: -1 };
@@ -154,11 +154,11 @@ export class RegionBuilder extends SlotBuilder {
 
   /** Changes only where the region is left, or by a store in it. */
   #loadStable(name: MemoryOp, offset: number): Node {
-    const key = `stable ${name} ${offset}`;
-    return this.once(key, () => super.load(name, this.cpu, offset));
+    return this.once(offset, name, () => super.load(name, this.cpu, offset));
   }
 
   #loadSlot(name: MemoryOp, slot: number, byte: number): Node {
+    if (byte === 0 && isWhole(name, 'i64.load', slot)) return this.slotValue(slot);
     const part = loadedPart(name, byte);
     if (part === undefined) throw new Refused(`${name} of a slot`);
     return partOf(this, this.slotValue(slot), part);
@@ -184,10 +184,10 @@ export class RegionBuilder extends SlotBuilder {
 
   #storeSlot(name: MemoryOp, slot: number, byte: number, value: Node): void {
     if (this.dead) return;
+    if (isWhole(name, 'i64.store', slot)) return this.slots.set(slot, value);
     const part = storedPart(name, byte);
     if (part === undefined) throw new Refused(`${name} of a slot`);
-    const isWhole = part.bits === 64 && (SLOTS[slot] as (typeof SLOTS)[number]).type !== 'v128';
-    this.slots.set(slot, isWhole ? value : withPart(this, this.slotValue(slot), { ...part, value }));
+    this.slots.set(slot, withPart(this, this.slotValue(slot), { ...part, value }));
   }
 
   override storeV(address: Node, value: Node, offset = 0): void {
@@ -324,44 +324,54 @@ export class RegionBuilder extends SlotBuilder {
   /** Values at the end of both branches meet in cells of their own. */
   override if(condition: Node, then: () => void, otherwise?: () => void): void {
     if (this.dead) return;
-    if (condition.what.op === 'const32') return super.if(condition, then, otherwise);
+    if (condition.op === 'const32') return super.if(condition, then, otherwise);
     for (let scope: Scope | undefined = this.scope; scope; scope = scope.outer) {
-      if (scope.impossible.has(condition)) {
+      if (scope.impossible?.has(condition)) {
         otherwise?.();
         return;
       }
     }
     const before = this.slots;
     const ends: { state: SlotState; block: Statement[]; dead: boolean }[] = [];
-    const branch = (body: (() => void) | undefined) => (): void => {
+    const branch = (body: () => void) => (): void => {
       this.slots = before.copy();
       const outer = this.scope;
       this.scope = scopeIn(outer);
       this.#depth++;
-      body?.();
+      body();
       this.#depth--;
       this.scope = outer;
       ends.push({ state: this.slots, block: this.current, dead: this.dead });
     };
-    super.if(condition, branch(then), branch(otherwise));
-    const statement = this.current.at(-1);
+    super.if(condition, branch(then), otherwise && branch(otherwise));
+    const statement = this.current.at(-1) as Statement & { readonly s: 'if' };
     const leaves = ends[0]?.block.at(-1);
-    if (statement?.s === 'if' && leaves?.s === 'leave' && leaves.point.how === 'skip') statement.likely = false;
-    const alive = ends.filter((end) => !end.dead);
+    if (leaves?.s === 'leave' && leaves.point.how === 'skip') statement.likely = false;
     this.slots = before;
+    const isThenDead = ends[0]?.dead === true;
+    if (isThenDead && !this.dead) {
+      this.scope.impossible ??= new Set();
+      this.scope.impossible.add(condition);
+    }
+    if (otherwise === undefined) {
+      if (isThenDead) return;
+      ends.push({ state: before.copy(), block: statement.otherwise, dead: false });
+    }
+    const alive = ends.filter((end) => !end.dead);
     if (alive.length === 0) return;
-    if (alive.length === 1 && (ends[0]?.dead ?? false)) this.scope.impossible.add(condition);
     const [first] = alive as [(typeof alive)[number]];
     if (alive.some((end) => end.state.retired !== first.state.retired)) throw new Refused('branches of unlike length');
     before.retired = first.state.retired;
     if (alive.some((end) => end.state.top !== before.top)) throw new Refused('branches that move the stack');
-    for (const { index, type } of SLOTS) {
+    const changed = new SlotSet();
+    for (const { state } of alive) {
+      changed.addAll(state.changed);
+      before.stored.keepAll(state.stored);
+    }
+    for (const index of changed.list()) {
       const wrote = alive.some(({ state }) => state.hasChanged(index) && state.values[index] !== before.values[index]);
-      if (!wrote) {
-        if (alive.some(({ state }) => !state.stored.has(index))) before.stored.remove(index);
-        continue;
-      }
-      const phi: VarCell = { type, local: -1 };
+      if (!wrote) continue;
+      const phi: VarCell = { type: (SLOTS[index] as Slot).type, local: -1 };
       for (const end of alive)
         end.block.push(this.#assignment(phi, end.state.values[index] ?? this.#cellReadIn(end.block, index)));
       before.set(index, this.valueOf(phi));
@@ -381,7 +391,7 @@ export class RegionBuilder extends SlotBuilder {
     super.while(condition, body);
     this.#depth--;
     this.scope = outer;
-    if (SLOTS.some(({ index }) => this.slots.hasChanged(index) && this.slots.values[index] !== before.values[index]))
+    if (this.slots.changed.list().some((index) => this.slots.values[index] !== before.values[index]))
       throw new Refused('a loop that changes registers');
     this.slots = before;
   }
@@ -406,10 +416,8 @@ export class RegionBuilder extends SlotBuilder {
     if (this.storesEarly) this.#store(slots);
     this.#joins.add(base);
     base.join(slots.base, slots);
-    for (const { index } of SLOTS) {
-      if (flagWordOf(index) < 0 && slots.hasChanged(index))
-        this.push(this.#assignment(this.cell(index), slots.values[index] as Node));
-    }
+    for (const index of slots.changed.list())
+      if (flagWordOf(index) < 0) this.push(this.#assignment(this.cell(index), slots.values[index] as Node));
     this.#settleFlags(base);
     if (slots.retired > 0) {
       const left = this.numeric('i32.sub', this.valueOf(this.budget), this.const32(slots.retired));
@@ -421,7 +429,7 @@ export class RegionBuilder extends SlotBuilder {
     const { values } = this.slots;
     for (const [i, word] of flags.words.entries()) {
       const value = this.slotValue(FLAGS + i);
-      const isStored = value.what.op === 'variable' && value.what.variable.isMemory === true;
+      const isStored = value.op === 'variable' && value.what.variable.isMemory === true;
       word.paths.push({ value, leaves: isStored ? [] : undefined, isStored });
     }
     const cells = new Map<Node, VarCell>();
@@ -561,4 +569,6 @@ export class RegionBuilder extends SlotBuilder {
   }
 }
 
-const isCpu = (address: Node): boolean => address.what.op === 'param' && address.what.local === 0;
+/** Is an operation by this name the one of all of the slot? */
+const isWhole = (name: MemoryOp, ofAll: MemoryOp, slot: number): boolean => name === ofAll && SLOTS[slot]?.type !== 'v128';
+const isCpu = (address: Node): boolean => address.op === 'param' && address.what.local === 0;

@@ -39,13 +39,21 @@ export function encodeRegions(regions: readonly BuiltRegion[], lengths: number[]
     imports.set(name, index);
     return index;
   };
+  const types = new Map<string, number>();
+  const typeOf = (name: string): number => {
+    const known = types.get(name);
+    if (known !== undefined) return known;
+    const type = module.type(signatureOf(name));
+    types.set(name, type);
+    return type;
+  };
   const regionType = module.type(REGION);
   const codes = regions.map((region) => {
     const code = new Code(1);
     lowerRegion(region.body, {
       code,
       functionIndex,
-      typeOf: (name) => module.type(signatureOf(name)),
+      typeOf,
       regionType,
       budget: region.budget,
       page: region.page,

@@ -3,8 +3,8 @@ import type { Decoded } from '../../isa/decoded.ts';
 import type { Operand } from '../../isa/emitter.ts';
 import type { VariantOperand } from '../../isa/variants.ts';
 import { registerOffset } from '../interpreter/late-binding.ts';
-import { int, node } from '../ir/arithmetic.ts';
-import type { Binding, IrEmitter } from '../ir/emitter.ts';
+import type { Binding } from '../ir/binding.ts';
+import type { IrEmitter } from '../ir/emitter.ts';
 import type { Node } from '../ir/node.ts';
 import { offsetOf } from '../state.ts';
 
@@ -12,6 +12,7 @@ const GPR = offsetOf('gpr');
 const PAGE = 4096;
 const RECORD = offsetOf('regionRecord');
 const SEGMENT_BASES = (['esBase', 'csBase', 'ssBase', 'dsBase', 'fsBase', 'gsBase'] as const).map(offsetOf);
+const IMMEDIATE = new Set(['imm', 'far', 'rel']);
 const MASKS: Record<number, bigint> = { 16: 0xffffn, 32: 0xffffffffn, 64: 0xffffffffffffffffn };
 
 export interface Place {
@@ -31,59 +32,115 @@ const signed64 = (low: number, high: number): bigint => (BigInt(high | 0) << 32n
 /** Offset of the branch target from the start of the page, before it is truncated to the operand size. */
 export const targetOffset = (decoded: Decoded, next: number): number => next + decoded.immediate;
 
-export function earlyBinding(decoded: Decoded, place: Place): (e: IrEmitter) => Binding {
-  const { variant } = decoded;
-  const { facts } = variant;
-  const positionOf = (op: Operand): number => (op as VariantOperand).position;
-  const isFixed = (op: Operand): boolean => (op as VariantOperand).spec.source === 'fixed';
-  const numberOf = (op: Operand): number => (isFixed(op) ? (op as VariantOperand).spec.fixed : decoded.register(positionOf(op)));
-  const branchMask = MASKS[facts.mode === 'long' ? 64 : facts.width === 16 ? 16 : 32] as bigint;
-  const addressMask = MASKS[facts.addressWidth] as bigint;
-  const immediates = variant.operands.filter((o) => ['imm', 'far', 'rel'].includes(o.kind) && o.spec.source !== 'fixed');
-  return (e) => {
-    const { ir, cpu } = e;
-    const c64 = (value: bigint): Node => ir.const64(value);
-    const fromBase = (offset: number): Node => ir.numeric('i64.add', place.ripBase, c64(BigInt(offset)));
-    const register = (number: number): Node => ir.load('i64.load', cpu, GPR + 8 * number);
-    // The mode of the region says so, and what would change that ends it.
-    const isFlat = (segment: number): boolean => (place.flat & (1 << segment)) !== 0;
-    const based = place.long ? decoded.segment >= 4 : !isFlat(decoded.segment);
+const isFixed = (op: Operand): boolean => (op as VariantOperand).spec.source === 'fixed';
+
+export class EarlyBinding implements Binding {
+  readonly #emitter: IrEmitter;
+  readonly #decoded: Decoded;
+  readonly #place: Place;
+
+  constructor(emitter: IrEmitter, decoded: Decoded, place: Place) {
+    this.#emitter = emitter;
+    this.#decoded = decoded;
+    this.#place = place;
+  }
+
+  register(op: Operand): { address: Node; offset: number } {
+    return { address: this.#emitter.cpu, offset: registerOffset(op.kind, this.#numberOf(op)) };
+  }
+
+  registerNumber(op: Operand): Node {
+    return this.#emitter.ir.integer(this.#numberOf(op));
+  }
+
+  immediate(op: Operand): Node {
+    if (isFixed(op)) return this.registerNumber(op);
+    const { ir } = this.#emitter;
+    const { variant, immediate, immediateHigh, immediate2 } = this.#decoded;
+    const first = variant.operands.find((o) => IMMEDIATE.has(o.kind) && !isFixed(o));
+    if (first !== op) return ir.integer(immediate2 >>> 0);
+    if (op.width === 8) return ir.integer(immediate & 0xff);
+    if (op.width === 32) return ir.integer(immediate >>> 0);
+    const isWhole = op.width >= 64 || op.width === 0;
+    if (isWhole && immediateHigh === immediate >> 31) return ir.integer(immediate);
+    const value = BigInt.asUintN(64, signed64(immediate, immediateHigh));
+    return ir.const64(isWhole ? value : BigInt.asUintN(op.width, value));
+  }
+
+  memoryOffset(op: Operand): Node {
+    const { ir } = this.#emitter;
+    const decoded = this.#decoded;
+    if ((op as VariantOperand).spec?.source === 'moffs')
+      return this.#constant(signed64(decoded.displacement, decoded.displacementHigh) & this.#mask());
+    let sum = decoded.ripRelative ? this.#fromBase(this.#place.next + decoded.displacement) : ir.integer(decoded.displacement);
+    if (decoded.index >= 0) {
+      const index = ir.numeric('i64.shl', this.#general(decoded.index), ir.integer(decoded.scale));
+      sum = ir.numeric('i64.add', index, sum);
+    }
+    if (decoded.base >= 0) sum = ir.numeric('i64.add', this.#general(decoded.base), sum);
+    return ir.numeric('i64.and', sum, this.addressMask());
+  }
+
+  addressMask(): Node {
+    return this.#constant(this.#mask());
+  }
+
+  segment(): { number: Node; base: Node; checked: Node } {
+    const { ir, cpu } = this.#emitter;
+    const { segment } = this.#decoded;
+    const { long, flat } = this.#place;
+    // The mode of the region says what is flat, and what would change that ends it.
+    const based = long ? segment >= 4 : (flat & (1 << segment)) === 0;
     return {
-      register: (op) => ({ address: cpu, offset: registerOffset(op.kind, numberOf(op)) }),
-      registerNumber: (op) => c64(BigInt(numberOf(op))),
-      immediate: (op) => {
-        if (isFixed(op)) return c64(BigInt(numberOf(op)));
-        if (immediates.indexOf(op as VariantOperand) > 0) return c64(BigInt(decoded.immediate2 >>> 0));
-        const value = BigInt.asUintN(64, signed64(decoded.immediate, decoded.immediateHigh));
-        return c64(op.width < 64 && op.width > 0 ? value & ((1n << BigInt(op.width)) - 1n) : value);
-      },
-      memoryOffset: (op) => {
-        if ((op as VariantOperand).spec?.source === 'moffs')
-          return c64(BigInt.asUintN(64, signed64(decoded.displacement, decoded.displacementHigh)) & addressMask);
-        let sum = c64(BigInt.asUintN(64, BigInt(decoded.displacement)));
-        if (decoded.ripRelative) sum = fromBase(place.next + decoded.displacement);
-        if (decoded.index >= 0) {
-          const index = ir.numeric('i64.shl', register(decoded.index), c64(BigInt(decoded.scale)));
-          sum = ir.numeric('i64.add', index, sum);
-        }
-        if (decoded.base >= 0) sum = ir.numeric('i64.add', register(decoded.base), sum);
-        return ir.numeric('i64.and', sum, c64(addressMask));
-      },
-      addressMask: () => c64(addressMask),
-      segment: () => ({
-        number: ir.const32(decoded.segment),
-        base: based ? ir.load('i64.load', cpu, SEGMENT_BASES[decoded.segment] as number) : c64(0n),
-        checked: ir.const32(based && !place.long ? 1 : 0),
-      }),
-      isFlat: (segment) => !place.long && isFlat(segment),
-      nextIp: () => fromBase(place.next),
-      relTarget: () => {
-        const target = targetOffset(decoded, place.next);
-        // Pages of flat code lie below 4 GiB as a whole.
-        const isBelow = place.flatCode && facts.width !== 16 && target >= 0 && target < PAGE;
-        return isBelow ? fromBase(target) : node(e.and(int(fromBase(target)), int(c64(branchMask))));
-      },
-      record: () => ir.numeric('i32.add', cpu, ir.const32(RECORD)),
+      number: ir.const32(segment),
+      base: based ? ir.load('i64.load', cpu, SEGMENT_BASES[segment] as number) : ir.integer(0),
+      checked: ir.const32(based && !long ? 1 : 0),
     };
-  };
+  }
+
+  isFlat(segment: number): boolean {
+    const { long, flat } = this.#place;
+    return !long && (flat & (1 << segment)) !== 0;
+  }
+
+  nextIp(): Node {
+    return this.#fromBase(this.#place.next);
+  }
+
+  relTarget(): Node {
+    const { mode, width } = this.#decoded.facts;
+    const { next, flatCode } = this.#place;
+    const offset = targetOffset(this.#decoded, next);
+    const target = this.#fromBase(offset);
+    // Pages of flat code lie below 4 GiB as a whole.
+    if (flatCode && width !== 16 && offset >= 0 && offset < PAGE) return target;
+    const mask = MASKS[mode === 'long' ? 64 : width === 16 ? 16 : 32] as bigint;
+    return this.#emitter.ir.numeric('i64.and', target, this.#constant(mask));
+  }
+
+  record(): Node {
+    const { ir, cpu } = this.#emitter;
+    return ir.numeric('i32.add', cpu, ir.const32(RECORD));
+  }
+
+  #numberOf(op: Operand): number {
+    const { spec, position } = op as VariantOperand;
+    return spec.source === 'fixed' ? spec.fixed : this.#decoded.register(position);
+  }
+
+  #mask(): bigint {
+    return MASKS[this.#decoded.facts.addressWidth] as bigint;
+  }
+
+  #constant(value: bigint): Node {
+    return this.#emitter.ir.const64(value);
+  }
+
+  #fromBase(offset: number): Node {
+    return this.#emitter.ir.numeric('i64.add', this.#place.ripBase, this.#emitter.ir.integer(offset));
+  }
+
+  #general(number: number): Node {
+    return this.#emitter.ir.load('i64.load', this.#emitter.cpu, GPR + 8 * number);
+  }
 }

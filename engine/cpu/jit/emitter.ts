@@ -23,7 +23,7 @@ import { REC } from '../regions.ts';
 import { offsetOf } from '../state.ts';
 import type { RegionBuilder } from './builder.ts';
 import { DIFFERENCES, type FlagFact, knownCondition, knownFlag, SUMS, sumCarries } from './conditions.ts';
-import { earlyBinding, type Place } from './early-binding.ts';
+import { EarlyBinding, type Place } from './early-binding.ts';
 import { FastFloats } from './floats.ts';
 import { FastLanes } from './packed-floats.ts';
 import { Refused } from './slot-builder.ts';
@@ -48,33 +48,48 @@ const CHANGE_CONTEXT = new Set(['stac', 'clac']);
 const CALLED = new Set<SlowName>(['x87', 'sse', 'rdtsc', 'rdtscp', 'readControl']);
 /** Quick forms that lead elsewhere. */
 const LEAVING = new Set(['quick.syscall', 'quick.sysret64', 'quick.iret64']);
-const constantOf = ({ what }: Node): bigint | undefined => (what.op === 'const64' ? what.value : undefined);
+const CALM = new Set(['nop', 'mov', 'movzx', 'xor', 'and', 'or', 'add', 'sub', 'test', 'cmp']);
+/** Neither memory nor anything but general registers and flags. */
+const isCalm = ({ definition: { name }, variant: { operands } }: Decoded): boolean =>
+  name === 'nop' || (CALM.has(name) && operands.every(({ kind }) => kind === 'reg' || kind === 'imm'));
+const constantOf = ({ op, what }: Node): bigint | undefined => (op === 'const64' ? what.value : undefined);
 
 export class RegionEmitter extends IrEmitter {
   readonly #builder: RegionBuilder;
-  readonly #decoded: Decoded;
-  readonly #long: boolean;
+  #decoded!: Decoded;
+  #long = false;
   readonly #floats: Readonly<Record<32 | 64, FastFloats>>;
   readonly #lanes: FastLanes;
-  readonly #place: Place;
-  readonly #relative = new Set<Int>();
+  #place!: Place;
+  /** Where its direct branch leads. */
+  #relative: Int | undefined;
   /** Floats that the instruction has compared. */
   #lessOrEqual: Bool | undefined;
-  /** The instruction after this one stays in the region and asks for nothing: when it is over, so is a shadow that STI casts. */
-  isCalmAfter = false;
+  /** The instruction after this one in its block. */
+  #after: Decoded | undefined;
   /** STI has let in nothing. */
   #goesOn = false;
   /** An exact routine is called on a path that looks for exceptions itself. */
   #isExact = false;
 
-  constructor(builder: RegionBuilder, decoded: Decoded, place: Place) {
-    super(decoded.facts, earlyBinding(decoded, place), builder);
+  constructor(builder: RegionBuilder) {
+    super(builder);
     this.#builder = builder;
     this.#floats = { 32: new FastFloats(builder, 32), 64: new FastFloats(builder, 64) };
     this.#lanes = new FastLanes(builder);
+  }
+
+  /** The next instruction, and the one after it in its block. */
+  begin(decoded: Decoded, place: Place, after: Decoded | undefined): void {
     this.#decoded = decoded;
+    this.#after = after;
     this.#long = place.long;
     this.#place = place;
+    this.#relative = undefined;
+    this.#lessOrEqual = undefined;
+    this.#goesOn = false;
+    this.#isExact = false;
+    this.bind(decoded.facts, new EarlyBinding(this, decoded, place));
   }
 
   /** Quick routines are called, with what they read of a record; the others are the interpreter's. */
@@ -149,7 +164,8 @@ export class RegionEmitter extends IrEmitter {
 
   override interruptShadow(kind: 'sti' | 'movss'): void {
     if (kind === 'movss') throw new Refused('a shadow that also holds traps');
-    if (!this.isCalmAfter) return super.interruptShadow(kind);
+    // When a calm instruction is over, so is the shadow that STI casts.
+    if (this.#after === undefined || !isCalm(this.#after)) return super.interruptShadow(kind);
     const asked = this.ne(this.and(this.stateField('request'), this.stateField('pollMask')), this.const(0));
     this.if(asked, () => {
       super.interruptShadow(kind);
@@ -239,8 +255,8 @@ export class RegionEmitter extends IrEmitter {
   /** Whoever reads the carries one by one needs what they are made of. */
   protected override readFlagAux(): Int {
     const aux = super.readFlagAux();
-    const { what, args } = node(aux);
-    if (what.op !== 'carries') return aux;
+    const { op, what, args } = node(aux);
+    if (op !== 'carries') return aux;
     const [a, b, result] = args as [Node, Node, Node];
     return this.carriesOf(what.of, what.width, [int(a), int(b), int(result)]);
   }
@@ -381,14 +397,13 @@ export class RegionEmitter extends IrEmitter {
 
   /** Whoever takes a direct branch checks where it leaves the page. */
   override relTarget(op: Operand): Int {
-    const target = super.relTarget(op);
-    this.#relative.add(target);
-    return target;
+    this.#relative = super.relTarget(op);
+    return this.#relative;
   }
 
   override checkTarget(target: Int): void {
     // CALL asks before it pushes: where code lies in a segment the limit is near enough to matter.
-    if (this.#long && this.#relative.has(target)) return;
+    if (this.#long && this.#relative === target) return;
     // Nothing happens between this and the jump: only where it leads out of the region has to be asked about.
     if (this.#long && JUMPS_AT_ONCE.has(this.#decoded.definition.name)) return;
     this.checkAnyTarget(target);

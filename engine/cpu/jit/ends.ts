@@ -27,7 +27,8 @@ export class Ends {
     const code = this.#code;
     const { top } = point;
     const spills = point.spills();
-    let number = this.#ends.findLastIndex((end) => end.top === top && isSame(end.spills, spills));
+    let number = this.#ends.length - 1;
+    while (number >= 0 && !isSame(this.#ends[number] as End, top, spills)) number--;
     if (number < 0) {
       number = this.#ends.push({ top, spills }) - 1;
       code.after('i64', make);
@@ -43,12 +44,11 @@ export class Ends {
   }
 }
 
-function isSame(a: readonly Spill[], b: readonly Spill[]): boolean {
-  return (
-    a.length === b.length &&
-    a.every(({ offset, value, turned }, i) => {
-      const other = b[i] as Spill;
-      return offset === other.offset && value === other.value && turned === other.turned;
-    })
-  );
+function isSame(end: End, top: number, spills: readonly Spill[]): boolean {
+  if (end.top !== top || end.spills.length !== spills.length) return false;
+  for (let i = 0; i < spills.length; i++) {
+    const [a, b] = [end.spills[i] as Spill, spills[i] as Spill];
+    if (a.value !== b.value || a.offset !== b.offset || a.turned !== b.turned) return false;
+  }
+  return true;
 }

@@ -34,6 +34,8 @@ export interface RegionBlock {
 export interface RegionPlan {
   readonly entry: number;
   readonly blocks: ReadonlyMap<number, RegionBlock>;
+  /** All its instructions by their offset. */
+  readonly code: ReadonlyMap<number, Decoded>;
   /** Bytes that were decoded, as pairs of offsets. */
   readonly ranges: readonly (readonly [from: number, to: number])[];
   readonly instructions: number;
@@ -64,11 +66,21 @@ type Kind = 'plain' | 'conditional' | 'jump' | 'call' | 'computed' | 'ends';
 /** Targets of one computed jump that stay inside. */
 const MOST_TARGETS = 32;
 
-const isRelative = (decoded: Decoded): boolean => decoded.variant.operands.some((o) => o.kind === 'rel');
+const KINDS = new Map<Variant, Kind>();
 
-function kindOf(decoded: Decoded): Kind {
-  const { name } = decoded.definition;
-  if (isRelative(decoded)) return name === 'jmp' ? 'jump' : name === 'call' ? 'call' : 'conditional';
+function kindOf({ variant }: Decoded): Kind {
+  let kind = KINDS.get(variant);
+  if (kind === undefined) {
+    kind = newKind(variant);
+    KINDS.set(variant, kind);
+  }
+  return kind;
+}
+
+function newKind({ form, operands }: Variant): Kind {
+  const { name } = form.definition;
+  const isRelative = operands.some((o) => o.kind === 'rel');
+  if (isRelative) return name === 'jmp' ? 'jump' : name === 'call' ? 'call' : 'conditional';
   if (name === 'jmp' || name === 'call') return 'computed';
   return NAMES_THAT_END.test(name) ? 'ends' : 'plain';
 }
@@ -200,6 +212,7 @@ function assemble({ source, code, leaders, returns, computed }: Found): RegionPl
   return {
     entry: source.entry,
     blocks,
+    code,
     ranges,
     instructions: code.size,
     returns: [...new Set(returns)].filter((offset) => has(offset) !== undefined),

@@ -37,7 +37,7 @@ export class OpenGroup implements AccessGroup {
 
 /** Part of a region that its first place reaches all of, with the groups whose first access is in it, by the base of their addresses. */
 export interface GroupScope {
-  readonly groups: Map<Node, OpenGroup>;
+  groups: Map<Node, OpenGroup> | undefined;
   readonly outer: GroupScope | undefined;
 }
 
@@ -50,10 +50,11 @@ export class Groups {
     if (split === undefined) return undefined;
     const { base, distance } = split;
     for (let scope: GroupScope | undefined = inner; scope; scope = scope.outer) {
-      const group = scope.groups.get(base);
+      const group = scope.groups?.get(base);
       if (group?.add(distance, bytes, writes)) return { group, distance, isFirst: false };
     }
     const group = new OpenGroup(distance, bytes, writes);
+    inner.groups ??= new Map();
     inner.groups.set(base, group);
     this.#open.add(group);
     return { group, distance, isFirst: true };
@@ -74,10 +75,10 @@ function splitAddress(linear: Node): { readonly base: Node; readonly distance: n
   let base = linear;
   let distance = 0n;
   for (;;) {
-    const { what, args } = base;
-    const by = args[1]?.what;
-    if (what.op !== 'numeric' || by?.op !== 'const64') break;
-    const value = BigInt.asIntN(64, by.value);
+    const { op, what, args } = base;
+    const by = args[1];
+    if (op !== 'numeric' || by?.op !== 'const64') break;
+    const value = BigInt.asIntN(64, by.what.value);
     if (what.name === 'i64.add') distance += value;
     else if (what.name === 'i64.sub') distance -= value;
     else break;

@@ -12,6 +12,8 @@ export interface RegionHooks {
   readonly shadow: () => void;
   /** Members of the state block that are constant in the region's mode. */
   readonly constants: ReadonlyMap<number, bigint>;
+  /** As `SlotBuilder.keepsStack`. */
+  readonly keepsStack: boolean;
 }
 
 /** What a region's function asks first. */

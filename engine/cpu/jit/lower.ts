@@ -78,7 +78,7 @@ function carriesIn(spills: readonly Spill[]): Carries | undefined {
     if (offset === FLAG_RESULT) result = value;
     if (offset === FLAG_AUX) aux = value;
   }
-  const isPlain = aux !== undefined && 'what' in aux && aux.what.op === 'carries' && aux.what.plain && aux.what.result === result;
+  const isPlain = aux !== undefined && 'what' in aux && aux.op === 'carries' && aux.what.plain && aux.what.result === result;
   return isPlain ? (aux as Carries) : undefined;
 }
 
@@ -440,8 +440,8 @@ class RegionLowering extends Lowering implements ReachFrame {
 
   /** Where the value is asked for, without a call. */
   protected override compute(node: Node): void {
-    const { what } = node;
-    if (what.op !== 'carries') return super.compute(node);
+    const { op, what } = node;
+    if (op !== 'carries') return super.compute(node);
     const { code } = this.#into;
     const [a, b, result] = node.args.map((arg) => this.asLocal(arg)) as [number, number, number];
     const get = (local: number, inverted: boolean): void => {
@@ -475,8 +475,8 @@ class RegionLowering extends Lowering implements ReachFrame {
   }
 
   protected override operator(node: Node): void {
-    const { what } = node;
-    if (what.op === 'carries') this.#into.code.call(this.#into.functionIndex(`carries.${what.of}${what.width}`));
+    const { op, what } = node;
+    if (op === 'carries') this.#into.code.call(this.#into.functionIndex(`carries.${what.of}${what.width}`));
     else super.operator(node);
   }
 
@@ -544,7 +544,7 @@ class RegionLowering extends Lowering implements ReachFrame {
     const known = this.#memo.get(node);
     if (known !== undefined) return code.get(known);
     if (node.local >= 0 && !this.#isJoined) return this.value(node);
-    if (node.kind !== 'pure') throw new RangeError(`${node.what.op} cannot be computed again`);
+    if (node.kind !== 'pure') throw new RangeError(`${node.op} cannot be computed again`);
     for (const arg of node.args) this.#again(arg);
     this.operator(node);
     if ((node.coldUses ?? 0) > 1 || this.#isJoined) {

@@ -73,7 +73,7 @@ export class FastLanes {
   }
 
   #isPlainConstant(bits: Bits, a: Node): boolean {
-    if (a.what.op !== 'constV') return false;
+    if (a.op !== 'constV') return false;
     const { least, infinity, magnitude } = FORMAT[bits];
     const all = a.what.low | (a.what.high << 64n);
     for (let at = 0n; at < 128n; at += BigInt(bits)) {

@@ -7,6 +7,7 @@ import {
   type FlagLeaf,
   type FlagPath,
   type FlagWord,
+  type GuestPlace,
   type LeavePoint,
   type Node,
   operandsOf,
@@ -17,39 +18,42 @@ import { walk } from '../ir/walk.ts';
 import { isFollower } from './groups.ts';
 
 export function place(body: readonly Statement[]): void {
-  forget(body);
-  need(body);
-  settleFlags(body);
+  const joins = new Set<FlagJoin>();
+  walk(body, (statement) => need(statement, joins));
+  settleFlags(joins);
   choose(body, 0);
 }
 
-function forget(body: readonly Statement[]): void {
-  walk(body, (statement) => {
-    if (statement.s !== 'def') return;
-    const { node } = statement;
-    node.uses = 0;
-    node.coldUses = 0;
-    node.kept = false;
-    node.inline = false;
-  });
-}
-
-function need(body: readonly Statement[]): void {
-  walk(body, (statement) => {
-    if (statement.s === 'def') {
+/** What a statement needs. Places where flags join are added to `joins`: what they need is decided when everything else is. */
+function need(statement: Statement, joins: Set<FlagJoin>): void {
+  switch (statement.s) {
+    case 'def': {
       const { node } = statement;
-      const where = 'where' in node.what ? node.what.where : undefined;
-      if (node.kind === 'effect') for (const arg of node.args) (isFollower(where) ? coldNode : hot)(arg);
+      if (node.kind !== 'effect') return;
+      const where = whereOf(node);
+      for (const arg of node.args) (isFollower(where) ? coldNode : hot)(arg);
       if (where) cold(where.point);
       return;
     }
-    if (statement.s === 'flags') return; // decided when everything else is
-    for (const operand of statement.s === 'guestStore' ? storeOperands(statement) : operandsOf(statement)) hot(operand);
-    if (statement.s === 'guestStore' && isFollower(statement.where)) coldNode(statement.linear);
-    if (statement.s === 'guestStore' && statement.where) cold(statement.where.point);
-    if (statement.s === 'leave' || statement.s === 'poll') cold(statement.point);
-  });
+    case 'flags':
+      joins.add(statement.join);
+      return;
+    case 'guestStore':
+      for (const operand of storeOperands(statement)) hot(operand);
+      if (isFollower(statement.where)) coldNode(statement.linear);
+      if (statement.where) cold(statement.where.point);
+      return;
+    case 'leave':
+    case 'poll':
+      return cold(statement.point);
+    default:
+      for (const operand of operandsOf(statement)) hot(operand);
+  }
 }
+
+/** Of a guest access: where it is made. */
+const whereOf = (node: Node): GuestPlace | undefined =>
+  node.op === 'guestLoad' || node.op === 'guestRef' ? node.what.where : undefined;
 
 /** What a store needs on the quick path. */
 const storeOperands = ({ linear, value, where }: Statement & { s: 'guestStore' }): readonly Node[] =>
@@ -57,7 +61,7 @@ const storeOperands = ({ linear, value, where }: Statement & { s: 'guestStore' }
 
 function hot(node: Node): void {
   node.uses++;
-  if (node.what.op === 'variable' && node.what.variable.isMemory) node.what.variable.isUsed = true;
+  if (node.op === 'variable' && node.what.variable.isMemory) node.what.variable.isUsed = true;
   if (node.uses === 1 && node.kind !== 'effect') for (const arg of node.args) hot(arg);
 }
 
@@ -71,7 +75,7 @@ function cold(point: LeavePoint): void {
 
 function coldNode(node: Node): void {
   if (node.args.length === 0 && node.kind === 'pure') return;
-  node.coldUses = (node.coldUses ?? 0) + 1;
+  node.coldUses++;
   if (node.coldUses > 1) return;
   if (node.kind === 'pure') {
     for (const arg of node.args) coldNode(arg);
@@ -122,11 +126,8 @@ function assignedAfter(join: FlagJoin, joins: ReadonlySet<FlagJoin>): Set<VarCel
 }
 
 /** Which words have to be computed where paths join, and what the paths to the others leave behind. */
-function settleFlags(body: readonly Statement[]): void {
-  const joins = new Set<FlagJoin>();
-  walk(body, (statement) => {
-    if (statement.s === 'flags') joins.add(statement.join);
-  });
+function settleFlags(joins: ReadonlySet<FlagJoin>): void {
+  if (joins.size === 0) return;
   takeThrough(joins);
   const assigned = new Map([...joins].map((join) => [join, assignedAfter(join, joins)]));
   const words = [...joins].flatMap((join) => join.words);
@@ -224,7 +225,7 @@ function choose(body: readonly Statement[], loopDepth: number): void {
       case 'def': {
         const { node } = statement;
         const isNeeded = node.uses > 0 || node.kind === 'effect';
-        const hasAddress = !('where' in node.what && isFollower(node.what.where));
+        const hasAddress = !isFollower(whereOf(node));
         if (!node.inline && isNeeded && hasAddress) mark(node.args, node.epoch, node.loopDepth);
         break;
       }
@@ -240,7 +241,7 @@ function choose(body: readonly Statement[], loopDepth: number): void {
 function mark(args: readonly Node[], epoch: number, loopDepth: number): void {
   for (const arg of args) {
     if (arg.args.length === 0 && arg.kind === 'pure') continue;
-    if (arg.uses !== 1 || arg.kept === true || arg.kind === 'effect' || arg.loopDepth !== loopDepth) continue;
+    if (arg.uses !== 1 || arg.kept || arg.kind === 'effect' || arg.loopDepth !== loopDepth) continue;
     if (arg.kind === 'read' && arg.epoch !== epoch) continue;
     arg.inline = true;
     mark(arg.args, epoch, loopDepth);

@@ -50,8 +50,8 @@ export class RegionCompiler {
   readonly #o: RegionCompilerOptions;
   readonly #refused = new Set<Variant>();
   #refusals = 0;
-  /** Offsets of the instructions of regions that were made, by vCPU and ticket. */
-  readonly #places = new Map<string, ReadonlySet<number>>();
+  /** Instructions of regions that were made, by vCPU and ticket. */
+  readonly #places = new Map<string, RegionPlan['code']>();
 
   constructor(options: RegionCompilerOptions) {
     this.#o = options;
@@ -107,10 +107,8 @@ export class RegionCompiler {
     return under.some((ticket) => this.#places.get(`${vcpu} ${ticket}`)?.has(entry));
   }
 
-  #remember({ vcpu, ticket }: RegionOrder, { blocks }: RegionPlan): void {
-    const places = new Set<number>();
-    for (const { instructions } of blocks.values()) for (const { at } of instructions) places.add(at);
-    this.#places.set(`${vcpu} ${ticket}`, places);
+  #remember({ vcpu, ticket }: RegionOrder, { code }: RegionPlan): void {
+    this.#places.set(`${vcpu} ${ticket}`, code);
     if (this.#places.size > REMEMBERED) this.#places.delete(this.#places.keys().next().value as string);
   }
 
@@ -140,14 +138,13 @@ export class RegionCompiler {
   /** The instruction at an offset is left out from now on, here and everywhere. */
   #refuse(plan: RegionPlan, offset: number): void {
     this.#refusals++;
-    for (const { instructions } of plan.blocks.values())
-      for (const { at, decoded } of instructions) if (at === offset) this.#refused.add(decoded.variant);
+    this.#refused.add((plan.code.get(offset) as Decoded).variant);
   }
 
   #plan(order: RegionOrder, pages: Pages): RegionPlan | undefined {
     const { decode } = this.#o;
     const { entry, mode, withinLimit, warm, targets, instructions } = order;
-    const entries = order.entries && entriesOf(order.entries);
+    const entries = order.entries && warmOf(order.entries, warm);
     const far = order.far && new FarCode(this.#o.memory, order.far);
     const home = pages.get(0)?.bytes as Uint8Array;
     /** The first instruction lies on two pages: of those, and no others. */
@@ -185,7 +182,7 @@ export class RegionCompiler {
         return decoded instanceof Decoded ? decoded : undefined;
       },
       warm: (offset) => {
-        if (pageOf(offset) === 0) return entries === undefined || (entries.get(offset) ?? 0) >= warm;
+        if (pageOf(offset) === 0) return entries === undefined || entries.has(offset);
         const isWarm = far !== undefined && (entries === undefined || far.isHot(offset, least));
         return isWarm && takes(pageOf(offset));
       },
@@ -197,15 +194,16 @@ export class RegionCompiler {
   }
 }
 
-/** Times blocks were entered, by offset. */
-function entriesOf(pairs: Uint32Array): ReadonlyMap<number, number> {
-  const entries = new Map<number, number>();
-  for (let i = 0; i < pairs.length; i += 2) entries.set(pairs[i] as number, pairs[i + 1] as number);
-  return entries;
+/** Offsets of blocks that were entered so often. */
+function warmOf(pairs: Uint32Array, entries: number): ReadonlySet<number> {
+  const warm = new Set<number>();
+  for (let i = 0; i < pairs.length; i += 2) if ((pairs[i + 1] as number) >= entries) warm.add(pairs[i] as number);
+  return warm;
 }
 
 /** Pages besides the order's that code was taken from. */
 function farPagesOf({ ranges }: RegionPlan, pages: Pages): FarPage[] {
+  if (pages.size === 1) return [];
   const used = new Set(ranges.flatMap(([from, to]) => [pageOf(from), pageOf(to - 1)]));
   return [...pages].filter(([number]) => number !== 0 && used.has(number)).map(([number, { host }]) => ({ number, host }));
 }

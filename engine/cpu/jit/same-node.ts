@@ -3,10 +3,11 @@ import type { Node, NodeOp } from '../ir/node.ts';
 
 /** The operand whose users may be the same as a node with these operands; undefined where there is none. */
 export function pivotOf(args: readonly Node[]): Node | undefined {
-  if (args.length === 0) return undefined;
-  const [first, second] = [args[0] as Node, args[1]];
+  const first = args[0];
+  if (first === undefined) return undefined;
+  const second = args[1];
   // Constants have many users.
-  return second !== undefined && (first.what.op === 'const64' || first.what.op === 'const32') ? second : first;
+  return second !== undefined && (first.op === 'const64' || first.op === 'const32') ? second : first;
 }
 
 export function isSame(node: Node, what: NodeOp, args: readonly Node[]): boolean {

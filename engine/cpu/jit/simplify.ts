@@ -1,5 +1,5 @@
 /** Algebra of regions beyond the folding of constants: operands that are the same, values known to be small, products and quotients. */
-import type { IrBuilder } from '../ir/builder.ts';
+import { type IrBuilder, isComparison } from '../ir/builder.ts';
 import type { Node } from '../ir/node.ts';
 
 const HALF = 32n;
@@ -7,18 +7,19 @@ const LOADED: Record<string, number> = { 'i64.load8_u': 8, 'i64.load16_u': 16, '
 /** Operands looked at to bound a value. */
 const DEPTH = 6;
 
-const constantOf = ({ what }: Node): bigint | undefined => (what.op === 'const64' ? what.value : undefined);
+const constantOf = ({ op, what }: Node): bigint | undefined => (op === 'const64' ? what.value : undefined);
 const lengthOf = (value: bigint): number => (value === 0n ? 0 : value.toString(2).length);
 
 /** Bits of an i64 that may be set, counted from bit 0: 64 where nothing is known. */
 export function bitsOf(node: Node, depth = DEPTH): number {
-  const { what, args } = node;
-  if (what.op === 'const64') return lengthOf(what.value);
-  if (what.op === 'load') return LOADED[what.name] ?? 64;
-  if (what.op === 'guestLoad') return Math.min(what.bits, 64);
-  if (what.op === 'select' && depth > 0) return Math.max(bitsOf(args[0] as Node, depth - 1), bitsOf(args[1] as Node, depth - 1));
-  if (what.op !== 'numeric' || depth === 0) return 64;
-  const [a, b] = args as [Node, Node | undefined];
+  const { op, what, args } = node;
+  if (op === 'const64') return lengthOf(what.value);
+  if (op === 'load') return LOADED[what.name] ?? 64;
+  if (op === 'guestLoad') return Math.min(what.bits, 64);
+  if (op === 'select' && depth > 0) return Math.max(bitsOf(args[0] as Node, depth - 1), bitsOf(args[1] as Node, depth - 1));
+  if (op !== 'numeric' || depth === 0) return 64;
+  const a = args[0] as Node;
+  const b = args[1];
   const bits = (of: Node | undefined): number => (of === undefined ? 64 : bitsOf(of, depth - 1));
   switch (what.name) {
     case 'i64.extend_i32_u':
@@ -46,9 +47,9 @@ export function bitsOf(node: Node, depth = DEPTH): number {
 }
 
 /** The same for an i32. */
-function bitsOfWord({ what, args }: Node): number {
-  if (what.op !== 'numeric') return 32;
-  if (/\.(eqz|eq|ne|[lg][te](_[su])?)$/.test(what.name)) return 1;
+function bitsOfWord({ op, what, args }: Node): number {
+  if (op !== 'numeric') return 32;
+  if (isComparison(what.name)) return 1;
   const by = args[1]?.what.op === 'const32' ? args[1].what.value : undefined;
   if (by === undefined) return 32;
   if (what.name === 'i32.and') return 32 - Math.clz32(by);
@@ -59,7 +60,7 @@ const EXTENDED: Record<string, number> = { 'i64.extend8_s': 8, 'i64.extend16_s':
 
 /** A value that is 0 exactly where this one is. */
 export function withoutExtension(node: Node): Node {
-  const from = node.what.op === 'numeric' ? EXTENDED[node.what.name] : undefined;
+  const from = node.op === 'numeric' ? EXTENDED[node.what.name] : undefined;
   const value = node.args[0];
   return from !== undefined && value !== undefined && bitsOf(value) <= from ? value : node;
 }
@@ -89,7 +90,7 @@ export function sameOperands(ir: IrBuilder, name: string, a: Node): Node | undef
 export function simplifyAnd(ir: IrBuilder, value: Node, mask: bigint): Node | undefined {
   const bits = bitsOf(value);
   if (bits < 64 && (mask & ((1n << BigInt(bits)) - 1n)) === (1n << BigInt(bits)) - 1n) return value;
-  if (value.what.op !== 'numeric' || value.what.name !== 'i64.and') return undefined;
+  if (value.op !== 'numeric' || value.what.name !== 'i64.and') return undefined;
   const inner = constantOf(value.args[1] as Node);
   return inner === undefined ? undefined : ir.numeric('i64.and', value.args[0] as Node, ir.const64(inner & mask));
 }

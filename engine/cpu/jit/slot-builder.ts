@@ -22,18 +22,20 @@ export class SlotBuilder extends ValueBuilder {
   /** The flags as the region is entered. */
   protected readonly entry: FlagJoin;
   /** The x87 stack is kept in locals. */
-  keepsStack = false;
+  readonly keepsStack: boolean;
   /** i32: TOP at the entry of the region, and where the registers counted from there lie, less the offset of register 0. */
   readonly top: VarCell = { type: 'i32', local: -1 };
-  readonly stackPlaces: readonly VarCell[] = Array.from({ length: 8 }, () => ({ type: 'i32', local: -1 }));
+  readonly stackPlaces: readonly VarCell[];
   readonly #topValue: Node;
   readonly #summaries = new Map<Node, Node>();
 
-  constructor() {
+  constructor(keepsStack: boolean) {
     super();
     this.cpu = this.param(0, 'i32');
     this.entry = flagJoin(true);
     this.slots = new SlotState(new Dirty(this.entry));
+    this.keepsStack = keepsStack;
+    this.stackPlaces = keepsStack ? Array.from({ length: 8 }, () => ({ type: 'i32', local: -1 })) : [];
     this.#topValue = this.first(this.top);
   }
 
@@ -55,7 +57,7 @@ export class SlotBuilder extends ValueBuilder {
     let value = this.slots.values[slot];
     if (value === undefined) {
       value = this.readCell(slot);
-      this.slots.values[slot] = value;
+      this.slots.note(slot, value);
     }
     return value;
   }

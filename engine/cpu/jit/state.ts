@@ -1,6 +1,6 @@
 /** What is known of the slots at one place of a region while it is being built. */
 import type { FlagJoin, FlagWord, Node, Spill, VarCell } from '../ir/node.ts';
-import { flagWordOf, SLOTS } from './slots.ts';
+import { flagWordOf, SLOTS, type Slot } from './slots.ts';
 
 /**
  * Slots whose present value memory may not have, where paths join. At the head of a loop the paths that come back are known last, so a set is
@@ -28,14 +28,12 @@ export class Dirty {
   }
 
   #complete(): boolean {
-    const before = this.slots.copy();
+    let isMore = false;
     for (const { set, own, stored } of this.#from) {
-      const rest = set.slots.copy();
-      rest.removeAll(stored);
-      this.slots.addAll(own);
-      this.slots.addAll(rest);
+      isMore = this.slots.addAll(own) || isMore;
+      isMore = this.slots.addAll(set.slots, stored) || isMore;
     }
-    return !this.slots.equals(before);
+    return isMore;
   }
 
   static completeAll(all: Iterable<Dirty>): void {
@@ -67,9 +65,13 @@ export class SlotSet {
     else this.#high |= 1 << (slot - 32);
   }
 
-  addAll(other: SlotSet): void {
-    this.#low |= other.#low;
-    this.#high |= other.#high;
+  /** Those of the other set that are not in `without`: are there any that were not here? */
+  addAll(other: SlotSet, without = NO_SLOTS): boolean {
+    const low = other.#low & ~(this.#low | without.#low);
+    const high = other.#high & ~(this.#high | without.#high);
+    this.#low |= low;
+    this.#high |= high;
+    return (low | high) !== 0;
   }
 
   remove(slot: number): void {
@@ -82,8 +84,18 @@ export class SlotSet {
     this.#high &= ~other.#high;
   }
 
-  equals(other: SlotSet): boolean {
-    return this.#low === other.#low && this.#high === other.#high;
+  /** Those that are in the other set as well stay. */
+  keepAll(other: SlotSet): void {
+    this.#low &= other.#low;
+    this.#high &= other.#high;
+  }
+
+  /** Its slots in order. */
+  list(): number[] {
+    const slots: number[] = [];
+    for (let rest = this.#low; rest !== 0; rest &= rest - 1) slots.push(31 - Math.clz32(rest & -rest));
+    for (let rest = this.#high; rest !== 0; rest &= rest - 1) slots.push(63 - Math.clz32(rest & -rest));
+    return slots;
   }
 
   has(slot: number): boolean {
@@ -98,9 +110,13 @@ export class SlotSet {
   }
 }
 
+const NO_SLOTS = new SlotSet();
+
 /** Slots with their present values; a slot without one still has what its cell holds. */
 export class SlotState {
-  readonly values: (Node | undefined)[];
+  #values: (Node | undefined)[];
+  /** A copy has the same values until one of both changes them. */
+  #isShared = false;
   /** Slots whose value differs from the cell's. */
   readonly changed: SlotSet;
   /** Slots whose value memory has as well. */
@@ -112,7 +128,11 @@ export class SlotState {
   readonly base: Dirty;
 
   constructor(base: Dirty, from?: SlotState) {
-    this.values = from ? from.values.slice() : new Array<Node | undefined>(SLOTS.length).fill(undefined);
+    this.#values = from ? from.#values : new Array<Node | undefined>(SLOTS.length).fill(undefined);
+    if (from) {
+      from.#isShared = true;
+      this.#isShared = true;
+    }
     this.changed = from ? from.changed.copy() : new SlotSet();
     this.stored = from ? from.stored.copy() : new SlotSet();
     this.retired = from ? from.retired : 0;
@@ -124,8 +144,21 @@ export class SlotState {
     return new SlotState(this.base, this);
   }
 
+  get values(): readonly (Node | undefined)[] {
+    return this.#values;
+  }
+
+  /** The value is what the slot has already. */
+  note(slot: number, value: Node): void {
+    if (this.#isShared) {
+      this.#values = this.#values.slice();
+      this.#isShared = false;
+    }
+    this.#values[slot] = value;
+  }
+
   set(slot: number, value: Node): void {
-    this.values[slot] = value;
+    this.note(slot, value);
     this.changed.add(slot);
     this.stored.remove(slot);
   }
@@ -141,14 +174,15 @@ export class SlotState {
 
   /** What has to be stored when the region is left in this state. */
   spills(cellOf: (slot: number) => VarCell): Spill[] {
-    const dirty = this.base.slots;
-    const spills: Spill[] = [];
-    for (const { index, offset, type, bits, turned } of SLOTS) {
-      if (this.stored.has(index)) continue;
-      const where = { offset, type, bits, turned };
-      if (this.changed.has(index)) spills.push({ ...where, value: this.values[index] as Node });
-      else if (dirty.has(index)) spills.push({ ...where, value: this.base.flags.words[flagWordOf(index)] ?? cellOf(index) });
-    }
-    return spills;
+    const unsaved = this.base.slots.copy();
+    unsaved.addAll(this.changed);
+    unsaved.removeAll(this.stored);
+    return unsaved.list().map((index) => {
+      const { offset, type, bits, turned } = SLOTS[index] as Slot;
+      const value = this.changed.has(index)
+        ? (this.#values[index] as Node)
+        : (this.base.flags.words[flagWordOf(index)] ?? cellOf(index));
+      return { offset, type, bits, turned, value };
+    });
   }
 }

@@ -5,7 +5,8 @@ export const LASTS = [
   ...['skipRegion', 'goOn', 'leaveRegion'],
   ...['sum', 'difference'].flatMap((of) => [8, 16, 32, 64].map((width) => `leaveAfter.${of}${width}`)),
 ];
-export const slotOfLast = (name: string): number => SKIP_SLOT + LASTS.indexOf(name);
+const SLOT_OF_LAST = new Map(LASTS.map((name, i) => [name, SKIP_SLOT + i]));
+export const slotOfLast = (name: string): number => SLOT_OF_LAST.get(name) as number;
 /**
  * The table of regions of one thread. Slot 0, and every slot without a region, holds a function that returns to the interpreter. It grows where
  * everything becomes a region.

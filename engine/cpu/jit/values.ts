@@ -1,6 +1,6 @@
 /** Values of a region: equal ones are one node as far as the first reaches, and what is known of them is not computed. */
 import type { ValueType } from '../../wasm/code.ts';
-import type { NumericOp, SimdLaneOp } from '../../wasm/opcodes.ts';
+import type { MemoryOp, NumericOp, SimdLaneOp } from '../../wasm/opcodes.ts';
 import { IrBuilder } from '../ir/builder.ts';
 import type { Node, NodeOp, VarCell } from '../ir/node.ts';
 import { offsetOf } from '../state.ts';
@@ -14,19 +14,18 @@ export const CR4 = offsetOf('cr4');
 export const SSE_OFF = 0xcn;
 export const OSFXSR = 0x200n;
 
-const IDENTITY_LEFT_ZERO = new Set<NumericOp>(['i64.add', 'i64.or', 'i64.xor', 'i32.or', 'i32.xor']);
-const isZero = ({ what }: Node): boolean =>
-  (what.op === 'const64' && what.value === 0n) || (what.op === 'const32' && what.value === 0);
+const isZero = ({ op, what }: Node): boolean => (op === 'const64' && what.value === 0n) || (op === 'const32' && what.value === 0);
 
+/** What is known as far as a part of the region reaches; most know nothing of most kinds. */
 export interface Scope {
-  /** Loads of what stays, by operation and place. */
-  readonly loads: Map<string, Node>;
+  /** Loads of what stays, by place. */
+  loads: Map<number, Node> | undefined;
   /** What is known of floats. */
-  readonly ranges: Map<Node, FloatRange>;
+  ranges: Map<Node, FloatRange> | undefined;
   /** Conditions that are false wherever this scope reaches: the path on which they hold has left. */
-  readonly impossible: Set<Node>;
+  impossible: Set<Node> | undefined;
   /** Groups whose first access is in this scope, by the base of their addresses. */
-  readonly groups: Map<Node, OpenGroup>;
+  groups: Map<Node, OpenGroup> | undefined;
   readonly outer: Scope | undefined;
 }
 
@@ -37,10 +36,10 @@ export interface FloatRange {
 }
 
 export const scopeIn = (outer: Scope | undefined): Scope => ({
-  loads: new Map(),
-  ranges: new Map(),
-  impossible: new Set(),
-  groups: new Map(),
+  loads: undefined,
+  ranges: undefined,
+  impossible: undefined,
+  groups: undefined,
   outer,
 });
 
@@ -49,24 +48,27 @@ export class ValueBuilder extends IrBuilder {
   /** Something in the region asked whether SSE may be used. */
   protected usesSse = false;
 
-  /** Nodes without operands: i64 by bigint, i32 by number, others by text. */
+  /** Nodes without operands: i64 by number, if that has 31 bits and a sign, or by bigint, others by text. */
   readonly #constants = new Map<bigint | number | string, Node>();
+  readonly #constants32 = new Map<number, Node>();
 
-  /** What `make` loaded under this key where it reaches. */
-  protected once(key: string, make: () => Node): Node {
+  /** What `make` loaded from this place by this operation where it reaches. */
+  protected once(place: number, name: MemoryOp, make: () => Node): Node {
     for (let scope: Scope | undefined = this.scope; scope; scope = scope.outer) {
-      const known = scope.loads.get(key);
-      if (known) return known;
+      const known = scope.loads?.get(place);
+      if (known?.op === 'load' && known.what.name === name) return known;
     }
     const node = make();
-    if (!this.dead) this.scope.loads.set(key, node);
+    if (this.dead) return node;
+    this.scope.loads ??= new Map();
+    this.scope.loads.set(place, node);
     return node;
   }
 
   /** Undefined where nothing is known. */
   rangeOf(float: Node): FloatRange | undefined {
     for (let scope: Scope | undefined = this.scope; scope; scope = scope.outer) {
-      const known = scope.ranges.get(float);
+      const known = scope.ranges?.get(float);
       if (known) return known;
     }
     return undefined;
@@ -74,15 +76,18 @@ export class ValueBuilder extends IrBuilder {
 
   /** Whatever follows is reached only with the value in this range. */
   noteRange(float: Node, range: FloatRange): void {
-    if (!this.dead) this.scope.ranges.set(float, range);
+    if (this.dead) return;
+    this.scope.ranges ??= new Map();
+    this.scope.ranges.set(float, range);
   }
 
   protected override node(what: NodeOp, type: ValueType, args: readonly Node[], kind: Node['kind']): Node {
     if (kind !== 'pure') return super.node(what, type, args, kind);
     const pivot = pivotOf(args);
     if (pivot === undefined) return super.node(what, type, args, kind);
-    const known = pivot.users?.find((user) => isSame(user, what, args) && this.#reaches(user));
-    if (known !== undefined) return known;
+    if (pivot.users !== undefined) {
+      for (const user of pivot.users) if (isSame(user, what, args) && this.#reaches(user)) return user;
+    }
     const made = super.node(what, type, args, kind);
     if (!this.dead) {
       made.scope = this.scope;
@@ -102,12 +107,29 @@ export class ValueBuilder extends IrBuilder {
   }
 
   override const64(value: bigint): Node {
+    const signed = BigInt.asIntN(64, value);
+    if (signed >= -0x80000000n && signed <= 0x7fffffffn) return this.integer(Number(signed));
     const unsigned = BigInt.asUintN(64, value);
     return this.#constant(unsigned, () => super.const64(unsigned));
   }
 
+  override integer(value: number): Node {
+    if ((value | 0) !== value) return this.const64(BigInt(value));
+    let node = this.#constants.get(value);
+    if (node === undefined) {
+      node = super.const64(BigInt(value));
+      this.#constants.set(value, node);
+    }
+    return node;
+  }
+
   override const32(value: number): Node {
-    return this.#constant(value | 0, () => super.const32(value));
+    let node = this.#constants32.get(value | 0);
+    if (node === undefined) {
+      node = super.const32(value);
+      this.#constants32.set(value | 0, node);
+    }
+    return node;
   }
 
   override constV(low: bigint, high: bigint): Node {
@@ -127,49 +149,82 @@ export class ValueBuilder extends IrBuilder {
     return node;
   }
 
-  override numeric(name: NumericOp, ...args: Node[]): Node {
-    // Nothing is staged: what cannot be reached in place is left to the interpreter.
-    if (name === 'i32.eq' && args.some((arg) => arg.what.op === 'guestRef')) return this.const32(0);
-    if (name === 'i64.and' && this.#isSseCheck(args[0] as Node, args[1] as Node)) {
+  override numeric(name: NumericOp, a: Node, b?: Node): Node {
+    if (b !== undefined) return this.#simplerBinary(name, a, b) ?? super.numeric(name, a, b);
+    const value = name === 'i64.eqz' ? withoutExtension(a) : a;
+    return this.#simplerUnary(name, value) ?? super.numeric(name, value);
+  }
+
+  #simplerUnary(name: NumericOp, { op, what, args }: Node): Node | undefined {
+    const inner = args[0] as Node;
+    if (op === 'lane') {
+      if (name === 'f32.reinterpret_i32' && what.name === 'i32x4.extract_lane')
+        return this.lane('f32x4.extract_lane', what.lane, 'f32', inner);
+      if (name === 'f64.reinterpret_i64' && what.name === 'i64x2.extract_lane')
+        return this.lane('f64x2.extract_lane', what.lane, 'f64', inner);
+    }
+    if (op !== 'numeric') return undefined;
+    switch (name) {
+      case 'i64.eqz':
+        return what.name === 'i64.extend_i32_u' || what.name === 'i64.extend_i32_s' ? this.numeric('i32.eqz', inner) : undefined;
+      case 'i32.wrap_i64':
+        return what.name === 'i64.extend_i32_u' ? inner : undefined;
+      case 'i64.extend32_s':
+        return what.name === 'i64.extend_i32_u' ? this.numeric('i64.extend_i32_s', inner) : undefined;
+      case 'f64.reinterpret_i64':
+        return what.name === 'i64.reinterpret_f64' ? inner : undefined;
+      case 'i64.reinterpret_f64':
+        return what.name === 'f64.reinterpret_i64' ? inner : undefined;
+      case 'f32.reinterpret_i32':
+        return what.name === 'i32.reinterpret_f32' ? inner : undefined;
+      case 'i32.reinterpret_f32':
+        return what.name === 'f32.reinterpret_i32' ? inner : undefined;
+      default:
+        return undefined;
+    }
+  }
+
+  #simplerBinary(name: NumericOp, a: Node, b: Node): Node | undefined {
+    const same = a === b ? sameOperands(this, name, a) : undefined;
+    if (same) return same;
+    switch (name) {
+      case 'i64.and':
+        return this.#simplerAnd(a, b) ?? onWords(this, name, a, b);
+      case 'i64.or':
+      case 'i64.xor':
+        return onWords(this, name, a, b) ?? (isZero(a) ? b : undefined);
+      case 'i64.add':
+        return isZero(a) ? b : undefined;
+      case 'i64.shr_u':
+        return onWords(this, name, a, b);
+      case 'i64.eq':
+      case 'i64.ne':
+      case 'i64.lt_u':
+      case 'i64.le_u':
+        return comparedWords(this, name, a, b);
+      case 'i32.or':
+      case 'i32.xor':
+        return isZero(a) ? b : isZero(b) ? a : undefined;
+      case 'i32.eq':
+        // Nothing is staged: what cannot be reached in place is left to the interpreter.
+        return a.op === 'guestRef' || b.op === 'guestRef' ? this.const32(0) : undefined;
+      default:
+        return undefined;
+    }
+  }
+
+  #simplerAnd(value: Node, mask: Node): Node | undefined {
+    if (mask.op !== 'const64') return undefined;
+    if (this.#isSseCheck(value, mask.what.value)) {
       this.usesSse = true;
       return this.const64(0n);
     }
-    if (args.length === 2 && args[0] === args[1]) {
-      const same = sameOperands(this, name, args[0] as Node);
-      if (same) return same;
-    }
-    if (name === 'i64.and' && args[1]?.what.op === 'const64') {
-      const simpler = simplifyAnd(this, args[0] as Node, args[1].what.value) ?? this.#word(args as [Node, Node]);
-      if (simpler) return simpler;
-    }
-    if (name === 'i64.eqz') args = [withoutExtension(args[0] as Node)];
-    const word = comparedWords(this, name, args) ?? onWords(this, name, args);
-    if (word) return word;
-    if (IDENTITY_LEFT_ZERO.has(name) && isZero(args[0] as Node)) return args[1] as Node;
-    if ((name === 'i32.or' || name === 'i32.xor') && isZero(args[1] as Node)) return args[0] as Node;
-    const bits = args[0]?.what;
-    if (name === 'f64.reinterpret_i64' && bits?.op === 'numeric' && bits.name === 'i64.reinterpret_f64')
-      return args[0]?.args[0] as Node;
-    if (name === 'i64.reinterpret_f64' && bits?.op === 'numeric' && bits.name === 'f64.reinterpret_i64')
-      return args[0]?.args[0] as Node;
-    if (name === 'i32.wrap_i64' && bits?.op === 'numeric' && bits.name === 'i64.extend_i32_u') return args[0]?.args[0] as Node;
-    if (name === 'i64.extend32_s' && bits?.op === 'numeric' && bits.name === 'i64.extend_i32_u')
-      return this.numeric('i64.extend_i32_s', args[0]?.args[0] as Node);
-    if (name === 'f32.reinterpret_i32' && bits?.op === 'numeric' && bits.name === 'i32.reinterpret_f32')
-      return args[0]?.args[0] as Node;
-    if (name === 'i32.reinterpret_f32' && bits?.op === 'numeric' && bits.name === 'f32.reinterpret_i32')
-      return args[0]?.args[0] as Node;
-    if (name === 'f32.reinterpret_i32' && bits?.op === 'lane' && bits.name === 'i32x4.extract_lane')
-      return this.lane('f32x4.extract_lane', bits.lane, 'f32', args[0]?.args[0] as Node);
-    if (name === 'f64.reinterpret_i64' && bits?.op === 'lane' && bits.name === 'i64x2.extract_lane')
-      return this.lane('f64x2.extract_lane', bits.lane, 'f64', args[0]?.args[0] as Node);
-    return super.numeric(name, ...args);
+    return simplifyAnd(this, value, mask.what.value) ?? this.#word(value, mask.what.value);
   }
 
   /** A mask of 32 bits: the same out of 32-bit arithmetic. */
-  #word([value, mask]: readonly [Node, Node]): Node | undefined {
-    const isWord = mask.what.op === 'const64' && mask.what.value === 0xffffffffn;
-    return isWord ? asWord({ ir: this, stays: (node) => this.stays(node) }, value) : undefined;
+  #word(value: Node, mask: bigint): Node | undefined {
+    return mask === 0xffffffffn ? asWord({ ir: this, stays: (node) => this.stays(node) }, value) : undefined;
   }
 
   /** Somebody needs this value as it is later on. */
@@ -178,11 +233,10 @@ export class ValueBuilder extends IrBuilder {
   }
 
   /** CR0.EM, CR0.TS, not CR4.OSFXSR: looked at when the region is entered, and nothing in it changes them. */
-  #isSseCheck({ what, args }: Node, mask: Node): boolean {
-    if (mask.what.op !== 'const64') return false;
-    if (what.op === 'load') return what.offset === CR0 && mask.what.value === SSE_OFF;
-    const inverted = what.op === 'numeric' && what.name === 'i64.xor' ? args[0]?.what : undefined;
-    return inverted?.op === 'load' && inverted.offset === CR4 && mask.what.value === OSFXSR;
+  #isSseCheck({ op, what, args }: Node, mask: bigint): boolean {
+    if (op === 'load') return what.offset === CR0 && mask === SSE_OFF;
+    const inverted = op === 'numeric' && what.name === 'i64.xor' ? args[0] : undefined;
+    return inverted?.op === 'load' && inverted.what.offset === CR4 && mask === OSFXSR;
   }
 
   /** Halves of vectors that were put together here are not taken apart again. */
@@ -204,7 +258,7 @@ export class ValueBuilder extends IrBuilder {
     if (lane === 1 && isZero(value) && what.op === 'simd' && what.name === 'i64x2.splat')
       return this.lane(name, 0, type, this.constV(0n, 0n), vector.args[0] as Node);
     const base = isPut && what.lane === lane ? (vector.args[0] as Node) : vector;
-    if (value.what.op === 'numeric' && value.what.name === 'i64.reinterpret_f64')
+    if (value.op === 'numeric' && value.what.name === 'i64.reinterpret_f64')
       return super.lane('f64x2.replace_lane', lane, type, base, value.args[0] as Node);
     return super.lane(name, lane, type, base, value);
   }
@@ -222,7 +276,7 @@ export class ValueBuilder extends IrBuilder {
       return this.numeric(type === 'f32' ? 'f32.reinterpret_i32' : 'i32.reinterpret_f32', put);
     }
     const base = isPut && what.lane === lane ? (vector.args[0] as Node) : vector;
-    if (value.what.op === 'numeric' && value.what.name === 'i32.reinterpret_f32')
+    if (value.op === 'numeric' && value.what.name === 'i32.reinterpret_f32')
       return super.lane('f32x4.replace_lane', lane, type, base, value.args[0] as Node);
     return super.lane(name, lane, type, base, value);
   }
@@ -236,7 +290,7 @@ export class ValueBuilder extends IrBuilder {
   /** Quotient of a 128-bit dividend whose upper half is nearly always 0. */
   #divide([high, low, divisor]: readonly [Node, Node, Node]): Node {
     const direct = (): Node => this.trapping('i64.div_u', low, divisor);
-    if (high.what.op === 'const64' && high.what.value === 0n) return direct();
+    if (high.op === 'const64' && high.what.value === 0n) return direct();
     const quotient = this.fresh('i64');
     this.expect(
       this.numeric('i64.eqz', high),

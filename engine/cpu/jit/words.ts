@@ -24,12 +24,7 @@ const LOWER: Partial<Record<NumericOp, NumericOp>> = {
 
 const BITWISE: Partial<Record<NumericOp, NumericOp>> = { 'i64.and': 'i32.and', 'i64.or': 'i32.or', 'i64.xor': 'i32.xor' };
 
-const UNSIGNED: Partial<Record<NumericOp, NumericOp>> = {
-  'i64.eq': 'i32.eq',
-  'i64.ne': 'i32.ne',
-  'i64.lt_u': 'i32.lt_u',
-  'i64.le_u': 'i32.le_u',
-};
+const UNSIGNED = { 'i64.eq': 'i32.eq', 'i64.ne': 'i32.ne', 'i64.lt_u': 'i32.lt_u', 'i64.le_u': 'i32.le_u' } as const;
 
 /** `stays`: the value is needed as a whole by others as well. */
 export interface Words {
@@ -37,8 +32,8 @@ export interface Words {
   readonly stays: (node: Node) => boolean;
 }
 
-const nameOf = ({ what }: Node): NumericOp | undefined => (what.op === 'numeric' ? what.name : undefined);
-const constantOf = (node: Node | undefined): bigint | undefined => (node?.what.op === 'const64' ? node.what.value : undefined);
+const nameOf = (node: Node): NumericOp | undefined => (node.op === 'numeric' ? node.what.name : undefined);
+const constantOf = (node: Node | undefined): bigint | undefined => (node?.op === 'const64' ? node.what.value : undefined);
 
 /** The i64 `value & 0xffffffff` out of i32 arithmetic. */
 export function asWord(words: Words, value: Node): Node {
@@ -47,9 +42,8 @@ export function asWord(words: Words, value: Node): Node {
 }
 
 /** Operations on words whose result is one; undefined where the operands are others. */
-export function onWords(ir: IrBuilder, name: NumericOp, operands: readonly Node[]): Node | undefined {
-  const [a, b] = operands as [Node, Node];
-  if (!operands.some((operand) => nameOf(operand) === 'i64.extend_i32_u')) return undefined;
+export function onWords(ir: IrBuilder, name: NumericOp, a: Node, b: Node): Node | undefined {
+  if (nameOf(a) !== 'i64.extend_i32_u' && nameOf(b) !== 'i64.extend_i32_u') return undefined;
   const mask = constantOf(b);
   if (name === 'i64.shr_u' && mask !== undefined && mask < BITS)
     return ir.numeric('i64.extend_i32_u', ir.numeric('i32.shr_u', a.args[0] as Node, ir.const32(Number(mask))));
@@ -59,8 +53,9 @@ export function onWords(ir: IrBuilder, name: NumericOp, operands: readonly Node[
     return ir.numeric('i64.extend_i32_u', ir.numeric('i32.and', word, ir.const32(Number(BigInt.asIntN(32, mask)))));
   }
   const lower = BITWISE[name];
-  const words = lower && [wordOf(ir, a), wordOf(ir, b)];
-  return words?.[0] && words[1] && ir.numeric('i64.extend_i32_u', ir.numeric(lower as NumericOp, words[0], words[1]));
+  if (lower === undefined) return undefined;
+  const [wordA, wordB] = [wordOf(ir, a), wordOf(ir, b)];
+  return wordA && wordB && ir.numeric('i64.extend_i32_u', ir.numeric(lower, wordA, wordB));
 }
 
 /** The lower half of an operation on two operands, computed in i32. */
@@ -98,16 +93,8 @@ function wordOf(ir: IrBuilder, node: Node): Node | undefined {
 }
 
 /** Comparisons of words that are extended in any case; undefined where the operands are others. */
-export function comparedWords(ir: IrBuilder, name: NumericOp, operands: readonly Node[]): Node | undefined {
-  const [a, b] = operands as [Node, Node | undefined];
-  const [extended, other] = [a, b].map((of) => (of ? nameOf(of) : undefined));
-  const isExtended = extended === 'i64.extend_i32_u' || other === 'i64.extend_i32_u';
-  if (name === 'i64.eqz') {
-    const isWord = isExtended || extended === 'i64.extend_i32_s';
-    return isWord ? ir.numeric('i32.eqz', a.args[0] as Node) : undefined;
-  }
-  const as = UNSIGNED[name];
-  if (as === undefined || b === undefined || !isExtended) return undefined;
-  const words = [wordOf(ir, a), wordOf(ir, b)] as const;
-  return words[0] && words[1] && ir.numeric(as, words[0], words[1]);
+export function comparedWords(ir: IrBuilder, name: keyof typeof UNSIGNED, a: Node, b: Node): Node | undefined {
+  if (nameOf(a) !== 'i64.extend_i32_u' && nameOf(b) !== 'i64.extend_i32_u') return undefined;
+  const [wordA, wordB] = [wordOf(ir, a), wordOf(ir, b)];
+  return wordA && wordB && ir.numeric(UNSIGNED[name], wordA, wordB);
 }

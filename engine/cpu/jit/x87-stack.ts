@@ -61,14 +61,9 @@ const X87 = new Set(definitions);
 
 /** Can the region keep the stack in locals? */
 export function keepsStack(plan: RegionPlan): boolean {
-  let uses = false;
-  for (const { instructions } of plan.blocks.values()) {
-    for (const { decoded } of instructions) {
-      if (!isFit(decoded)) return false;
-      uses ||= X87.has(decoded.definition);
-    }
-  }
-  return uses;
+  const all = (is: (decoded: Decoded) => boolean): boolean =>
+    [...plan.blocks.values()].every(({ instructions }) => instructions.every(({ decoded }) => is(decoded)));
+  return !all(({ definition }) => !X87.has(definition)) && all(isFit);
 }
 
 const isFit = ({ definition, variant }: Decoded): boolean =>
@@ -141,12 +136,12 @@ export class X87Stack {
     let tags = this.#ir.stackTags;
     for (;;) {
       const mask = tags.args[1]?.what;
-      if (tags.what.op !== 'numeric' || mask?.op !== 'const64') break;
+      if (tags.op !== 'numeric' || mask?.op !== 'const64') break;
       if (tags.what.name === 'i64.or' && (mask.value & bit) !== 0n) return bool(this.#ir.const32(1));
       if (tags.what.name === 'i64.and' && (mask.value & bit) === 0n) return bool(this.#ir.const32(0));
       if (tags.what.name !== 'i64.or' && tags.what.name !== 'i64.and') break;
       const before = tags.args[0] as Node;
-      if (before.what.op !== 'numeric' && before.what.op !== 'variable' && before.what.op !== 'load') break;
+      if (before.op !== 'numeric' && before.op !== 'variable' && before.op !== 'load') break;
       tags = before;
     }
     return bool(this.#ir.numeric('i64.ne', this.#ir.numeric('i64.and', tags, this.#ir.const64(bit)), this.#ir.const64(0n)));
