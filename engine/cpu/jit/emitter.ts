@@ -35,8 +35,8 @@ const FIXED_PAGES = 4;
 /** Shift of the index from which on a table without a base register is taken to be a small one. */
 const TABLE_SCALE = 2;
 
-/** Number of the segment that strings are written to. */
-const WRITTEN = 0;
+/** Numbers of the segment that strings are written to, and of that of the stack. */
+const [WRITTEN, STACK] = [0, 2];
 const RECORD = offsetOf('regionRecord');
 /** Of the x87 status word. */
 const ES = 7;
@@ -48,6 +48,8 @@ const CHANGE_CONTEXT = new Set(['stac', 'clac']);
 const CALLED = new Set<SlowName>(['x87', 'sse', 'rdtsc', 'rdtscp', 'readControl']);
 /** Quick forms that lead elsewhere. */
 const LEAVING = new Set(['quick.syscall', 'quick.sysret64', 'quick.iret64']);
+/** In 32-bit code with a flat stack. */
+const LEAVING32 = new Set(['quick.interrupt', 'quick.iret32']);
 const CALM = new Set(['nop', 'mov', 'movzx', 'xor', 'and', 'or', 'add', 'sub', 'test', 'cmp']);
 /** Neither memory nor anything but general registers and flags. */
 const isCalm = ({ definition: { name }, variant: { operands } }: Decoded): boolean =>
@@ -105,7 +107,8 @@ export class RegionEmitter extends IrEmitter {
   #slow(name: SlowName, args: readonly Int[]): [Int, Int] {
     const constants = args.map((arg) => constantOf(node(arg)));
     const quick = quickCall(name, constants)?.callee;
-    if (quick !== undefined && LEAVING.has(quick)) {
+    const isFlat32 = !this.#long && (this.#place.flat & (1 << STACK)) !== 0;
+    if (quick !== undefined && (isFlat32 ? LEAVING32 : LEAVING).has(quick)) {
       this.#noteRecord();
       const callee = quick.replace('quick', 'region');
       this.#builder.leaveBy({ callee, record: RECORD, args: constants.map((value) => value ?? 0n) });

@@ -1,5 +1,6 @@
 /** The quick forms of INT n and IRETD in 32-bit protected mode against the general routines, which the oracle runs. */
 import { describe, expect, it } from 'vitest';
+import { assemble } from '../../isa/assemble.ts';
 import { deriveMode } from '../derived.ts';
 import { Random } from '../testing/random.ts';
 import { AT, SEL, Stage } from '../testing/stage.ts';
@@ -106,5 +107,27 @@ describe('gates of 32 bits', () => {
       const esp = random.chance(90) ? FRAME : random.pick([0x7fff_0000, 0x600000, 0x7ffffc]);
       return outcome(stage, 'iretd', { esp, flags: random.chance(80) ? 2 : random.pick([0x40002, 0x4002, 0x10002]) });
     });
+  });
+
+  it.each([0, 3] as const)('in a loop at CPL %i regions lead to each other', (cpl) => {
+    const ROUNDS = 40;
+    const [first, ...others] = tiers.map((tier) => {
+      const stage = new Stage(tier, 'code32', cpl);
+      const { s, cpu } = stage;
+      // Once the caller is told to have NT set: that is nothing for the quick form.
+      const handler = 'add eax, ecx\ncmp ecx, 7\njne l\nor dword [esp+8], 0x4000\nl: iretd';
+      const entry = AT.handlers + 0x1000;
+      cpu.machine.dma.write(entry, assemble(handler, { code: 32, origin: BigInt(entry) }).bytes);
+      stage.write(GATE, BigInt(entry & 0xffff) | (BigInt(SEL.code0_32) << 16n) | (0xee00n << 32n));
+      stage.run('t: int 0x80\ndec ecx\njnz t\nhlt', { rcx: ROUNDS }, { steps: 1000, together: true });
+      const { cs, ss } = { cs: s.csSelector, ss: s.ssSelector };
+      const { rip, activity, sysFlags, regionEntries } = s;
+      const left = { gpr: [...s.gpr], rip, cs, ss, cpl: s.cpl, activity, sysFlags, top: stage.read(AT.stack0 - 8, 64) };
+      return { left, regionEntries, name: tier.name };
+    });
+    for (const { left, regionEntries, name } of others) {
+      expect(left).toEqual(first?.left);
+      if (name === 'jit') expect(regionEntries < BigInt(ROUNDS)).toBe(true);
+    }
   });
 });

@@ -15,6 +15,7 @@ import {
   FLAG,
   faulted,
   fits,
+  forRegions,
   isNull,
   loaded,
   RETURNED,
@@ -175,4 +176,4 @@ const iret: RoutineDefinition = {
   },
 };
 
-export const gateRoutines: readonly RoutineDefinition[] = [interrupt, iret];
+export const gateRoutines: readonly RoutineDefinition[] = [interrupt, iret, ...[interrupt, iret].map(forRegions)];

@@ -323,7 +323,7 @@ const deliverPageFault: RoutineDefinition = {
 };
 
 /** The same for regions, which leave the unusual to the interpreter: 0, and nothing was done. */
-const forRegions = (quick: RoutineDefinition): RoutineDefinition => ({
+export const forRegions = (quick: RoutineDefinition): RoutineDefinition => ({
   ...quick,
   name: quick.name.replace('quick', 'region'),
   build(r) {
