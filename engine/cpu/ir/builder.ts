@@ -238,6 +238,7 @@ export class IrBuilder {
       inline: false,
       local: -1,
       users: undefined,
+      before: undefined,
       scope: undefined,
     } as Node;
     if (kind === 'pure' && args.length > 0) this.define(node);

@@ -30,6 +30,8 @@ const SLOW_NAMES = Object.keys(SLOW) as SlowName[];
 export const slowIndex = (name: SlowName): number => SLOW_NAMES.indexOf(name);
 export const slowName = (index: number): SlowName => SLOW_NAMES[index] as SlowName;
 
+const [GPR, XMM] = [offsetOf('gpr'), offsetOf('xmm')];
+const [FLAG_RESULT, FLAG_AUX] = [offsetOf('flagResult'), offsetOf('flagAux')];
 const LOAD: Record<Width, MemoryOp> = { 8: 'i64.load8_u', 16: 'i64.load16_u', 32: 'i64.load32_u', 64: 'i64.load' };
 const STORE: Record<Width, MemoryOp> = { 8: 'i64.store8', 16: 'i64.store16', 32: 'i64.store32', 64: 'i64.store' };
 /** A 32-bit register write clears the upper half: values are zero-extended, so the whole register is stored. */
@@ -106,11 +108,11 @@ export class IrEmitter extends IrFlags implements Emitter {
   }
 
   reg(width: Width, number: number): Int {
-    return int(this.ir.load(LOAD[width], this.cpu, offsetOf('gpr') + number * 8));
+    return int(this.ir.load(LOAD[width], this.cpu, GPR + number * 8));
   }
 
   setReg(width: Width, number: number, value: Int): void {
-    this.ir.store(STORE_REGISTER[width], this.cpu, node(value), offsetOf('gpr') + number * 8);
+    this.ir.store(STORE_REGISTER[width], this.cpu, node(value), GPR + number * 8);
   }
 
   cpl(): Int {
@@ -118,19 +120,19 @@ export class IrEmitter extends IrFlags implements Emitter {
   }
 
   protected readFlagResult(): Int {
-    return this.stateField('flagResult');
+    return int(this.ir.load('i64.load', this.cpu, FLAG_RESULT));
   }
 
   protected readFlagAux(): Int {
-    return this.stateField('flagAux');
+    return int(this.ir.load('i64.load', this.cpu, FLAG_AUX));
   }
 
   protected writeFlagResult(value: Int): void {
-    this.setStateField('flagResult', value);
+    this.ir.store('i64.store', this.cpu, node(value), FLAG_RESULT);
   }
 
   protected writeFlagAux(value: Int): void {
-    this.setStateField('flagAux', value);
+    this.ir.store('i64.store', this.cpu, node(value), FLAG_AUX);
   }
 
   systemFlags(): Int {
@@ -459,11 +461,11 @@ export class IrEmitter extends IrFlags implements Emitter {
   // ---- floating point ----
 
   xmm(number: number): Vec {
-    return vec(this.ir.loadV(this.cpu, offsetOf('xmm') + number * 16));
+    return vec(this.ir.loadV(this.cpu, XMM + number * 16));
   }
 
   setXmm(number: number, value: Vec): void {
-    this.ir.storeV(this.cpu, node(value), offsetOf('xmm') + number * 16);
+    this.ir.storeV(this.cpu, node(value), XMM + number * 16);
   }
 
   float(op: FloatBinary, bits: 32 | 64, a: Int, b: Int): Int {

@@ -60,8 +60,9 @@ interface NodeFields {
   coldUses: number;
   inline: boolean;
   local: number;
-  /** Pure nodes with this one as an operand, and the part of a region that one was made in: for whoever looks for equal ones. */
-  users: Node[] | undefined;
+  /** For whoever looks for equal nodes: the last pure one with this as an operand, the one before that, the part of a region it was made in. */
+  users: Node | undefined;
+  before: Node | undefined;
   scope: unknown;
 }
 

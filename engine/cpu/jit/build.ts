@@ -12,11 +12,12 @@ import { floatsOf } from './loop-floats.ts';
 import { Refused } from './slot-builder.ts';
 import { spread } from './spread.ts';
 import { Dirty } from './state.ts';
-import { analyse, edgeKey, type Structure } from './structure.ts';
+import { analyse, type Structure } from './structure.ts';
 import type { FloatRange } from './values.ts';
 import { keepsStack } from './x87-stack.ts';
 
 const PAGE = 4096;
+const XMM_REGISTERS = 16;
 /** Computed targets that are compared one after the other. */
 const MOST_COMPARED = 4;
 
@@ -151,21 +152,22 @@ class TreeBuilder {
     const ir = this.#ir;
     if (ir.dead || ir.anyFloat) return [];
     const body = this.#structure.bodies.get(head) as ReadonlySet<number>;
-    const { kept, operands } = floatsOf([...body].map((block) => this.#plan.blocks.get(block) as RegionBlock));
+    const { written, operands } = floatsOf([...body].map((block) => this.#plan.blocks.get(block) as RegionBlock));
     for (const [register, bits] of operands) new FastFloats(ir, bits).require(ir.scalar(register, bits));
-    return kept.flatMap((register) =>
-      ([32, 64] as const).flatMap((bits) => {
-        const range = ir.holdsFloats(register) ? ir.rangeOf(ir.scalar(register, bits)) : undefined;
-        return range === undefined ? [] : [{ register, bits, range }];
-      }),
-    );
+    const known: { register: number; bits: 32 | 64; range: FloatRange }[] = [];
+    for (let register = 0; register < XMM_REGISTERS; register++) {
+      if (written.has(register) || !ir.holdsFloats(register)) continue;
+      for (const bits of [32, 64] as const) {
+        const range = ir.rangeOf(ir.scalar(register, bits));
+        if (range !== undefined) known.push({ register, bits, range });
+      }
+    }
+    return known;
   }
 
   /** Loops that begin at a block. */
   #levels(head: number): number {
-    const { level } = this.#structure;
-    const levels = [...this.#plan.blocks.keys()].map((from) => level.get(edgeKey(from, head)) ?? 0);
-    return Math.max(...levels) + 1;
+    return Math.max(...(this.#structure.levels.get(head) as ReadonlyMap<number, number>).values()) + 1;
   }
 
   #within(at: number, joins: readonly number[]): void {
@@ -187,12 +189,12 @@ class TreeBuilder {
     const from = this.#block.at;
     const loop = this.#loops.get(to);
     const isBack = (this.#structure.order.get(to) as number) <= (this.#structure.order.get(from) as number);
-    if (this.#structure.refused.has(edgeKey(from, to)) || (isBack && loop === undefined)) return this.#ir.leave('chain', to);
+    if (this.#structure.isRefused(from, to) || (isBack && loop === undefined)) return this.#ir.leave('chain', to);
     const target = isBack ? loop : this.#labels.get(to);
     if (target !== undefined) {
       if (!this.#ir.hasStackOf(target.dirty)) return this.#ir.leave('chain', to);
       this.#ir.settle(target.dirty);
-      const level = this.#structure.level.get(edgeKey(from, to)) ?? 0;
+      const level = this.#structure.levels.get(to)?.get(from) ?? 0;
       this.#ir.branchTo('labels' in target ? (target.labels[level] as LabelCell) : target.label);
       return;
     }
@@ -303,7 +305,7 @@ class TreeBuilder {
     const emitter = this.#emitter;
     const { at, targets } = this.#block;
     const known = this.#instruction.decoded.definition.name === 'ret' ? this.#plan.returns : targets;
-    const inside = known.filter((offset) => !this.#structure.refused.has(edgeKey(at, offset)));
+    const inside = known.filter((offset) => !this.#structure.isRefused(at, offset));
     if (inside.length <= MOST_COMPARED) {
       for (const offset of inside) ir.if(ir.numeric('i64.eq', target, this.#rip(offset)), () => this.#edge(offset));
     } else this.#dispatch(target, inside);

@@ -141,12 +141,12 @@ export class RegionBuilder extends SlotBuilder {
 
   override load(name: MemoryOp, address: Node, offset = 0): Node {
     if (isCpu(address)) {
+      const at = slotAt(offset, this.keepsStack);
+      if (at) return this.#loadSlot(name, at.slot.index, at.byte);
       const constant = this.#hooks.constants.get(offset);
       if (constant !== undefined) return name.startsWith('i32') ? this.const32(Number(constant)) : this.const64(constant);
       if (this.keepsStack) this.refuseStack(offset);
       if (this.keepsStack && offset === FTOP) return this.topNow();
-      const at = slotAt(offset, this.keepsStack);
-      if (at) return this.#loadSlot(name, at.slot.index, at.byte);
       if (STABLE.has(offset)) return this.#loadStable(name, offset);
     }
     return super.load(name, address, offset);

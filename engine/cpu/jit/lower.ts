@@ -25,6 +25,8 @@ import { slotOfLast } from './table.ts';
 
 /** The parameter of a region. */
 const CPU = 0;
+const [RIP, BUDGET] = [offsetOf('rip'), offsetOf('budget')];
+const [REQUEST, POLL_MASK] = [offsetOf('request'), offsetOf('pollMask')];
 const LOAD = { 8: 'i64.load8_u', 16: 'i64.load16_u', 32: 'i64.load32_u', 64: 'i64.load' } as const;
 const STORE = { 8: 'i64.store8', 16: 'i64.store16', 32: 'i64.store32', 64: 'i64.store' } as const;
 type Bits = 8 | 16 | 32 | 64 | 128;
@@ -280,10 +282,10 @@ class RegionLowering extends Lowering implements ReachFrame {
         code.op('i64.add');
       } else this.#again(point.rip);
       if (point.how === 'chain') return this.#goOn(point.retired);
-      code.memory('i64.store', offsetOf('rip'));
+      code.memory('i64.store', RIP);
       code.get(CPU);
       this.#budgetAfter(point.retired);
-      code.memory('i32.store', offsetOf('budget'));
+      code.memory('i32.store', BUDGET);
       if (point.how === 'shadow') this.#noteShadow();
       code.i32(point.how === 'shadow' ? LEFT.shadow : 0);
       code.return();
@@ -313,7 +315,7 @@ class RegionLowering extends Lowering implements ReachFrame {
     code.if(undefined, true);
     code.get(CPU);
     code.get(CPU);
-    code.memory('i64.load', offsetOf('rip'));
+    code.memory('i64.load', RIP);
     this.#goOn(retired);
     code.end();
   }
@@ -329,9 +331,9 @@ class RegionLowering extends Lowering implements ReachFrame {
     code.brIf(on, true);
     const off = code.block();
     code.get(CPU);
-    code.memory('i32.load', offsetOf('request'));
+    code.memory('i32.load', REQUEST);
     code.get(CPU);
-    code.memory('i32.load', offsetOf('pollMask'));
+    code.memory('i32.load', POLL_MASK);
     code.op('i32.and');
     code.brIf(off, false);
     this.#region.scope(() => {
@@ -355,7 +357,7 @@ class RegionLowering extends Lowering implements ReachFrame {
       code.op('i32.xor');
       code.op('i32.and');
       code.tee(over);
-      code.memory('i32.store', offsetOf('budget'));
+      code.memory('i32.store', BUDGET);
       code.get(all);
       code.get(over);
       code.op('i32.sub');
@@ -380,7 +382,7 @@ class RegionLowering extends Lowering implements ReachFrame {
     const { code } = this.#into;
     this.#budgetChange(retired);
     code.get(CPU);
-    code.memory('i32.load', offsetOf('budget'));
+    code.memory('i32.load', BUDGET);
     code.op('i32.add');
   }
 
@@ -389,7 +391,7 @@ class RegionLowering extends Lowering implements ReachFrame {
     const { code } = this.#into;
     code.get(CPU);
     code.get(CPU);
-    code.memory('i32.load', offsetOf('budget'));
+    code.memory('i32.load', BUDGET);
     code.memory('i32.store', offsetOf('shadowBudget'));
   }
 

@@ -7,6 +7,7 @@ import { offsetOf } from '../state.ts';
 /** The parameter of a region. */
 const CPU = 0;
 const PAGE = 4096;
+const [CONTEXT, EXCLUSIVE] = [offsetOf('context'), offsetOf('exclusive')];
 
 export interface Access {
   readonly bits: 8 | 16 | 32 | 64 | 128;
@@ -179,7 +180,7 @@ export class Reach {
   /** TLB context: in memory, as an operand of what needs it, and not in one of the few registers. */
   #context(): void {
     this.#code.get(CPU);
-    this.#code.memory('i64.load', offsetOf('context'));
+    this.#code.memory('i64.load', CONTEXT);
   }
 
   /**
@@ -267,7 +268,7 @@ export class Reach {
     code.get(host);
     if (type !== 'i32') return;
     code.get(CPU);
-    code.memory('i32.load', offsetOf('exclusive'));
+    code.memory('i32.load', EXCLUSIVE);
     code.op('i32.or');
   }
 

@@ -40,18 +40,22 @@ export const SLOTS: readonly Slot[] = [
 /** Which of the two words of the flags a slot is, -1 for others. */
 export const flagWordOf = (slot: number): number => (slot === FLAGS || slot === FLAGS + 1 ? slot - FLAGS : -1);
 
+const flagAt = (slot: Slot, offset: number): SlotByte | undefined =>
+  offset >= slot.offset && offset < slot.offset + 8 ? { slot, byte: offset - slot.offset } : undefined;
+
+export interface SlotByte {
+  readonly slot: Slot;
+  readonly byte: number;
+}
+
 /**
  * The slot that a byte of the state block belongs to, and the byte's place in it. Registers of the x87 stack are not found so; its status word
  * is one where the region keeps the stack.
  */
-export function slotAt(offset: number, keepsStack: boolean): { readonly slot: Slot; readonly byte: number } | undefined {
+export function slotAt(offset: number, keepsStack: boolean): SlotByte | undefined {
   if (offset >= GPR && offset < GPR + 128) return { slot: SLOTS[(offset - GPR) >> 3] as Slot, byte: (offset - GPR) & 7 };
   if (offset >= XMM && offset < XMM + 256)
     return { slot: SLOTS[XMM_FROM + ((offset - XMM) >> 4)] as Slot, byte: (offset - XMM) & 15 };
   if (offset === FSW && keepsStack) return { slot: SLOTS[STATUS_WORD] as Slot, byte: 0 };
-  for (const index of [FLAGS, FLAGS + 1]) {
-    const slot = SLOTS[index] as Slot;
-    if (offset >= slot.offset && offset < slot.offset + 8) return { slot, byte: offset - slot.offset };
-  }
-  return undefined;
+  return flagAt(SLOTS[FLAGS] as Slot, offset) ?? flagAt(SLOTS[FLAGS + 1] as Slot, offset);
 }

@@ -8,12 +8,12 @@ export interface Structure {
   readonly joins: ReadonlySet<number>;
   /** Heads of loops. */
   readonly heads: ReadonlySet<number>;
-  /** Edges back to a head, by `edgeKey`: how many loops with the same head lie within the one they close. */
-  readonly level: ReadonlyMap<string, number>;
+  /** By the head: blocks with an edge back to it, and how many loops with the same head lie within the one which that closes. */
+  readonly levels: ReadonlyMap<number, ReadonlyMap<number, number>>;
   /** Blocks that a block dominates directly, last in order first. */
   readonly children: ReadonlyMap<number, readonly number[]>;
-  /** Edges, by `edgeKey`, that a structured program cannot have: they leave the region. */
-  readonly refused: ReadonlySet<string>;
+  /** An edge that a structured program cannot have: it leaves the region. */
+  readonly isRefused: (from: number, to: number) => boolean;
   /** By the head: blocks of all loops that it is the head of. */
   readonly bodies: ReadonlyMap<number, ReadonlySet<number>>;
   /** Blocks of loops that have no loop inside and are not long. */
@@ -25,59 +25,75 @@ const LONG = 100;
 /** Loops with the same head that are told apart. */
 const MOST_NESTED = 3;
 
-export const edgeKey = (from: number, to: number): string => `${from}>${to}`;
+/** Blocks by their position in reverse postorder. */
+interface Graph {
+  readonly blocks: readonly number[];
+  readonly order: ReadonlyMap<number, number>;
+  readonly predecessors: readonly (readonly number[])[];
+}
 
-export function analyse(plan: RegionPlan, successorsOf: (at: number) => readonly number[]): Structure {
+function graphOf(entry: number, successorsOf: (at: number) => readonly number[]): Graph {
   const postorder: number[] = [];
-  const seen = new Set<number>();
+  const successors = new Map<number, ReadonlySet<number>>();
   const visit = (at: number): void => {
-    seen.add(at);
-    for (const to of successorsOf(at)) if (!seen.has(to)) visit(to);
+    const after = new Set(successorsOf(at));
+    successors.set(at, after);
+    for (const next of after) if (!successors.has(next)) visit(next);
     postorder.push(at);
   };
-  visit(plan.entry);
-  const sequence = postorder.reverse();
-  const order = new Map(sequence.map((at, i) => [at, i]));
-  const edges = sequence.flatMap((from) => [...new Set(successorsOf(from))].map((to) => ({ from, to })));
-  const idom = dominators(plan.entry, sequence, order, edges);
+  visit(entry);
+  const blocks = postorder.reverse();
+  const order = new Map<number, number>();
+  for (const [i, at] of blocks.entries()) order.set(at, i);
+  const predecessors = blocks.map((): number[] => []);
+  for (const [from, at] of blocks.entries())
+    for (const next of successors.get(at) as ReadonlySet<number>) predecessors[order.get(next) as number]?.push(from);
+  return { blocks, order, predecessors };
+}
+
+export function analyse(plan: RegionPlan, successorsOf: (at: number) => readonly number[]): Structure {
+  const { blocks, order, predecessors } = graphOf(plan.entry, successorsOf);
+  const idom = dominators(predecessors);
   const dominates = (a: number, b: number): boolean => {
-    let at: number | undefined = b;
-    while (at !== undefined && (order.get(at) as number) > (order.get(a) as number)) at = idom.get(at);
+    let at = b;
+    while (at > a) at = idom[at] as number;
     return at === a;
   };
-  const refused = new Set<string>();
-  const heads = new Set<number>();
-  const back: { from: number; to: number }[] = [];
-  const forward = new Map<number, number>();
-  for (const { from, to } of edges) {
-    const isForward = (order.get(from) as number) < (order.get(to) as number);
-    if (isForward) forward.set(to, (forward.get(to) ?? 0) + 1);
-    else if (dominates(to, from)) {
-      heads.add(to);
-      back.push({ from, to });
-    } else refused.add(edgeKey(from, to));
+  /** By the head: blocks with edges back to it. */
+  const back = new Map<number, number[]>();
+  const refused = new Set<number>();
+  const joins = new Set<number>();
+  for (let to = 0; to < blocks.length; to++) {
+    let forward = 0;
+    for (const from of predecessors[to] as readonly number[]) {
+      if (from < to) forward++;
+      else if (!dominates(to, from)) refused.add(from * blocks.length + to);
+      else if (back.has(to)) back.get(to)?.push(from);
+      else back.set(to, [from]);
+    }
+    if (forward > 1) joins.add(blocks[to] as number);
   }
+  const at = (position: number): number => blocks[position] as number;
   const inner = new Set<number>();
-  const level = new Map<string, number>();
+  const levels = new Map<number, ReadonlyMap<number, number>>();
   const bodies = new Map<number, ReadonlySet<number>>();
-  for (const head of heads) {
-    const sources = back.filter(({ to }) => to === head).map(({ from }) => from);
-    const nested = nest(sources.map((from) => ({ from, body: bodyOf(head, [from], edges) })));
-    for (const [depth, loop] of nested.entries()) for (const from of loop.sources) level.set(edgeKey(from, head), depth);
-    bodies.set(head, new Set(nested.flatMap((loop) => [...loop.body])));
-    const { body } = nested[0] as Loop;
-    const length = [...body].reduce((sum, at) => sum + (plan.blocks.get(at)?.instructions.length ?? 0), 0);
-    const isInnermost = [...body].every((at) => at === head || !heads.has(at));
-    if (isInnermost && length < LONG) for (const at of body) inner.add(at);
+  for (const [head, sources] of back) {
+    const nested = nest(sources.map((from) => ({ from, body: bodyOf(head, from, predecessors) })));
+    levels.set(
+      at(head),
+      new Map(nested.flatMap((loop, depth) => loop.sources.map((from): [number, number] => [at(from), depth]))),
+    );
+    bodies.set(at(head), new Set(nested.flatMap((loop) => [...loop.body].map(at))));
+    const body = [...(nested[0] as Loop).body];
+    const length = body.reduce((sum, block) => sum + (plan.blocks.get(at(block))?.instructions.length ?? 0), 0);
+    if (length < LONG && body.every((block) => block === head || !back.has(block)))
+      for (const block of body) inner.add(at(block));
   }
-  const children = new Map<number, number[]>(sequence.map((at) => [at, []]));
-  for (const at of sequence) {
-    const parent = idom.get(at);
-    if (parent !== undefined) children.get(parent)?.push(at);
-  }
-  for (const list of children.values()) list.sort((a, b) => (order.get(b) as number) - (order.get(a) as number));
-  const joins = new Set([...forward].filter(([, n]) => n > 1).map(([at]) => at));
-  return { order, joins, heads, level, children, refused, bodies, inner };
+  const children = new Map<number, number[]>(blocks.map((block) => [block, []]));
+  for (let i = blocks.length - 1; i > 0; i--) children.get(at(idom[i] as number))?.push(at(i));
+  const isRefused = (from: number, to: number): boolean =>
+    refused.size > 0 && refused.has((order.get(from) as number) * blocks.length + (order.get(to) as number));
+  return { order, joins, heads: new Set(levels.keys()), levels, children, isRefused, bodies, inner };
 }
 
 interface Loop {
@@ -103,52 +119,43 @@ function nest(edges: readonly { readonly from: number; readonly body: Set<number
   return loops;
 }
 
-/** Blocks from which the head of a loop is reached again without passing it. */
-function bodyOf(head: number, sources: readonly number[], edges: readonly { from: number; to: number }[]): Set<number> {
+/** Blocks from which the head of a loop is reached again, through `from`, without passing it. */
+function bodyOf(head: number, from: number, predecessors: Graph['predecessors']): Set<number> {
   const body = new Set([head]);
-  const queue = [...sources];
+  const queue = [from];
   for (let at = queue.pop(); at !== undefined; at = queue.pop()) {
     if (body.has(at)) continue;
     body.add(at);
-    for (const { from, to } of edges) if (to === at) queue.push(from);
+    queue.push(...(predecessors[at] as readonly number[]));
   }
   return body;
 }
 
-function dominators(
-  entry: number,
-  sequence: readonly number[],
-  order: ReadonlyMap<number, number>,
-  edges: readonly { from: number; to: number }[],
-): Map<number, number> {
-  const predecessors = new Map<number, number[]>();
-  for (const { from, to } of edges) predecessors.set(to, [...(predecessors.get(to) ?? []), from]);
-  const idom = new Map<number, number>([[entry, entry]]);
-  const position = (at: number): number => order.get(at) as number;
+/** By the position of a block: that of the one which dominates it directly; the first has itself. */
+function dominators(predecessors: Graph['predecessors']): readonly number[] {
+  const idom: (number | undefined)[] = predecessors.map((_, at) => (at === 0 ? 0 : undefined));
   for (let changed = true; changed; ) {
     changed = false;
-    for (const at of sequence) {
-      if (at === entry) continue;
+    for (let at = 1; at < idom.length; at++) {
       let best: number | undefined;
-      for (const from of predecessors.get(at) ?? []) {
-        if (!idom.has(from)) continue;
-        if (best === undefined) {
-          best = from;
-          continue;
-        }
-        let [a, b] = [best, from];
-        while (a !== b) {
-          if (position(a) > position(b)) a = idom.get(a) as number;
-          else b = idom.get(b) as number;
-        }
-        best = a;
+      for (const from of predecessors[at] as readonly number[]) {
+        if (idom[from] === undefined) continue;
+        best = best === undefined ? from : meeting(idom, best, from);
       }
-      if (best !== undefined && idom.get(at) !== best) {
-        idom.set(at, best);
+      if (idom[at] !== best) {
+        idom[at] = best;
         changed = true;
       }
     }
   }
-  idom.delete(entry);
-  return idom;
+  return idom as number[];
+}
+
+/** The nearest block that dominates both. */
+function meeting(idom: readonly (number | undefined)[], a: number, b: number): number {
+  while (a !== b) {
+    if (a > b) a = idom[a] as number;
+    else b = idom[b] as number;
+  }
+  return a;
 }

@@ -85,14 +85,12 @@ export class ValueBuilder extends IrBuilder {
     if (kind !== 'pure') return super.node(what, type, args, kind);
     const pivot = pivotOf(args);
     if (pivot === undefined) return super.node(what, type, args, kind);
-    if (pivot.users !== undefined) {
-      for (const user of pivot.users) if (isSame(user, what, args) && this.#reaches(user)) return user;
-    }
+    for (let user = pivot.users; user; user = user.before) if (isSame(user, what, args) && this.#reaches(user)) return user;
     const made = super.node(what, type, args, kind);
     if (!this.dead) {
       made.scope = this.scope;
-      pivot.users ??= [];
-      pivot.users.push(made);
+      made.before = pivot.users;
+      pivot.users = made;
     }
     return made;
   }
