@@ -1,7 +1,7 @@
 import { vcpuState } from './state.ts';
 
 /** Entries of the first-level TLB, of the second level, and of the jump cache; entry sizes in bytes are in the names. */
-export const TLB_ENTRIES = 1024;
+export const TLB_ENTRIES = 8192;
 export const TLB2_ENTRIES = 16384;
 export const TLB_ENTRY_BYTES = 32;
 export const JUMP_ENTRIES = 16384;
