@@ -132,9 +132,10 @@ export class Code {
     this.#sink.s32(value);
   }
 
-  i64(value: bigint): void {
+  i64(value: bigint | number): void {
     this.#sink.byte(0x42);
-    this.#sink.s64(value);
+    if (typeof value === 'number' && (value | 0) === value) this.#sink.s32(value);
+    else this.#sink.s64(BigInt(value));
   }
 
   get(local: number): void {

@@ -56,6 +56,8 @@ const isCalm = ({ definition: { name }, variant: { operands } }: Decoded): boole
   name === 'nop' || (CALM.has(name) && operands.every(({ kind }) => kind === 'reg' || kind === 'imm'));
 const constantOf = ({ op, what }: Node): bigint | undefined => (op === 'const64' ? what.value : undefined);
 
+type Carries = NodeOp & { readonly op: 'carries' };
+
 export class RegionEmitter extends IrEmitter {
   readonly #builder: RegionBuilder;
   #decoded!: Decoded;
@@ -237,22 +239,33 @@ export class RegionEmitter extends IrEmitter {
   override flagsAdd(width: Width, a: Int, b: Int, result: Int): void {
     const before = this.#before(a, b, () => this.sub(width, result, b));
     const plain = SUMS.has(this.#decoded.definition.name);
-    this.#keepFlags({ of: 'sum', width, plain }, [before, b, result]);
-    if (plain) this.#note({ carry: sumCarries(this.#builder, width, [a, result]) });
+    const kept = this.#keepFlags({ op: 'carries', of: 'sum', width, plain, result: node(this.sext(width, result)) }, [
+      before,
+      b,
+      result,
+    ]);
+    if (plain) this.#builder.noteFlags(kept, { result: kept.what.result, carry: sumCarries(this.#builder, width, [a, result]) });
   }
 
   override flagsSub(width: Width, a: Int, b: Int, result: Int): void {
     const { name } = this.#decoded.definition;
     const before = this.#before(a, b, () => this.add(width, result, b));
     const plain = DIFFERENCES.has(name);
-    this.#keepFlags({ of: 'difference', width, plain }, [before, b, result]);
-    if (plain) this.#note({ carry: this.ltU(a, b), compared: { width, a, b, onlyCompares: name === 'cmp' } });
+    const kept = this.#keepFlags({ op: 'carries', of: 'difference', width, plain, result: node(this.sext(width, result)) }, [
+      before,
+      b,
+      result,
+    ]);
+    if (!plain) return;
+    const compared = { width, a, b, onlyCompares: name === 'cmp' };
+    this.#builder.noteFlags(kept, { result: kept.what.result, carry: this.ltU(a, b), compared });
   }
 
-  #keepFlags(how: Omit<NodeOp & { op: 'carries' }, 'op' | 'result'>, operands: readonly [Int, Int, Int]): void {
-    const result = this.sext(how.width, operands[2]);
-    this.writeFlagResult(result);
-    this.writeFlagAux(int(this.#builder.carries({ op: 'carries', ...how, result: node(result) }, operands.map(node))));
+  #keepFlags(carries: Carries, [a, b, result]: readonly [Int, Int, Int]): Node & { readonly what: Carries } {
+    this.writeFlagResult(int(carries.result));
+    const aux = this.#builder.carries(carries, [node(a), node(b), node(result)]);
+    this.writeFlagAux(int(aux));
+    return aux as Node & { readonly what: Carries };
   }
 
   /** Whoever reads the carries one by one needs what they are made of. */

@@ -38,9 +38,9 @@ export class Ends {
   }
 
   /** As `LEAVING` says. */
-  placeOf({ how, faulted, rip, retired }: NearPoint): bigint {
+  placeOf({ how, faulted, rip, retired }: NearPoint): number {
     const bits = (how === 'chain' ? LEAVING.chain : 0) + (faulted ? LEAVING.faulted : 0);
-    return BigInt((rip - this.#entry) * 2 ** LEAVING.shift + bits + retired);
+    return (rip - this.#entry) * 2 ** LEAVING.shift + bits + retired;
   }
 }
 

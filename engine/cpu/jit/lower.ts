@@ -84,12 +84,17 @@ function carriesIn(spills: readonly Spill[]): Carries | undefined {
   return isPlain ? (aux as Carries) : undefined;
 }
 
+interface Taken {
+  readonly type: ValueType;
+  readonly local: number;
+}
+
 class RegionFrame implements Frame {
   readonly code: Code;
   readonly functionIndex: (name: string) => number;
   readonly #regionType: number;
   readonly #free: Record<ValueType, number[]> = { i32: [], i64: [], f32: [], f64: [], v128: [] };
-  #taken: { type: ValueType; local: number }[] = [];
+  #taken: Taken[] = [];
 
   constructor(into: RegionFunction) {
     this.code = into.code;
@@ -103,13 +108,22 @@ class RegionFrame implements Frame {
     return local;
   }
 
-  /** Locals taken inside are free again afterwards. */
-  scope(body: () => void): void {
+  /** Locals taken from here on are free again after `close`, to which what this returns is given. */
+  open(): Taken[] {
     const outer = this.#taken;
     this.#taken = [];
-    body();
+    return outer;
+  }
+
+  close(outer: Taken[]): void {
     for (const { type, local } of this.#taken.reverse()) this.#free[type].push(local);
     this.#taken = outer;
+  }
+
+  scope(body: () => void): void {
+    const outer = this.open();
+    body();
+    this.close(outer);
   }
 
   exit(exit: Exit): void {
@@ -226,7 +240,9 @@ class RegionLowering extends Lowering implements ReachFrame {
   }
 
   override block(statements: readonly Statement[]): void {
-    this.#region.scope(() => super.block(statements));
+    const outer = this.#region.open();
+    super.block(statements);
+    this.#region.close(outer);
   }
 
   override leave(point: LeavePoint): void {
@@ -278,7 +294,7 @@ class RegionLowering extends Lowering implements ReachFrame {
       code.get(CPU);
       if (typeof point.rip === 'number') {
         code.get(this.permanent(this.#into.page));
-        code.i64(BigInt(point.rip));
+        code.i64(point.rip);
         code.op('i64.add');
       } else this.#again(point.rip);
       if (point.how === 'chain') return this.#goOn(point.retired);
@@ -449,7 +465,7 @@ class RegionLowering extends Lowering implements ReachFrame {
     const get = (local: number, inverted: boolean): void => {
       code.get(local);
       if (!inverted) return;
-      code.i64(-1n);
+      code.i64(-1);
       code.op('i64.xor');
     };
     const isSum = what.of === 'sum';
@@ -468,10 +484,10 @@ class RegionLowering extends Lowering implements ReachFrame {
     }
     const carries = this.local('i64');
     code.tee(carries);
-    code.i64(BigInt(64 - what.width));
+    code.i64(64 - what.width);
     code.op('i64.shl');
     code.get(carries);
-    code.i64(8n);
+    code.i64(8);
     code.op('i64.and');
     code.op('i64.or');
   }

@@ -86,7 +86,7 @@ export class Reach {
     const place = this.#placeOf(where, access.write);
     if (place === undefined) return this.#probe(access, linear, undefined);
     // Only a naturally aligned access is sure to lie in one page; others ask the TLB.
-    this.#isAtPlace(place, linear, -4096n | BigInt(bits / 8 - 1));
+    this.#isAtPlace(place, linear, -PAGE | (bits / 8 - 1));
     code.if(type, true);
     this.#hostAtPlace(place, linear);
     access.use(0);
@@ -112,7 +112,7 @@ export class Reach {
     const done = code.block(type);
     if (place !== undefined) {
       const elsewhere = code.block();
-      this.#isAtPlace(place, first, -4096n);
+      this.#isAtPlace(place, first, -PAGE);
       code.op('i32.eqz');
       code.brIf(elsewhere, false);
       code.get(first);
@@ -144,7 +144,7 @@ export class Reach {
     const code = this.#code;
     const local = this.#frame.local('i64');
     code.get(linear);
-    code.i64(BigInt(-bytes));
+    code.i64(-bytes);
     code.op('i64.add');
     code.set(local);
     return local;
@@ -156,7 +156,7 @@ export class Reach {
     return write ? site + SITES.writes : site;
   }
 
-  #isAtPlace(place: number, linear: number, mask: bigint): void {
+  #isAtPlace(place: number, linear: number, mask: number): void {
     const code = this.#code;
     code.get(linear);
     code.i64(mask);
@@ -192,10 +192,10 @@ export class Reach {
     const slot = this.#frame.local('i32');
     code.get(linear);
     if (bytes > 1) {
-      code.i64(BigInt(bytes - 1));
+      code.i64(bytes - 1);
       code.op('i64.add');
     }
-    code.i64(-4096n);
+    code.i64(-PAGE);
     code.op('i64.and');
     this.#context();
     code.op('i64.or');
@@ -247,7 +247,7 @@ export class Reach {
     }
     code.get(CPU);
     code.get(linear);
-    code.i64(BigInt(bits / 8));
+    code.i64(bits / 8);
     code.call(this.#frame.functionIndex(write ? 'touchWrite' : 'touchRead'));
     this.#orLeave(access);
     access.use(0);

@@ -8,7 +8,12 @@ const LOADED: Record<string, number> = { 'i64.load8_u': 8, 'i64.load16_u': 16, '
 const DEPTH = 6;
 
 const constantOf = ({ op, what }: Node): bigint | undefined => (op === 'const64' ? what.value : undefined);
-const lengthOf = (value: bigint): number => (value === 0n ? 0 : value.toString(2).length);
+const lengthOf = (value: bigint): number => {
+  const high = Number(value >> HALF);
+  return high === 0 ? 32 - Math.clz32(Number(value)) : 64 - Math.clz32(high);
+};
+/** By the number of lowest bits: a mask of them. */
+const MASKS = Array.from({ length: 65 }, (_, bits) => (1n << BigInt(bits)) - 1n);
 
 /** Bits of an i64 that may be set, counted from bit 0: 64 where nothing is known. */
 export function bitsOf(node: Node, depth = DEPTH): number {
@@ -89,7 +94,8 @@ export function sameOperands(ir: IrBuilder, name: string, a: Node): Node | undef
 /** Masks that change nothing, and masks of masks. */
 export function simplifyAnd(ir: IrBuilder, value: Node, mask: bigint): Node | undefined {
   const bits = bitsOf(value);
-  if (bits < 64 && (mask & ((1n << BigInt(bits)) - 1n)) === (1n << BigInt(bits)) - 1n) return value;
+  const all = MASKS[bits] as bigint;
+  if (bits < 64 && (mask & all) === all) return value;
   if (value.op !== 'numeric' || value.what.name !== 'i64.and') return undefined;
   const inner = constantOf(value.args[1] as Node);
   return inner === undefined ? undefined : ir.numeric('i64.and', value.args[0] as Node, ir.const64(inner & mask));
