@@ -3,7 +3,7 @@ import type { Decode } from '../isa/decoder.ts';
 import type { DecodeMode, Variant } from '../isa/variants.ts';
 import { changeGeneration, forgetCodeOf, type MachineMemory } from '../memory/index.ts';
 import type { CpuHost, VcpuState } from './context.ts';
-import { decodeModeOf, flatSegmentsOf, isCodeFlat, isProtectedKey } from './derived.ts';
+import { decodeModeOf, endsNowhere, flatSegmentsOf, isProtectedKey } from './derived.ts';
 import type { ShapedHandlers } from './interpreter/address-shapes.ts';
 import { type CodeAddress, CodeCache } from './interpreter/code-cache.ts';
 import { entriesOf, FIRST_LOOK, HEAT } from './jit/heat.ts';
@@ -108,7 +108,7 @@ export class CodeLookup {
             modeOf: (modeKey) => ({
               mode: this.#modeOf(modeKey),
               flat: flatSegmentsOf(modeKey),
-              flatCode: isCodeFlat(modeKey),
+              flatCode: this.#modeOf(modeKey).code !== 64 && endsNowhere(modeKey),
             }),
             regions: options.regions,
             link: options.compilers,
@@ -189,7 +189,8 @@ export class CodeLookup {
     u32[at + (JUMP_ENTRY.linear >>> 2) + 1] = high;
     u32[at + (JUMP_ENTRY.key >>> 2)] = key;
     u32[at + (JUMP_ENTRY.block >>> 2)] = block;
-    if (cached === 'jump' || this.#isBusCopy(host)) return block;
+    // What is decoded up to the end of a segment is for none but its mode and linear address.
+    if (cached === 'jump' || this.#isBusCopy(host) || (!long && this.#cuts.has(host >>> 12))) return block;
     const entry = (s.base + CPU_BLOCKS + blockSet(host) * 16) >>> 2;
     // The last to come is the first of its set, and the first to come leaves it.
     u32.copyWithin(entry + 4, entry, entry + 4 * (BLOCK_SET - 1));

@@ -21,6 +21,8 @@ const BASE_AT = fields.esBase.offset - SEGMENT_AT;
 const CS = 1;
 /** Where the bits of flat segments begin in a mode key. */
 export const FLAT = 6;
+/** The bit of CS among them. */
+export const FLAT_CODE = 1 << (FLAT + CS);
 const KINDS = ['real', 'vm86', 'protected', 'long'] as const;
 
 const segmentWord = (s: VcpuState, segment: number, at: number): number =>
@@ -80,8 +82,8 @@ export function modeName(s: VcpuState): string {
  */
 export function deriveMode(s: VcpuState, watched = false): number {
   const long = is64(s);
-  // 64-bit code looks at no limits.
-  const flat = long ? 0 : deriveSegments(s);
+  // 64-bit code looks at no limits, and does not ask what data segments are.
+  const flat = long ? 1 << CS : deriveSegments(s);
   const kind = !isProtected(s) ? 0 : isVm86(s) ? 1 : long ? 3 : 2;
   const code = long ? 2 : (s.csAttr & ATTR.DB) !== 0 && kind !== 1 ? 1 : 0;
   const stack = long ? 2 : (s.ssAttr & ATTR.DB) !== 0 && kind !== 1 ? 1 : 0;
@@ -131,5 +133,5 @@ export const isProtectedKey = (modeKey: number): boolean => ((modeKey >>> 4) & 3
 /** Bit per segment where data needs no checks. */
 export const flatSegmentsOf = (modeKey: number): number => (modeKey >>> FLAT) & 63 & ~(1 << CS);
 
-/** Legacy modes: code lies in all 4 GiB from 0, so that no target is outside its segment. */
-export const isCodeFlat = (modeKey: number): boolean => ((modeKey >>> FLAT) & (1 << CS)) !== 0;
+/** No target is outside of the code segment: 64-bit code, and where all 4 GiB from 0 are code. */
+export const endsNowhere = (modeKey: number): boolean => (modeKey & FLAT_CODE) !== 0;

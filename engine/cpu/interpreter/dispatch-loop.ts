@@ -3,6 +3,7 @@
  * exception is queued, or a routine leaves. One `br_table` over the record's handler number; numbers from `inlineCases` on are functions.
  */
 import type { Code, Label } from '../../wasm/code.ts';
+import { FLAT_CODE } from '../derived.ts';
 import { lower } from '../ir/lower.ts';
 import type { Statement } from '../ir/node.ts';
 import {
@@ -346,13 +347,15 @@ class LoopWriter {
     code.memory('i64.load', 0);
     code.op('i64.and');
     code.set(this.#rip);
-    // A linked target is in this page, and canonical like this instruction, or was fetched. Limits of legacy segments end anywhere.
+    // A linked target is in this page, and canonical like this instruction, or was fetched. Legacy segments end anywhere, but for flat code.
     code.get(this.#record);
     code.memory('i32.load', REC.link);
     code.tee(this.#found);
     code.op('i32.eqz');
     code.get(CPU);
-    code.memory('i32.load', offsetOf('longMode'));
+    code.memory('i32.load', offsetOf('modeKey'));
+    code.i32(FLAT_CODE);
+    code.op('i32.and');
     code.op('i32.eqz');
     code.op('i32.or');
     code.if();

@@ -3,8 +3,10 @@
  * another page was found last, it says itself: at which linear address, for which address spaces and in which epoch, as links of regions do
  * (decision 0125).
  */
+
 import { FIXED } from '../../memory/index.ts';
 import type { Code } from '../../wasm/code.ts';
+import { FLAT_CODE } from '../derived.ts';
 import { BLOCK, CPU_JUMPS, CPU_LINK_EPOCH, JUMP_ENTRY, REC, REC_FLAG } from '../regions.ts';
 import { offsetOf } from '../state.ts';
 
@@ -91,14 +93,16 @@ export class PageLinks {
   }
 
   /**
-   * To another page, if the jump cache has it there. Only in long mode, where segments end nowhere, and not where it
+   * To another page, if the jump cache has it there. Only where segments end nowhere, in long mode or flat code, and not where it
    * goes on in a second page, which may be mapped elsewhere. `generationFits` leaves on the wasm stack whether its page is as it was decoded.
    */
   #linkAfar(generationFits: () => void): void {
     const code = this.#code;
     const { found, entry, linear } = this.#locals;
     code.get(CPU);
-    code.memory('i32.load', offsetOf('longMode'));
+    code.memory('i32.load', offsetOf('modeKey'));
+    code.i32(FLAT_CODE);
+    code.op('i32.and');
     code.op('i32.eqz');
     code.op('i32.eqz');
     code.get(found);

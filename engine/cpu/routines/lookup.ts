@@ -1,6 +1,7 @@
 /** The block at RIP where its page and the block itself are known; what else there is to do is TypeScript's. */
 import type { Bool, Int } from '../../isa/emitter.ts';
 import { FIXED } from '../../memory/index.ts';
+import { FLAT_CODE } from '../derived.ts';
 import type { Node } from '../ir/node.ts';
 import {
   BLOCK,
@@ -117,8 +118,8 @@ const knownBlock: RoutineDefinition = {
   parameters: ['i32', 'i32'],
   result: 'i32',
   build(r) {
-    // Legacy segments end anywhere.
-    r.if(r.eq(r.state('longMode'), r.const(0)), () => r.returns(r.i32(0)));
+    // Legacy segments end anywhere. Where flat code ends, no instruction goes on in a page that is known.
+    r.if(r.none(r.state('modeKey'), FLAT_CODE), () => r.returns(r.i32(0)));
     const linear = r.add(64, r.state('rip'), r.state('fetchBase'));
     const page = codePlace(r, linear);
     r.if(r.notB(isPage(r, page, linear)), () => {
