@@ -7,6 +7,18 @@ export interface Signature {
   readonly results: readonly ValueType[];
 }
 
+const KEYS = new WeakMap<Signature, string>();
+
+/** The same for signatures that are alike. */
+function keyOf(signature: Signature): string {
+  let key = KEYS.get(signature);
+  if (key === undefined) {
+    key = `${signature.parameters.join()}>${signature.results.join()}`;
+    KEYS.set(signature, key);
+  }
+  return key;
+}
+
 /** Modules are put together here, one after the other. */
 const OUT = new ByteSink(65536);
 
@@ -38,7 +50,7 @@ export class ModuleBuilder {
   }
 
   #typeOf(signature: Signature): number {
-    const key = `${signature.parameters.join()}>${signature.results.join()}`;
+    const key = keyOf(signature);
     const known = this.#typeIndex.get(key);
     if (known !== undefined) return known;
     this.#types.push(signature);

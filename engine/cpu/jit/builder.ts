@@ -433,15 +433,15 @@ export class RegionBuilder extends SlotBuilder {
       word.paths.push({ value, leaves: isStored ? [] : undefined, isStored });
     }
     const cells = new Map<Node, VarCell>();
-    const assigned = new Set<VarCell>();
     for (let slot = 0; slot < GENERAL; slot++) {
       const value = values[slot];
       if (value !== undefined) cells.set(value, this.cell(slot));
-      if (this.slots.hasChanged(slot)) assigned.add(this.cell(slot));
     }
     const from = this.slots.base.flags;
-    const isSame = from !== this.entry && !this.slots.hasChanged(FLAGS) && !this.slots.hasChanged(FLAGS + 1);
-    flags.through.push(isSame ? { from, assigned, isTaken: false } : undefined);
+    const { changed } = this.slots;
+    const isSame = from !== this.entry && !changed.has(FLAGS) && !changed.has(FLAGS + 1);
+    const assigned = (): Set<VarCell> => new Set(changed.list().flatMap((slot) => (slot < GENERAL ? [this.cell(slot)] : [])));
+    flags.through.push(isSame ? { from, assigned: assigned(), isTaken: false } : undefined);
     this.push({ s: 'flags', join: flags, path: flags.slots.push(cells) - 1, epoch: this.epoch++ });
   }
 

@@ -21,7 +21,7 @@ import { POLL_INSTRUCTIONS } from './builder.ts';
 import { Ends, type NearPoint } from './ends.ts';
 import { isFollower } from './groups.ts';
 import { Reach, type ReachFrame } from './reach.ts';
-import { slotOfLast } from './table.ts';
+import { LEAVE_AFTER, slotOfLast } from './table.ts';
 
 /** The parameter of a region. */
 const CPU = 0;
@@ -263,7 +263,7 @@ class RegionLowering extends Lowering implements ReachFrame {
       code.get(this.permanent(this.#into.budget));
       code.get(place);
       for (const operand of after?.args.slice(0, 2) ?? []) this.#again(operand);
-      this.#lastly(after ? `leaveAfter.${after.what.of}${after.what.width}` : 'leaveRegion');
+      this.#lastly(after ? LEAVE_AFTER[after.what.of][after.what.width] : 'leaveRegion');
     });
   }
 

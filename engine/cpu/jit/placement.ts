@@ -97,16 +97,16 @@ const MOST_PATHS = 8;
  * of another round then.
  */
 function takeThrough(joins: ReadonlySet<FlagJoin>): void {
-  const edges = [...joins].flatMap((join) => join.through.map((edge, path) => ({ join, edge, path })));
-  for (const { edge } of edges) if (edge !== undefined) edge.isTaken = false;
+  const edges = [...joins].flatMap(({ through }) => through.filter((edge) => edge !== undefined));
+  for (const edge of edges) edge.isTaken = false;
   /** Paths by which flags come here; infinite in a circle. */
   const paths = (join: FlagJoin, within: readonly FlagJoin[] = []): number => {
     if (within.includes(join)) return Number.POSITIVE_INFINITY;
     const inner = [...within, join];
     return join.through.reduce((sum, edge) => sum + (edge?.isTaken ? paths(edge.from, inner) : 1), 0);
   };
-  for (const { edge } of edges) {
-    if (edge === undefined || !joins.has(edge.from)) continue;
+  for (const edge of edges) {
+    if (!joins.has(edge.from)) continue;
     edge.isTaken = true;
     for (const join of joins) if (edge.isTaken && paths(join) > MOST_PATHS) edge.isTaken = false;
   }
@@ -129,7 +129,8 @@ function assignedAfter(join: FlagJoin, joins: ReadonlySet<FlagJoin>): Set<VarCel
 function settleFlags(joins: ReadonlySet<FlagJoin>): void {
   if (joins.size === 0) return;
   takeThrough(joins);
-  const assigned = new Map([...joins].map((join) => [join, assignedAfter(join, joins)]));
+  const isAnyTaken = [...joins].some(({ through }) => through.some((edge) => edge?.isTaken));
+  const lost = new Map(isAnyTaken ? [...joins].map((join) => [join, assignedAfter(join, joins)]) : []);
   const words = [...joins].flatMap((join) => join.words);
   for (const word of words) word.isRead = false;
   for (let changed = true; changed; ) {
@@ -152,8 +153,7 @@ function settleFlags(joins: ReadonlySet<FlagJoin>): void {
           before.isNeeded = true;
           continue;
         }
-        const lost = assigned.get(word.join) as ReadonlySet<VarCell>;
-        path.leaves ??= leavesOf(path.value, new Map([...(word.join.slots[i] ?? [])].filter(([, cell]) => !lost.has(cell))));
+        path.leaves ??= leavesOf(path.value, word.join.slots[i] as FlagJoin['slots'][number], lost.get(word.join));
         for (const { node } of path.leaves) hot(node);
       }
       changed = true;
@@ -162,7 +162,12 @@ function settleFlags(joins: ReadonlySet<FlagJoin>): void {
   for (const join of joins) shareCells(join);
 }
 
-function leavesOf(value: Node, slots: FlagJoin['slots'][number]): readonly FlagLeaf[] {
+/** Cells of `slots` keep what is needed, but for those that are lost. */
+function leavesOf(value: Node, slots: FlagJoin['slots'][number], lost: ReadonlySet<VarCell> | undefined): readonly FlagLeaf[] {
+  const cellOf = (node: Node): VarCell | undefined => {
+    const cell = slots.get(node);
+    return cell !== undefined && lost?.has(cell) ? undefined : cell;
+  };
   const leaves = new Set<Node>();
   const seen = new Set<Node>();
   const visit = (node: Node): void => {
@@ -172,10 +177,10 @@ function leavesOf(value: Node, slots: FlagJoin['slots'][number]): readonly FlagL
     else for (const arg of node.args) visit(arg);
   };
   visit(value);
-  const own = [...leaves].filter((node) => !slots.has(node)).length;
+  const own = [...leaves].filter((node) => cellOf(node) === undefined).length;
   const kept = own > MOST_LEAVES || seen.size > MOST_OPERATIONS ? [value] : [...leaves];
   return kept.map((node) => {
-    const cell = slots.get(node);
+    const cell = cellOf(node);
     return { node, cell: cell ?? { type: node.type, local: -1 }, isKept: cell !== undefined };
   });
 }

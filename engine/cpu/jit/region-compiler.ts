@@ -51,7 +51,7 @@ export class RegionCompiler {
   readonly #refused = new Set<Variant>();
   #refusals = 0;
   /** Instructions of regions that were made, by vCPU and ticket. */
-  readonly #places = new Map<string, RegionPlan['code']>();
+  readonly #places = new Map<number, RegionPlan['code']>();
 
   constructor(options: RegionCompilerOptions) {
     this.#o = options;
@@ -104,12 +104,12 @@ export class RegionCompiler {
   }
 
   #isCovered({ vcpu, under, entry }: RegionOrder): boolean {
-    return under.some((ticket) => this.#places.get(`${vcpu} ${ticket}`)?.has(entry));
+    return under.some((ticket) => this.#places.get(numberOf(vcpu, ticket))?.has(entry));
   }
 
   #remember({ vcpu, ticket }: RegionOrder, { code }: RegionPlan): void {
-    this.#places.set(`${vcpu} ${ticket}`, code);
-    if (this.#places.size > REMEMBERED) this.#places.delete(this.#places.keys().next().value as string);
+    this.#places.set(numberOf(vcpu, ticket), code);
+    if (this.#places.size > REMEMBERED) this.#places.delete(this.#places.keys().next().value as number);
   }
 
   #take(pages: Pages, number: number, host: number): void {
@@ -193,6 +193,9 @@ export class RegionCompiler {
     });
   }
 }
+
+/** A number that no other order has. */
+const numberOf = (vcpu: number, ticket: number): number => vcpu * 2 ** 32 + ticket;
 
 /** Offsets of blocks that were entered so often. */
 function warmOf(pairs: Uint32Array, entries: number): ReadonlySet<number> {

@@ -1,9 +1,17 @@
 /** Slot of a function that returns to the interpreter, which executes what stands there whether that has a region or not. */
 export const SKIP_SLOT = 1;
+/** By the width: routines that leave a region after a sum or difference. */
+const after = (of: string) => ({
+  8: `leaveAfter.${of}8`,
+  16: `leaveAfter.${of}16`,
+  32: `leaveAfter.${of}32`,
+  64: `leaveAfter.${of}64`,
+});
+export const LEAVE_AFTER = { sum: after('sum'), difference: after('difference') };
 /** What regions call last, in slots from `SKIP_SLOT` on: an import of each module would be one line of memory more that every region has for itself. */
-export const LASTS = [
+export const LASTS: readonly string[] = [
   ...['skipRegion', 'goOn', 'leaveRegion'],
-  ...['sum', 'difference'].flatMap((of) => [8, 16, 32, 64].map((width) => `leaveAfter.${of}${width}`)),
+  ...Object.values(LEAVE_AFTER).flatMap((names) => Object.values(names)),
 ];
 const SLOT_OF_LAST = new Map(LASTS.map((name, i) => [name, SKIP_SLOT + i]));
 export const slotOfLast = (name: string): number => SLOT_OF_LAST.get(name) as number;
