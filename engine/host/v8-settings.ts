@@ -75,6 +75,6 @@ export function collectGarbage(): void {
 export function sizeNurseries(): void {
   // With 2, a vCPU's thread collects four times and marks its whole heap once before the guest's first instruction (decision 0093).
   setFlagsFromString('--min-semi-space-size=8');
-  // With the most it would take, the nurseries of four threads hold 90 MiB of what the compiler no longer needs.
-  setFlagsFromString('--max-semi-space-size=8');
+  // They grow where much survives: in the compiler's thread, in the middle of a region (decision 0132).
+  setFlagsFromString('--max-semi-space-size=16');
 }
