@@ -49,7 +49,6 @@ type Pages = Map<number, { readonly host: number; readonly bytes: Uint8Array }>;
 export class RegionCompiler {
   readonly #o: RegionCompilerOptions;
   readonly #refused = new Set<Variant>();
-  #refusals = 0;
   /** Instructions of regions that were made, by vCPU and ticket. */
   readonly #places = new Map<number, RegionPlan['code']>();
 
@@ -57,10 +56,10 @@ export class RegionCompiler {
     this.#o = options;
   }
 
-  /** One module of all that can be made. */
-  compile(orders: readonly RegionOrder[]): RegionAnswer {
+  /** One module of all that can be made. What is more urgent may be compiled in `pause`, which is called between one part and the next. */
+  compile(orders: readonly RegionOrder[], pause?: () => void): RegionAnswer {
     const start = this.#o.now();
-    this.#refusals = 0;
+    const refused = new Set<Variant>();
     const built: BuiltRegion[] = [];
     const regions: Omit<MadeRegion, 'bytes'>[] = [];
     const failed: RegionOrder[] = [];
@@ -72,7 +71,8 @@ export class RegionCompiler {
       }
       const pages: Pages = new Map();
       this.#take(pages, 0, order.page);
-      const made = this.#region(order, pages);
+      const made = this.#region(order, pages, refused);
+      pause?.();
       if (made === undefined) {
         failed.push(order);
         continue;
@@ -87,6 +87,7 @@ export class RegionCompiler {
     }
     const lengths: number[] = [];
     const bytes = built.length > 0 ? encodeRegions(built, lengths) : undefined;
+    pause?.();
     const { optimized, quick } = this.#o;
     const make = (): WebAssembly.Module | undefined => bytes && new WebAssembly.Module(bytes);
     const isFar = regions.some(({ farPages }) => farPages.length > 0);
@@ -98,7 +99,7 @@ export class RegionCompiler {
       failed: failed.map(({ vcpu, ticket }) => ({ vcpu, ticket })),
       covered: covered.map(({ vcpu, ticket }) => ({ vcpu, ticket })),
       bytes: bytes?.length ?? 0,
-      refused: this.#refusals,
+      refused: refused.size,
       microseconds: this.#o.now() - start,
     };
   }
@@ -116,7 +117,7 @@ export class RegionCompiler {
     pages.set(number, { host, bytes: this.#o.memory.slice(host * PAGE, (host + 1) * PAGE) });
   }
 
-  #region(order: RegionOrder, pages: Pages): Planned | undefined {
+  #region(order: RegionOrder, pages: Pages, refused: Set<Variant>): Planned | undefined {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const plan = this.#plan(order, pages);
       if (plan === undefined || plan.instructions <= order.beyond) return undefined;
@@ -129,16 +130,17 @@ export class RegionCompiler {
         return { plan, region: makeRegion(plan, { hostPage, far, long, flat, flatCode, cpu, anyFloat }) };
       } catch (thrown) {
         if (!(thrown instanceof Unbuildable)) throw thrown;
-        this.#refuse(plan, thrown.at);
+        this.#refuse(plan, thrown.at, refused);
       }
     }
     return undefined;
   }
 
   /** The instruction at an offset is left out from now on, here and everywhere. */
-  #refuse(plan: RegionPlan, offset: number): void {
-    this.#refusals++;
-    this.#refused.add((plan.code.get(offset) as Decoded).variant);
+  #refuse(plan: RegionPlan, offset: number, refused: Set<Variant>): void {
+    const { variant } = plan.code.get(offset) as Decoded;
+    this.#refused.add(variant);
+    refused.add(variant);
   }
 
   #plan(order: RegionOrder, pages: Pages): RegionPlan | undefined {

@@ -32,7 +32,9 @@ it('a place without a region does not wait for those that are to be made again w
   const memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES, shared: true });
   // loop: dec ecx; jnz loop; hlt
   new Uint8Array(memory.buffer).set([0xff, 0xc9, 0x75, 0xfc, 0xf4], CODE * 4096);
-  const came = [[order(0, true), order(1, true), order(2, false)], [order(3, false)], [], []];
+  const far = [order(0, true), order(1, true)];
+  // What comes while the first far one is under way, and after it.
+  const came = [[...far, order(2, false)], [order(3, false)], [], [order(4, false)]];
   const answered: number[] = [];
   const serve = createCompilerThread({
     memory,
@@ -43,5 +45,5 @@ it('a place without a region does not wait for those that are to be made again w
     quick: undefined,
   });
   serve();
-  expect(answered).toEqual([2, 0, 3, 1]);
+  expect(answered).toEqual([2, 3, 0, 4, 1]);
 });

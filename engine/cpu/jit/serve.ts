@@ -25,17 +25,22 @@ export function createCompilerThread(options: CompilerThreadOptions): () => void
   const { now, optimized, quick } = options;
   const compiler = new RegionCompiler({ decode, memory: new Uint8Array(options.memory.buffer), now, optimized, quick });
   const far: RegionOrder[] = [];
+  /** Returns how many orders had come. */
+  const serveNear = (): number => {
+    const orders = options.take(BATCH);
+    const near = orders.filter((order) => order.far === undefined);
+    far.push(...orders.filter((order) => order.far !== undefined));
+    if (near.length > 0) options.answer(compiler.compile(near));
+    return orders.length;
+  };
   return () => {
     for (;;) {
-      const orders = options.take(BATCH);
-      const near = orders.filter((order) => order.far === undefined);
-      far.push(...orders.filter((order) => order.far !== undefined));
-      if (near.length > 0) options.answer(compiler.compile(near));
-      if (orders.length === BATCH) continue;
-      // Who ordered this has a region already; the others wait in the interpreter, so they are asked for before each one.
+      const orders = serveNear();
+      if (orders === BATCH) continue;
+      // Who ordered this has a region already; the others wait in the interpreter.
       const next = far.shift();
-      if (next !== undefined) options.answer(compiler.compile([next]));
-      else if (orders.length === 0) return;
+      if (next !== undefined) options.answer(compiler.compile([next], serveNear));
+      else if (orders === 0) return;
     }
   };
 }
