@@ -1,7 +1,8 @@
 /** Other emulators that can boot a disk with its serial port on standard output, and how each is started with the same disk. */
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { notInstalled } from '../tasks/debian-packages.ts';
 import { guestFolder } from '../tasks/guest-cache.ts';
 import { root } from '../tasks/run.ts';
 
@@ -26,12 +27,15 @@ function installed(program: string): boolean {
   return (process.env['PATH'] ?? '').split(':').some((folder) => folder !== '' && existsSync(join(folder, program)));
 }
 
+/** Why there is no such program, if so. */
+const lacks = (program: string, debian: string): string | undefined =>
+  installed(program) ? undefined : notInstalled(`/usr/bin/${program}`, debian);
+
 /** SeaBIOS and its screen as Debian installs them: for v86, whose package has no BIOS. */
 const BIOS = '/usr/share/seabios/bios.bin';
 const VGA_BIOS = '/usr/share/seabios/vgabios-stdvga.bin';
 const BOCHS_BIOS = '/usr/share/bochs/BIOS-bochs-latest';
 const BOCHS_VGA_BIOS = '/usr/share/bochs/VGABIOS-lgpl-latest';
-const noBios = { missing: `there is no ${BIOS}; Debian's package seabios has it` };
 
 const ours = (jit: 'on' | 'off'): Peer => ({
   name: jit === 'on' ? 'Rootmode' : 'Rootmode, interpreter alone',
@@ -45,7 +49,8 @@ const qemu: Peer = {
   name: 'QEMU TCG',
   command({ disk }) {
     const program = 'qemu-system-x86_64';
-    if (!installed(program)) return { missing: `there is no ${program}; Debian's package qemu-system-x86 has it` };
+    const missing = lacks(program, 'qemu-system-x86');
+    if (missing !== undefined) return { missing };
     const quiet = ['-display', 'none', '-monitor', 'none', '-nic', 'none', '-no-reboot'];
     return [
       program,
@@ -79,7 +84,8 @@ machine.add_listener('serial0-output-byte', (byte) => writeSync(1, Uint8Array.of
 const v86: Peer = {
   name: 'v86',
   command({ disk, folder }) {
-    if (!existsSync(BIOS)) return noBios;
+    const missing = notInstalled(BIOS, 'seabios');
+    if (missing !== undefined) return { missing };
     const home = join(guestFolder(), '..', 'peers', `v86-${V86}`);
     const packageFolder = join(home, 'node_modules/v86');
     if (!existsSync(packageFolder)) {
@@ -100,17 +106,12 @@ const v86: Peer = {
 const bochs: Peer = {
   name: 'Bochs',
   command({ disk, folder }) {
-    if (!installed('bochs')) return { missing: "there is no bochs; Debian's package of that name has it" };
-    for (const [file, debian] of [
-      [BOCHS_BIOS, 'bochsbios'],
-      [BOCHS_VGA_BIOS, 'vgabios'],
-    ] as const)
-      if (!existsSync(file)) return { missing: `there is no ${file}; Debian's package ${debian} has it` };
+    const missing = lacks('bochs', 'bochs') ?? notInstalled(BOCHS_BIOS, 'bochsbios') ?? notInstalled(BOCHS_VGA_BIOS, 'vgabios');
+    if (missing !== undefined) return { missing };
     // It locks its disk by a file beside it, which stays when it is killed.
     const own = join(folder, 'bochs.img');
     const settings = join(folder, 'bochsrc');
     copyFileSync(disk, own);
-    rmSync(`${own}.lock`, { force: true });
     const go = join(folder, 'go');
     // Debian's Bochs has the debugger compiled in, which waits for a word.
     writeFileSync(go, 'c\n');
@@ -137,7 +138,7 @@ const bochs: Peer = {
       ].join('\n'),
     );
     // Its debugger reads standard input, and it opens standard output by name: neither may be a socket, which Node makes for pipes.
-    return ['sh', '-c', 'bochs -q -f "$1" -rc "$2" < /dev/null | cat', 'sh', settings, go];
+    return ['sh', '-c', 'rm -f "$3.lock"; bochs -q -f "$1" -rc "$2" < /dev/null | cat', 'sh', settings, go, own];
   },
 };
 
