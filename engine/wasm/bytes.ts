@@ -1,7 +1,7 @@
-/** Growable byte sink with the LEB128 encodings of the wasm binary format (wasm core specification, section 5.2). */
 /** Bytes of the longest unsigned 32-bit integer. */
 const LENGTH = 5;
 
+/** Growable byte sink with the LEB128 encodings of the wasm binary format (wasm core specification, section 5.2). */
 export class ByteSink {
   #bytes: Uint8Array<ArrayBuffer>;
   #length = 0;

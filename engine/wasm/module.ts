@@ -35,7 +35,6 @@ interface Import {
 export class ModuleBuilder {
   readonly #types: Signature[] = [];
   readonly #typeIndex = new Map<string, number>();
-  readonly #known = new Map<Signature, number>();
   readonly #imports: Import[] = [];
   readonly #functions: { type: number; body: Code | undefined; name: string }[] = [];
   readonly #exports: { name: string; index: number }[] = [];
@@ -44,12 +43,6 @@ export class ModuleBuilder {
   #importedTable: { module: string; name: string; least: number } | undefined;
 
   type(signature: Signature): number {
-    const index = this.#known.get(signature) ?? this.#typeOf(signature);
-    this.#known.set(signature, index);
-    return index;
-  }
-
-  #typeOf(signature: Signature): number {
     const key = keyOf(signature);
     const known = this.#typeIndex.get(key);
     if (known !== undefined) return known;

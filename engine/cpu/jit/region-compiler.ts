@@ -60,6 +60,13 @@ export class RegionCompiler {
   compile(orders: readonly RegionOrder[], pause?: () => void): RegionAnswer {
     const start = this.#o.now();
     const refused = new Set<Variant>();
+    let paused = 0;
+    const rest = (): void => {
+      if (pause === undefined) return;
+      const from = this.#o.now();
+      pause();
+      paused += this.#o.now() - from;
+    };
     const built: BuiltRegion[] = [];
     const regions: Omit<MadeRegion, 'bytes'>[] = [];
     const failed: RegionOrder[] = [];
@@ -72,7 +79,7 @@ export class RegionCompiler {
       const pages: Pages = new Map();
       this.#take(pages, 0, order.page);
       const made = this.#region(order, pages, refused);
-      pause?.();
+      rest();
       if (made === undefined) {
         failed.push(order);
         continue;
@@ -87,7 +94,7 @@ export class RegionCompiler {
     }
     const lengths: number[] = [];
     const bytes = built.length > 0 ? encodeRegions(built, lengths) : undefined;
-    pause?.();
+    rest();
     const { optimized, quick } = this.#o;
     const make = (): WebAssembly.Module | undefined => bytes && new WebAssembly.Module(bytes);
     const isFar = regions.some(({ farPages }) => farPages.length > 0);
@@ -100,7 +107,7 @@ export class RegionCompiler {
       covered: covered.map(({ vcpu, ticket }) => ({ vcpu, ticket })),
       bytes: bytes?.length ?? 0,
       refused: refused.size,
-      microseconds: this.#o.now() - start,
+      microseconds: this.#o.now() - start - paused,
     };
   }
 

@@ -36,14 +36,25 @@ it('a place without a region does not wait for those that are to be made again w
   // What comes while the first far one is under way, and after it.
   const came = [[...far, order(2, false)], [order(3, false)], [], [order(4, false)]];
   const answered: number[] = [];
+  const times: number[] = [];
+  let clock = 0;
   const serve = createCompilerThread({
     memory,
-    now: () => 0,
-    take: () => came.shift() ?? [],
-    answer: ({ regions, failed }) => answered.push(...[...regions, ...failed].map(({ ticket }) => ticket)),
+    now: () => clock,
+    take: () => {
+      // What comes after the first orders takes a while.
+      clock += came.length < 4 ? 10 : 0;
+      return came.shift() ?? [];
+    },
+    answer: ({ regions, failed, microseconds }) => {
+      answered.push(...[...regions, ...failed].map(({ ticket }) => ticket));
+      times.push(microseconds);
+    },
     optimized: undefined,
     quick: undefined,
   });
   serve();
   expect(answered).toEqual([2, 3, 0, 4, 1]);
+  // Each has its own time, not that of those between its parts.
+  expect(times).toEqual([0, 0, 0, 0, 0]);
 });
